@@ -23,12 +23,13 @@ from app.domain.presets import Preset
 from app.domain.tables import MAX_ROWS_A_TABLE, Table
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
 from app.images.filenames import safe_stem
-from app.images.finishing import POSITIONS, CannotFinish, finish, layout
+from app.images.finishing import POSITIONS, finish, layout
 from app.web.downloads import as_attachment, start_stream
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
+    Shape,
     answer,
     array_of,
     closed_object,
@@ -76,6 +77,7 @@ _PROBLEM = closed_object(
     row=int, field=str, kind=enum("pick", "empty", "column", "name", "same_name"), error=str
 )
 _TOTAL = closed_object(files=int, made=int, failed=int, bytes=int)
+_STATE: dict[str, Shape] = {"files": array_of(_FILE), "problems": array_of(_PROBLEM), "total": _TOTAL}
 _LISTED = closed_object(
     **dict.fromkeys(("id", "profile", "created_at"), str),
     finished_at=or_null(str),
@@ -120,13 +122,7 @@ def remove_profile(name: str) -> Response:
 @bp.post("/deliveries")
 @describe(
     "交付：表格的行或选中的记录，按规格做成的文件；这一步还不做图。apply=0 只看会怎样",
-    answer(
-        id=or_null(str),
-        files=array_of(_FILE),
-        problems=array_of(_PROBLEM),
-        counts=closed_object(keep=int, all=int),
-        total=_TOTAL,
-    ),
+    answer(id=or_null(str), counts=closed_object(keep=int, all=int), **_STATE),
     also={201: "记下了"},
     headers=KEY_HEADERS,
     json=strict_object(
@@ -157,18 +153,9 @@ def deliver() -> Response:
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
     of = _of_records if body.get("table") is None else _of_table
     delivery, counts = of(body, profile, pick)
-    stored_id = None
     if applies:
-        stored_id = store.add_delivery(connection(), delivery, key)
-        if stored_id != delivery.id:
-            delivery = store.get_delivery(connection(), stored_id)
-    response = large_success(
-        id=stored_id,
-        files=[*_files_json(delivery.files, profile)],
-        problems=_problems_json(delivery.problems),
-        counts=counts,
-        total={"files": len(delivery.files), "made": 0, "failed": 0, "bytes": 0},
-    )
+        delivery = store.add_delivery(connection(), delivery, key)
+    response = _state(Maker(delivery, _originals()), id=delivery.id if applies else None, counts=counts)
     response.status_code = 201 if applies else 200
     return response
 
@@ -197,27 +184,17 @@ def list_of_table() -> Response:
     "一次交付：每个文件做好没有",
     answer(
         **dict.fromkeys(("id", "profile", "created_at"), str),
-        table=or_null(str),
-        finished_at=or_null(str),
-        files=array_of(_FILE),
-        problems=array_of(_PROBLEM),
-        total=_TOTAL,
+        **dict.fromkeys(("table", "finished_at"), or_null(str)),
+        **_STATE,
     ),
 )
 def show(delivery_id: str) -> Response:
     """The state of a delivery."""
     maker = _maker(delivery_id)
     delivery = maker.delivery
-    return large_success(
-        id=delivery.id,
-        profile=delivery.profile,
-        created_at=delivery.created_at,
-        table=delivery.table_id or None,
-        finished_at=delivery.finished_at,
-        files=[*_files_json(maker.files, maker.profile)],
-        problems=_problems_json(delivery.problems),
-        total=maker.total(),
-    )
+    names = ("id", "profile", "created_at", "finished_at")
+    shown = {name: getattr(delivery, name) for name in names}
+    return _state(maker, table=delivery.table_id or None, **shown)
 
 
 @bp.delete("/deliveries/<delivery_id>")
@@ -282,11 +259,8 @@ def preview() -> Response:
     record = database.get_record(connection(), body["record_id"])
     originals = _originals()
     content = originals.read(record.filename, originals.key(connection(), record.filename))
-    try:
-        with services().making:
-            made = finish(content, finish_of(profile))
-    except CannotFinish as error:
-        raise Conflict(error.message) from error
+    with services().making:
+        made = finish(content, finish_of(profile))
     return Response(made.content, mimetype=f"image/{made.format}")
 
 
@@ -315,19 +289,11 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Del
     earlier = _earlier(body.get("changed_since"), table)
     if earlier:
         sources = store.changed_rows(earlier, sources)
-    delivery = _planned(
-        profile,
-        sources,
-        pick,
-        table_id=table.id,
-        title=table.name,
-        is_whole=earlier.is_whole if earlier else ids is None,
-        shown={
-            **(earlier.shown if earlier else {}),
-            **{each.row_id: store.shown_by(each) for each in sources},
-        },
-    )
-    return delivery, counts
+    shown = {**earlier.shown} if earlier else {}
+    shown |= {each.row_id: store.shown_by(each) for each in sources}
+    is_whole = earlier.is_whole if earlier else ids is None
+    of_table = {"table_id": table.id, "title": table.name, "shown": shown, "is_whole": is_whole}
+    return _planned(profile, sources, pick, **of_table), counts
 
 
 def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Delivery, dict[str, int]]:
@@ -350,8 +316,9 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[D
 
 
 def _planned(profile: Profile, sources: Sequence[Source], pick: str, **fields: Any) -> Delivery:
-    names = {"file_name": profile.file_name, "folder": profile.folder, "format": profile.format}
-    files, problems = plan_files(sources, **names)
+    files, problems = plan_files(
+        sources, file_name=profile.file_name, folder=profile.folder, format=profile.format
+    )
     text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
     empty = [Problem(each.row, "pick", "pick", message(text)) for each in sources if not each.pictures]
     return Delivery(
@@ -414,6 +381,12 @@ def _maker(delivery_id: str) -> Maker:
     return Maker(store.get_delivery(connection(), delivery_id), _originals())
 
 
+def _state(maker: Maker, **more: Any) -> Response:
+    problems = [each._asdict() for each in maker.delivery.problems]
+    files = [*_files_json(maker.files, maker.profile)]
+    return large_success(files=files, problems=problems, total=maker.total(), **more)
+
+
 def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, Any]]:
     """The files; those that are not made yet with the size and the checks that are known.
 
@@ -439,7 +412,3 @@ def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, A
         if place >= _ALL_CHECKS:
             shown["checks"] = [each for each in shown["checks"] if each["result"] == FAIL]
         yield shown
-
-
-def _problems_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
-    return [each._asdict() for each in problems]

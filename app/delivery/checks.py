@@ -56,7 +56,7 @@ def check_size(
         fits = size[0] <= target[0] and size[1] <= target[1]
     asked = {"inside": "{w}×{h} 以内", "original": "不限"}.get(profile.fit, "{w}×{h}")
     bounds = [("长边 {range}", sides), ("宽 {range}", widths)]
-    more = [message(words, range=_range(rule)) for words, rule in bounds if rule.has_bounds]
+    more = [message(words, range=_range(rule)) for words, rule in bounds if rule in profile.rules]
     fits = fits and _within(max(size), sides) and _within(size[0], widths)
     yield _check("pixels", fits, _size("{w}×{h}", size), _all([_size(asked, target), *more]))
     larger = message("原图 {a}，要 {b}", a=_size("{w}×{h}", source), b=_size("{w}×{h}", size))
@@ -83,7 +83,7 @@ def _of_file(profile: Profile, finished: Finished) -> Iterator[Check]:
     real, asked = sniff(finished.content) or "?", profile.format.replace("original", finished.format)
     yield _check("format", real == asked, message(real.upper()), message(asked.upper()))
     quality = profile.bound("quality")
-    if quality.has_bounds:
+    if quality in profile.rules:
         is_good = None if finished.quality is None else _within(finished.quality, quality)
         seen = message("未压缩" if finished.quality is None else "{n}", n=finished.quality)
         yield _check("quality", is_good, seen, _range(quality))
@@ -98,7 +98,7 @@ def _of_ground(profile: Profile, finished: Finished) -> Iterator[Check]:
         fits = measured.kind == WHITE and measured.white >= _ALL_WHITE
         yield _check("white_ground", fits, seen, message("#FFFFFF"))
     share, area = measured.fill, measured.fill_area
-    if fill.has_bounds:
+    if fill in profile.rules:
         is_good = None if share is None else _within(share, fill)
         seen = unseen if share is None else message("{a}（面积 {b}）", a=f"{share:.0%}", b=f"{area:.0%}")
         yield _check("fill", is_good, seen, _range(fill, " %", 100))

@@ -33,11 +33,6 @@ class Rule:
     at_least: float | None = None
     at_most: float | None = None
 
-    @property
-    def has_bounds(self) -> bool:
-        """Whether there is one."""
-        return self.at_least is not None or self.at_most is not None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:

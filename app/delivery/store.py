@@ -127,14 +127,14 @@ def new_id() -> str:
     return f"d{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(6)}"
 
 
-def add_delivery(db: database.Connection, delivery: Delivery, key: database.RequestKey | None) -> str:
-    """Store a delivery -> its id, or that of the one that was stored with this request key.
+def add_delivery(db: database.Connection, delivery: Delivery, key: database.RequestKey | None) -> Delivery:
+    """Store a delivery -> it, or the one that was stored with this request key.
 
     Raises InvalidRequest when it has no file.
     """
     with database.transaction(db):
         if answer := database.find_answer(db, key):
-            return str(answer["id"])
+            return get_delivery(db, answer["id"])
         if not delivery.files:
             why = delivery.problems[0].error if delivery.problems else message("没有换过图片的行")
             raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
@@ -153,7 +153,7 @@ def add_delivery(db: database.Connection, delivery: Delivery, key: database.Requ
             },
         )
         database.save_answer(db, key, {"id": delivery.id})
-    return delivery.id
+    return delivery
 
 
 def get_delivery(db: database.Connection, delivery_id: str) -> Delivery:

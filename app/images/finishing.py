@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageCms, ImageOps
 
-from app.errors import AppError, Message, message
+from app.errors import Conflict, Message, message
 from app.images import exif, ground, marks, metadata
 from app.images.containers import ENDING_OF, sniff
 from app.images.decode import InvalidImage, open_image, upright_size
@@ -34,7 +34,7 @@ _MAX_SHRINKS = 6
 _MAX_OVERLAY_PIXELS = 4_000_000
 
 
-class CannotFinish(AppError):
+class CannotFinish(Conflict):
     """The picture cannot be made as the profile asks; the original is untouched."""
 
 
