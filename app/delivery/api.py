@@ -24,7 +24,7 @@ from app.domain.tables import MAX_ROWS_A_TABLE, Table
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
 from app.images.filenames import safe_stem
 from app.images.finishing import POSITIONS, finish, layout
-from app.web.downloads import as_attachment, start_stream
+from app.web.downloads import as_attachment, start_stream, zip_response
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -216,12 +216,8 @@ def download(delivery_id: str) -> Response:
         held.enter_context(services().archives)
         archive = _archive(maker)
         pieces = archive.pieces()
-        response = Response(start_stream(pieces), mimetype="application/zip")
-        if archive.length is not None:
-            response.content_length = archive.length
-        response.headers["X-Accel-Buffering"] = "no"  # sent as it is made
         held.callback(pieces.close)
-        response.call_on_close(held.pop_all().close)
+        response = zip_response(start_stream(pieces), archive.length, held.pop_all().close)
     title = safe_stem(maker.delivery.title) or gettext("图片")
     profile = safe_stem(translate(message(maker.delivery.profile)))
     name = gettext(

@@ -16,6 +16,7 @@ from app.delivery.checks import Check
 from app.domain import file_key
 from app.domain.variables import variable_key
 from app.errors import Message, message
+from app.images.containers import ENDING_OF
 from app.images.filenames import MAX_STEM_BYTES, safe_stem
 from app.system import windows_files
 
@@ -27,7 +28,6 @@ _MISSING = {
     "column": "没有「{name}」这一列，请改交付规格，或在表里加这一列",
 }
 _LEAST_DIGITS = 2
-_ENDINGS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _MAX_FOLDER_BYTES = 200
 _MAX_PATH_UNITS = 249  # UTF-16 units of a path in a ZIP
 _ANY_LENGTH = 8_000  # more than a template makes
@@ -116,7 +116,7 @@ def plan_files(
         numbers = _numbers(source)
         for picture in source.pictures if requested else ():
             counts[key] += 1
-            ending = _ENDINGS.get(format, PurePath(picture.filename).suffix.lower())
+            ending = ENDING_OF.get(format, PurePath(picture.filename).suffix.lower())
             ending = f"_{numbers[picture.record_id]}{ending}" if is_numbered else ending
             path, why = _path(requested.replace("\0", f"{counts[key]:0{digits}}"), ending)
             if why:

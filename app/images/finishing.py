@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageCms, ImageOps
 
@@ -93,14 +93,8 @@ class Finished:
     aigc: str | None = None
     c2pa: str = ""
 
-    @property
-    def ending(self) -> str:
-        """The ending of the file's name, with its dot."""
-        return ENDING_OF[self.format]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(NamedTuple):
     """Sizes in pixels: of the frame, and of the picture in it before a crop; ``scale`` of the original."""
 
     frame: tuple[int, int]
@@ -115,12 +109,12 @@ def layout(wanted: Finish, width: int, height: int) -> Layout:
     of the frame along one side; otherwise, and with ``crop``, it is enlarged, and ``scale`` says so.
     """
     if wanted.fit == "original":
-        return Layout(frame=(width, height), picture=(width, height), scale=1.0)
+        return Layout((width, height), (width, height), 1.0)
     ratios = [side / of for side, of in ((wanted.width, width), (wanted.height, height)) if side]
     if wanted.fit == "inside":
         scale = min(1.0, *ratios)
         size = _scaled(width, height, scale)
-        return Layout(frame=size, picture=size, scale=scale)
+        return Layout(size, size, scale)
     scale = max(ratios) if wanted.fit == "crop" else min(ratios)
     frame = (wanted.width, wanted.height)
     if scale > 1 and wanted.least_side:
@@ -128,8 +122,7 @@ def layout(wanted: Finish, width: int, height: int) -> Layout:
         frame, scale = _scaled(*frame, smaller), scale * smaller
     if wanted.fit == "pad" and 1 < scale <= 1 / _PLACED_FROM:
         scale = 1.0
-    picture = _scaled(width, height, scale)
-    return Layout(frame=frame, picture=picture, scale=scale)
+    return Layout(frame, _scaled(width, height, scale), scale)
 
 
 def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
@@ -153,9 +146,7 @@ def finish(content: bytes, wanted: Finish) -> Finished:
         if wanted.fit == wanted.format == "original":
             encoded = content
             _measured(encoded)  # one that is damaged cannot be taken apart
-            if (
-                c2pa and metadata.extract(content) is None
-            ):  # the manifest does not fit what was embedded since
+            if c2pa and metadata.extract(content) is None:  # a manifest does not fit what was embedded since
                 c2pa = "kept"
         else:
             image_format = image_format if wanted.format == "original" else wanted.format
@@ -272,8 +263,8 @@ def _on_ground(
 ) -> Image.Image:
     """In the middle of its frame; transparent parts are filled unless format and profile keep them."""
     kind, found = ground.measure_border(image)
-    asked = wanted.background if wanted.background not in ("", "auto") else ""
-    red, green, blue = bytes.fromhex(asked[1:]) if asked else found
+    asked = wanted.background.startswith("#")
+    red, green, blue = bytes.fromhex(wanted.background[1:]) if asked else found
     colour, keeps_alpha = (red, green, blue), image_format != "jpeg" and not asked
     if image.mode == "RGBA" and not keeps_alpha:
         flat = Image.new("RGB", image.size, colour)
@@ -328,13 +319,9 @@ def _encoded(image: Image.Image, image_format: str, wanted: Finish, room: int) -
         if wanted.fit == "inside":
             size = _scaled(*image.size, factor)
             image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_GAP)
-    raise CannotFinish(
-        "{w}×{h} 的 {format} 放不进 {kb} KB，请在规格里放宽上限、改小尺寸或换一种格式",
-        w=image.width,
-        h=image.height,
-        format=image_format.upper(),
-        kb=wanted.max_bytes // 1000,
-    )
+    sizes = {"w": image.width, "h": image.height, "kb": wanted.max_bytes // 1000}
+    words = "{w}×{h} 的 {format} 放不进 {kb} KB，请在规格里放宽上限、改小尺寸或换一种格式"
+    raise CannotFinish(words, format=image_format.upper(), **sizes)
 
 
 def _best(image: Image.Image, image_format: str, wanted: Finish, most: int) -> tuple[bytes, int | None]:
@@ -343,9 +330,8 @@ def _best(image: Image.Image, image_format: str, wanted: Finish, most: int) -> t
         return _packed(image, "PNG", dpi=(72, 72)), None
     floor = wanted.least_quality
     if image_format == "webp":
-        return _search(
-            partial(_packed, image, "WEBP", use_sharp_yuv=True), range(floor, BEST_QUALITY + 1), most
-        )
+        pack = partial(_packed, image, "WEBP", use_sharp_yuv=True)
+        return _search(pack, range(floor, BEST_QUALITY + 1), most)
     pack = partial(_packed, image, "JPEG", optimize=True, dpi=(72, 72))
     sharp = partial(pack, subsampling=0)
     best = _search(sharp, range(max(_SHARP_QUALITY, floor), BEST_QUALITY + 1), most)

@@ -1,6 +1,7 @@
 """Measures the ground behind the goods: at the border of a picture, and what stands out from it."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from PIL import Image, ImageChops
 
@@ -55,14 +56,16 @@ def measure(image: Image.Image) -> Ground:
         return Ground(kind=kind, colour=colour, white=0.0)
     image = image if image.mode == "RGB" else image.convert("RGB")
     box, area = _goods(image, colour)
-    white = _white_share(image, _outside(image.size, box))
+    red, green, blue = image.split()
+    darkest = ImageChops.darker(red, ImageChops.darker(green, blue))
+    levels = darkest.histogram(_outside(image.size, box))
     left, top, right, bottom = box or (0, 0, 0, 0)
     width, height = image.size
     touched = {"left": left <= 0, "top": top <= 0, "right": right >= width, "bottom": bottom >= height}
     return Ground(
         kind=kind,
         colour=colour,
-        white=white,
+        white=levels[255] / max(sum(levels), 1),
         fill=max((right - left) / width, (bottom - top) / height),
         fill_area=area,
         edges=tuple(name for name, touches in touched.items() if box and touches),
@@ -106,12 +109,6 @@ def _ring(size: tuple[int, int]) -> Image.Image:
     return mask
 
 
-def _white_share(image: Image.Image, mask: Image.Image) -> float:
-    red, green, blue = image.split()
-    levels = ImageChops.darker(red, ImageChops.darker(green, blue)).histogram(mask)
-    return levels[255] / max(sum(levels), 1)
-
-
 def _distance(image: Image.Image, colour: Colour) -> Image.Image:
     """The largest difference of a channel to the colour, for each pixel."""
     red, green, blue = ImageChops.difference(image, Image.new("RGB", image.size, colour)).split()
@@ -119,9 +116,5 @@ def _distance(image: Image.Image, colour: Colour) -> Image.Image:
 
 
 def _median(histogram: list[int]) -> int:
-    half, seen = sum(histogram) / 2, 0
-    for level, number in enumerate(histogram):
-        seen += number
-        if seen >= half and number:
-            return level
-    return 0
+    half = max(sum(histogram), 1) / 2
+    return next((level for level, seen in enumerate(accumulate(histogram)) if seen >= half), 0)

@@ -87,6 +87,16 @@ def map_ahead(
         pool.shutdown(cancel_futures=True)
 
 
+def zip_response(pieces: Iterator[bytes], length: int | None, close: Callable[[], object]) -> Response:
+    """A ZIP as it is made, of this length if it is known; ``close`` is called at its end, sent or not."""
+    response = Response(pieces, mimetype="application/zip")
+    if length is not None:
+        response.content_length = length
+    response.headers["X-Accel-Buffering"] = "no"  # sent as it is made, not stored by the server first
+    response.call_on_close(close)
+    return response
+
+
 def as_attachment(response: Response, name: str, plain: str) -> Response:
     """Make a streamed response an attachment; ``plain`` is the ASCII fallback of the name.
 

@@ -18,7 +18,7 @@ from app.images import store
 from app.images.filenames import archive_path, delivered_names, unique_path
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
-from app.web.downloads import as_attachment, map_ahead
+from app.web.downloads import as_attachment, map_ahead, zip_response
 from app.web.i18n import translator
 from app.web.services import connection, services
 
@@ -144,11 +144,7 @@ def send_archive(records: Callable[[], Iterable[Record]], name_of: Callable[[Arc
         held.enter_context(current.archives)
         copies = current.runtime.output_backup
         archive = Archive(connection(), records, current.outputs, copies, translate=translator())
-        response = Response(archive, mimetype="application/zip")
-        if archive.length is not None:
-            response.content_length = archive.length
-        response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
-        response.call_on_close(held.pop_all().close)
+        response = zip_response(iter(archive), archive.length, held.pop_all().close)
     return as_attachment(response, name_of(archive), "records.zip")
 
 
