@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from flask import Blueprint, request
@@ -20,7 +20,7 @@ from app.delivery.profiles import BUILT_IN, FITS, FORMATS, Profile, Rule, finish
 from app.delivery.store import Delivery
 from app.domain import Pick
 from app.domain.presets import Preset
-from app.domain.tables import MAX_ROWS_A_TABLE, Table
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
 from app.images.filenames import safe_stem
 from app.images.finishing import POSITIONS, finish, layout
@@ -45,7 +45,6 @@ from app.web.provider_settings import is_of_this_machine
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
-from app.web.thumbnails import record_thumbnails
 
 bp = Blueprint("deliveries", __name__, url_prefix="/api")
 
@@ -233,7 +232,7 @@ def copy_to_folder(delivery_id: str) -> Response:
     if not is_of_this_machine():
         raise Forbidden("只有在运行程序的电脑上，才能存成文件夹；请下载 ZIP")
     with services().archives:
-        folder = _archive(_maker(delivery_id)).save(services().settings.output_dir)
+        folder = _archive(_maker(delivery_id)).save()
     return success(folder=str(folder))
 
 
@@ -282,12 +281,14 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Del
     table = database.get_table(connection(), body["table"])
     ids = _ids(body, "rows")
     sources, counts = store.read_sources(connection(), table, ids, pick)
-    earlier = _earlier(body.get("changed_since"), table)
-    if earlier:
+    shown, is_whole, since = dict[int, Sequence[int]](), ids is None, body.get("changed_since")
+    if since is not None:
+        earlier = store.get_delivery(connection(), str(since))
+        if earlier.table_id != table.id:
+            raise InvalidRequest("changed_since", "changed_since 应为这个表格的一次交付")
         sources = store.changed_rows(earlier, sources)
-    shown = {**earlier.shown} if earlier else {}
+        shown, is_whole = {**earlier.shown}, earlier.is_whole
     shown |= {each.row_id: store.shown_by(each) for each in sources}
-    is_whole = earlier.is_whole if earlier else ids is None
     of_table = {"table_id": table.id, "title": table.name, "shown": shown, "is_whole": is_whole}
     return _planned(profile, sources, pick, **of_table), counts
 
@@ -337,15 +338,6 @@ def _ids(body: Mapping[str, Any], field: str) -> list[int] | None:
     return ids
 
 
-def _earlier(delivery_id: Any, table: Table) -> Delivery | None:
-    if delivery_id is None:
-        return None
-    earlier = store.get_delivery(connection(), str(delivery_id))
-    if earlier.table_id != table.id:
-        raise InvalidRequest("changed_since", "changed_since 应为这个表格的一次交付")
-    return earlier
-
-
 def _profile(name: Any) -> Profile:
     """The profile of this name. Raises NotFound."""
     if isinstance(name, str) and name in BUILT_IN:
@@ -366,11 +358,7 @@ def _originals() -> Originals:
 
 
 def _archive(maker: Maker) -> Archive:
-    current = services()
-    connect = partial(database.connect, current.settings.database)
-    copies = current.runtime.output_backup
-    thumbnailer = partial(record_thumbnails, current.settings, current.outputs, copies)
-    return Archive(maker, connect, thumbnailer, translator())
+    return Archive(maker, services().settings, translator())
 
 
 def _maker(delivery_id: str) -> Maker:

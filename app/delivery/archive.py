@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
 
 from zipstream import ZipStream
 
 import database
 from app import sheets
+from app.config import Settings
 from app.delivery.making import Maker
 from app.delivery.note import note_of
 from app.delivery.store import finish_delivery, own_columns
@@ -20,12 +20,10 @@ from app.domain import file_key
 from app.errors import Conflict, Translate
 from app.images import atomic_write
 from app.images.filenames import safe_stem, unique_path
+from app.web.thumbnails import record_thumbnails
 
 NOTE, WORKBOOK = "交付说明.txt", "交付清单.xlsx"
 FOLDERS = "deliveries"  # beside OUTPUT_DIR
-
-# The files by record id -> their thumbnails.
-Thumbnailer: TypeAlias = "Callable[[dict[int, str]], sheets.Thumbnails]"  # which would load openpyxl
 
 
 class Archive:
@@ -34,19 +32,12 @@ class Archive:
     ``length`` is that of the ZIP in bytes; None while files are missing, which are made as it is sent.
     """
 
-    def __init__(
-        self,
-        maker: Maker,
-        connect: Callable[[], database.Connection],
-        thumbnailer: Thumbnailer,
-        translate: Translate,
-    ) -> None:
-        self._maker, self._connect = maker, connect
-        self._thumbnailer, self._translate = thumbnailer, translate
+    def __init__(self, maker: Maker, settings: Settings, translate: Translate) -> None:
+        self._maker, self._settings, self._translate = maker, settings, translate
         self._known: list[tuple[str, bytes]] | None = None
         self.length: int | None = None
         if not maker.missing:
-            with closing(connect()) as db:
+            with closing(database.connect(settings.database)) as db:
                 self._known = self._papers(db)
             sized = ZipStream(sized=True)
             for file in maker.files:
@@ -60,24 +51,25 @@ class Archive:
         """The ZIP; closing it stops the work. Raises Conflict when a finished file was changed or deleted:
         the download fails visibly, and the file is made again for the next one."""
         archive = ZipStream()
-        with closing(self._connect()) as db:
+        with closing(database.connect(self._settings.database)) as db:
             for path, content in self._contents(db):
                 archive.add(content, path)
                 yield from archive.file()
             yield from archive.finalize()
             finish_delivery(db, self._maker.delivery.id, self._maker.total()["bytes"])
 
-    def save(self, output_dir: Path) -> Path:
+    def save(self) -> Path:
         """Write a new folder beside OUTPUT_DIR -> the folder, which appears when it is complete.
 
         Raises Conflict while files are missing, and DiskError.
         """
         if missing := self._maker.missing:
             raise Conflict("还有 {n} 个文件没有做完，请等做完再存", n=len(missing))
-        root, delivery = output_dir.absolute().parent / FOLDERS, self._maker.delivery
+        delivery = self._maker.delivery
+        root = self._settings.output_dir.absolute().parent / FOLDERS
         name = safe_stem(f"{delivery.title or '交付'} {delivery.profile} {datetime.now():%Y-%m-%d %H%M%S}")
         part = root / f".{delivery.id}.part"
-        with closing(self._connect()) as db, atomic_write.translate_os_errors(root):
+        with closing(database.connect(self._settings.database)) as db, atomic_write.translate_os_errors(root):
             try:
                 for path, content in self._contents(db):
                     (part / path).parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +114,9 @@ class Archive:
                 sorted(line.record_id for line in lines), ""
             )  # those of deleted records
             originals |= {each.id: each.filename for each in database.list_selected(db, [*originals])}
-            thumbnails = self._thumbnailer(originals)
+            thumbnails = record_thumbnails(
+                self._settings, maker.originals.outputs, maker.originals.copies, originals
+            )
             pieces = sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=self._translate)
             found.append((unique_path(self._translate(WORKBOOK), taken), b"".join(pieces)))
         if maker.profile.note:

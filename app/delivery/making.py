@@ -59,7 +59,7 @@ class Maker:
     """Makes the files of one delivery; ``files`` are all of them as far as they are made."""
 
     def __init__(self, delivery: Delivery, originals: Originals) -> None:
-        self.delivery, self._originals = delivery, originals
+        self.delivery, self.originals = delivery, originals
         self.profile = read_profile(delivery.profile, delivery.fields)
         self._wanted = finish_of(self.profile)
         self._output_dir = originals.outputs.folder
@@ -109,7 +109,7 @@ class Maker:
             names = {record.id: record.filename for record in records}
             for place, record_id in ids.items():
                 name = names.get(record_id, "")
-                yield place, name, self._originals.key(db, name) if name else ""
+                yield place, name, self.originals.key(db, name) if name else ""
 
     def _make_one(self, place: int, filename: str, key: str) -> File:
         """Make a file, or say why it cannot be made. Called by several threads."""
@@ -117,7 +117,7 @@ class Maker:
         try:
             if not filename:
                 raise NotFound("这张图片已被删除，请恢复以后重新交付")
-            made = finish(self._originals.read(filename, key), self._wanted)
+            made = finish(self.originals.read(filename, key), self._wanted)
         except (CannotFinish, NotFound, BucketError) as error:
             if isinstance(error, BucketError) and error.transient:
                 raise
