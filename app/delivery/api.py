@@ -16,7 +16,16 @@ from app.delivery.archive import Archive
 from app.delivery.checks import FAIL, NOT_CHECKED, PASS, check_name, check_size
 from app.delivery.making import Maker, Originals
 from app.delivery.plan import File, Problem, Source, plan_files
-from app.delivery.profiles import BUILT_IN, FITS, FORMATS, Profile, Rule, finish_of, read_profile
+from app.delivery.profiles import (
+    BUILT_IN,
+    FITS,
+    FORMATS,
+    Profile,
+    Rule,
+    finish_of,
+    read_profile,
+    stored_profile,
+)
 from app.delivery.store import Delivery
 from app.domain import Pick
 from app.domain.presets import Preset
@@ -88,8 +97,8 @@ _LISTED = closed_object(
 @describe("交付规格：平台的尺寸，和自己的", answer(profiles=array_of(_PROFILE)))
 def list_all_profiles() -> Response:
     """The built-in profiles, then the stored ones by name."""
-    stored = database.list_presets(connection(), _STORED)
-    return success(profiles=[*BUILT_IN.values(), *(read_profile(each.name, each.fields) for each in stored)])
+    stored = [stored_profile(each.fields) for each in database.list_presets(connection(), _STORED)]
+    return success(profiles=[*BUILT_IN.values(), *stored])
 
 
 @bp.get("/delivery-profiles/<path:name>")
@@ -344,7 +353,7 @@ def _profile(name: Any) -> Profile:
         return BUILT_IN[name]
     for stored in database.list_presets(connection(), _STORED):
         if stored.name == name:
-            return read_profile(stored.name, stored.fields)
+            return stored_profile(stored.fields)
     raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import database
 from app.delivery.checks import check
 from app.delivery.plan import File
-from app.delivery.profiles import finish_of, read_profile
+from app.delivery.profiles import finish_of, stored_profile
 from app.delivery.store import Delivery
 from app.errors import BucketError, NotFound, from_json, to_json
 from app.images import atomic_write, store
@@ -60,7 +60,7 @@ class Maker:
 
     def __init__(self, delivery: Delivery, originals: Originals) -> None:
         self.delivery, self.originals = delivery, originals
-        self.profile = read_profile(delivery.profile, delivery.fields)
+        self.profile = stored_profile(delivery.fields)
         self._wanted = finish_of(self.profile)
         self._output_dir = originals.outputs.folder
         self._folder = self._output_dir / store.DELIVERIES / delivery.id

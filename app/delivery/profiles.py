@@ -100,6 +100,14 @@ def read_profile(name: str, given: Mapping[str, Any]) -> Profile:
     return profile
 
 
+def stored_profile(stored: Mapping[str, Any]) -> Profile:
+    """A profile as it was stored, valid by the rules of then."""
+    rules = tuple(
+        Rule(**{name: rule[name] for name in ("rule", "at_least", "at_most")}) for rule in stored["rules"]
+    )
+    return Profile(**{**stored, "rules": rules})
+
+
 def _check(profile: Profile) -> None:
     """What cannot be, told at the field that makes it so."""
     for field, choices in (("fit", FITS), ("format", FORMATS)):

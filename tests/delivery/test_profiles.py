@@ -1,12 +1,13 @@
 """Profiles: the built-in ones can be met, and what cannot be is told at its field."""
 
 import base64
+import json
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from app.delivery.profiles import BUILT_IN, finish_of, read_profile
+from app.delivery.profiles import BUILT_IN, finish_of, read_profile, stored_profile
 from app.errors import InvalidRequest
 from tools.noise_images import noise_image
 
@@ -21,6 +22,7 @@ def test_a_copy_of_a_built_in_profile_is_valid_and_has_its_figures(name: str) ->
     copied = read_profile("我的", asdict(built_in))
     assert asdict(copied) | {"name": name, "built_in": True} == asdict(built_in)
     assert finish_of(copied) == finish_of(built_in)
+    assert stored_profile(json.loads(json.dumps(asdict(copied)))) == copied
     assert not copied.built_in
     assert built_in.source
     assert built_in.checked_on
