@@ -152,8 +152,9 @@ def _normalised_parts(text: str) -> list[tuple[int, int, str]]:
 
 
 def _are_independent(before: str, character: str) -> bool:
-    is_mark = unicodedata.combining(character) != 0
-    return not is_mark and normalise(before + character) == normalise(before) + normalise(character)
+    folded = normalise(character)
+    is_mark = unicodedata.combining(folded[:1] or character) != 0  # such as a halfwidth voiced sound mark
+    return not is_mark and normalise(before + character) == normalise(before) + folded
 
 
 def _phrase(word: str) -> tuple[str, bool]:

@@ -125,7 +125,7 @@ def test_words_are_replaced_in_picked_rows_in_one_step(draft: BatchPage) -> None
     draft.fill(("红杯，红底",), ("红杯",), ("红碗",))
     for number in (1, 2):
         draft.pick_row(number)
-    draft.click_command("replace")
+    draft.choose_command("replace")
     draft.page.locator("[data-find-words]").fill("红")
     expect(draft.page.locator("[data-find-count]")).to_contain_text("选中的行里有 3 处")
     draft.replace_all("红", "$&")

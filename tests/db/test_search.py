@@ -470,6 +470,10 @@ def test_a_stored_text_of_marks_is_found_before_and_after_it_is_indexed(db: data
         index_all(db)
 
 
+def test_a_letter_that_becomes_a_mark_belongs_to_the_one_before() -> None:
+    assert database.find_spans("a\uff9e\u0301", [folded("\u00e1")]) == [(0, 3)]
+
+
 def test_a_span_is_found_in_every_text_that_a_term_is_found_in() -> None:
     for term in filter(None, map(folded, (term.encode("utf-8", "replace").decode() for term in TERMS))):
         for prompt in PROMPTS:
