@@ -22,7 +22,7 @@ _READ = """async ({data, points}) => {
   const pixels = points.map(([x, y]) => [...context.getImageData(x, y, 1, 1).data]);
   return {width: bitmap.width, height: bitmap.height, pixels};
 }"""
-_BEGINNINGS = {".jpg": b"\xff\xd8\xff", ".png": b"\x89PNG\r\n\x1a\n", ".webp": b"RIFF"}
+_BEGINNINGS = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF"}
 _PACKET = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
 _AIGC = "{http://www.tc260.org.cn/ns/AIGC/1.0/}AIGC"
 _TEXTS = (SECRET, "secret-prompt", "Steps: 20")
@@ -52,7 +52,7 @@ def test_a_platform_gets_its_size_bytes_format_and_colours_and_nothing_hidden(
         read = _read(reader, finished.content, list(places))
         assert (read["width"], read["height"]) == _size(profile, odd), title
         assert len(finished.content) <= profile.max_kb * 1000 or not profile.max_kb, title
-        assert finished.content.startswith(_BEGINNINGS[finished.ending]), title
+        assert finished.content.startswith(_BEGINNINGS[finished.format]), title
         for (place, wanted), pixel in zip(places.items(), read["pixels"], strict=True):
             assert difference(pixel, wanted) <= 2, (title, place, pixel, wanted)
         _holds_the_mark_and_nothing_else(finished, odd, is_original=profile.fit == "original")
