@@ -65,6 +65,7 @@ _OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=flo
 _PROFILE = from_dataclass(
     Profile,
     fit=enum(*FITS),
+    focus=enum(*POSITIONS),
     format=enum(*FORMATS),
     rules=array_of(_RULE),
     overlay=or_null(_OVERLAY) | {"description": "image 是 PNG 的 data URL；size 占宽的几成"},

@@ -42,6 +42,7 @@ class Profile:
     width: int = 0
     height: int = 0
     fit: str = "pad"
+    focus: str = "center"  # what a crop keeps
     background: str = "auto"
     format: str = "jpeg"
     max_kb: int = 0
@@ -69,6 +70,7 @@ def finish_of(profile: Profile) -> Finish:
         width=profile.width,
         height=profile.height,
         fit=profile.fit,
+        focus=POSITIONS[profile.focus],
         background=profile.background,
         format=profile.format,
         max_bytes=profile.max_kb * 1000,
@@ -110,7 +112,7 @@ def stored_profile(stored: Mapping[str, Any]) -> Profile:
 
 def _check(profile: Profile) -> None:
     """What cannot be, told at the field that makes it so."""
-    for field, choices in (("fit", FITS), ("format", FORMATS)):
+    for field, choices in (("fit", FITS), ("focus", tuple(POSITIONS)), ("format", FORMATS)):
         if getattr(profile, field) not in choices:
             raise InvalidRequest(field, "请填 {choices} 之一", choices=choices)
     if profile.background not in ("", "auto") and not _COLOUR.fullmatch(profile.background):

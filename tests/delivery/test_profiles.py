@@ -100,6 +100,7 @@ def test_rules_set_the_floors_of_the_engine() -> None:
     wanted = finish_of(BUILT_IN["淘宝/天猫 主图"])
     assert (wanted.least_side, wanted.least_quality, wanted.max_bytes) == (800, 80, 500_000)
     assert finish_of(BUILT_IN["eBay"]).least_quality == 90
+    assert finish_of(read_profile("我的", FIELDS | {"fit": "crop", "focus": "top"})).focus == (0.5, 0.0)
     overlay = finish_of(read_profile("我的", FIELDS | {"overlay": {"image": LOGO}})).overlay
     assert overlay
     assert (overlay.image, overlay.position, overlay.size) == (PNG, "bottom-right", 0.2)

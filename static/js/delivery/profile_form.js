@@ -8,7 +8,7 @@ import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const PAUSE = 300; // ms from a change to the next picture
-const TEXTS = ["fit", "format", "file_name", "folder"]; // fields of the form that are those of a profile
+const TEXTS = ["fit", "focus", "format", "file_name", "folder"]; // fields of the form that are those of a profile
 const NUMBERS = ["width", "height", "max_kb"];
 const GROUNDS = ["#ffffff", "auto", ""]; // others are colours
 const LAID = { position: "bottom-right", size: 0.2, opacity: 0.8 };
@@ -64,10 +64,12 @@ export class ProfileForm {
     const { elements } = this.#form;
     const { error, field, isBusy, said, picture } = this.#state;
     const mark = elements.mark.value;
+    const isCropped = elements.fit.value === "crop";
     for (const element of elements) if (element.name) element.ariaInvalid = element.name === field ? "true" : null;
     for (const name of ["width", "height"]) elements[name].disabled = elements.fit.value === "original";
     show(this.#form, {
-      "[data-form-colour]": { hidden: elements.ground.value !== "other" }, "[data-form-laid]": { hidden: !mark },
+      "[data-form-focus]": { hidden: !isCropped }, "[data-form-ground]": { hidden: isCropped },
+      "[data-form-colour]": { hidden: isCropped || elements.ground.value !== "other" }, "[data-form-laid]": { hidden: !mark },
       "[data-form-text]": { hidden: mark !== "text" }, "[data-form-logo]": { hidden: mark !== "logo" },
       "[data-form-error]": error, "[data-form-said]": said, "[data-form-picture]": { hidden: !picture, ...(picture && { src: picture }) },
       "[type=submit]": { disabled: isBusy, textContent: isBusy ? _("正在保存…") : _("保存这套规格") },
