@@ -28,6 +28,7 @@ from tests.harness import worker_of
 from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
+from tools.waiting import wait_until
 
 ROWS: list[dict[str, Any]] = [
     {"prompt": "猫", "filename": "红/猫一", "columns": {"SKU": "A1"}},
@@ -312,6 +313,7 @@ def test_after_a_kill_what_was_made_stays_and_the_rest_is_made(
     demo: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery_id = planned(demo, table_of(demo))["id"]
+    journal_path = demo.settings.output_dir / store.DELIVERIES / delivery_id / "made.jsonl"
     monkeypatch.setattr(making, "_THREADS", 1)
     child = os.fork()
     if child == 0:
@@ -319,6 +321,7 @@ def test_after_a_kill_what_was_made_stays_and_the_rest_is_made(
 
         def replace_one(source: Path, target: Path) -> None:
             if target.name == "1":
+                wait_until(lambda: journal_path.is_file() and bool(journal_path.read_text()))
                 os.kill(os.getpid(), signal.SIGKILL)
             real(source, target)
 
@@ -330,8 +333,7 @@ def test_after_a_kill_what_was_made_stays_and_the_rest_is_made(
             list(_maker(delivery_id).make(db))
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    folder = demo.settings.output_dir / store.DELIVERIES / delivery_id
-    with (folder / "made.jsonl").open("a") as journal:
+    with journal_path.open("a") as journal:
         journal.write('[1, {"bytes": 5')  # a line that was not written to its end
     assert demo.get(f"/api/deliveries/{delivery_id}")["total"]["made"] == 1
     assert made(demo, delivery_id)["made"] == 4
