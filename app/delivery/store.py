@@ -13,12 +13,12 @@ from app.domain import Pick, Record, own_column_names
 from app.domain.fingerprints import Standing
 from app.domain.tables import Table
 from app.errors import InvalidRequest, NotFound, from_json, message, to_json
+from app.images.filenames import PICK_RANKS
 from app.tables.view import RowView, view_rows
 
 _MAX_LISTED = 20
 _CONTENT = ("title", "profile", "fields", "pick", "files", "problems", "shown", "is_whole")
 _PLANNED = 6  # fields of a file that are known before it is made
-_RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def _pictures(view: RowView) -> dict[str, list[Picture]]:
         for each in view.pictures
         if each.standing is Standing.MADE and each.filename and each.fingerprint == view.row.fingerprint
     ]
-    own.sort(key=lambda each: (_RANKS.get(each.pick, 1), -each.record_id))
+    own.sort(key=lambda each: (PICK_RANKS.get(each.pick, 1), -each.record_id))
     kept = sum(each.pick == Pick.KEEP for each in own)
     found = {}
     for pick, most in (("keep", kept), ("all", max(kept, view.row.num_images))):

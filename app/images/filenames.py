@@ -35,7 +35,7 @@ _DEVICE = re.compile(
 )
 _JOINERS = "\u200c\u200d"
 _PAUSES = " ，。、；：！？…,.;:!?"
-_RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}  # which pictures of a row are delivered first
+PICK_RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}  # which pictures of a row are delivered first
 
 
 def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _ANY_UNITS) -> str:
@@ -121,7 +121,7 @@ def delivered_names(records: Iterable[Record]) -> list[str]:
         if record.filename and stem:
             if record.filename.startswith(stored):  # without the folders, which are in the path
                 names[-1] = stem + record.filename[len(stored) :]
-            rank, wanted = _RANKS.get(record.pick, 1), record.num_images
+            rank, wanted = PICK_RANKS.get(record.pick, 1), record.num_images
             row = record.batch_id or record.id, record.row_number
             rows[row].append((rank, -record.id, index, record.picture_number, wanted, stem))
     for pictures in rows.values():
