@@ -83,12 +83,12 @@ class Archive:
     def _contents(self, db: database.Connection) -> Iterator[tuple[str, bytes]]:
         """(path, content) of every file in its order, made if it is missing; then workbook and note."""
         making = self._maker.make(db)
-        for place in range(len(self._maker.files)):
-            file = self._maker.files[place]
+        for index in range(len(self._maker.files)):
+            file = self._maker.files[index]
             file = next(making) if file.is_open else file
             if file.error:
                 continue
-            content = self._maker.content(place)
+            content = self._maker.content(index)
             if not content:
                 raise Conflict("做好的「{path}」被改动或删掉了，请重新下载", path=file.name)
             yield file.name, content
@@ -110,12 +110,11 @@ class Archive:
                 for file in maker.files
                 if not file.error
             ]
-            originals = dict.fromkeys(
-                sorted(line.record_id for line in lines), ""
-            )  # those of deleted records
-            originals |= {each.id: each.filename for each in database.list_selected(db, [*originals])}
+            ids = sorted(line.record_id for line in lines)
+            filenames = dict.fromkeys(ids, "")  # empty for records that were deleted since
+            filenames |= {record.id: record.filename for record in database.list_selected(db, ids)}
             thumbnails = record_thumbnails(
-                self._settings, maker.originals.outputs, maker.originals.copies, originals
+                self._settings, maker.originals.outputs, maker.originals.copies, filenames
             )
             pieces = sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=self._translate)
             found.append((unique_path(self._translate(WORKBOOK), taken), b"".join(pieces)))

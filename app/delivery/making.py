@@ -69,8 +69,8 @@ class Maker:
 
     @property
     def missing(self) -> list[int]:
-        """The places of the files that are still to be made."""
-        return [place for place, file in enumerate(self.files) if file.is_open]
+        """The indexes of the files that are still to be made."""
+        return [index for index, file in enumerate(self.files) if file.is_open]
 
     def total(self) -> dict[str, int]:
         """Numbers of files, and bytes of those that are made."""
@@ -91,29 +91,31 @@ class Maker:
         missing = self.missing
         with atomic_write.translate_os_errors(self._output_dir):
             self._folder.mkdir(parents=True, exist_ok=True)
-            results = map_ahead(work, self._found(db, missing), threads=_THREADS, ahead=_THREADS)
+            results = map_ahead(work, self._list_originals(db, missing), threads=_THREADS, ahead=_THREADS)
             with (self._folder / _JOURNAL).open("a", encoding="utf-8") as journal:
-                for place, file in zip(missing, results, strict=False):
+                for index, file in zip(missing, results, strict=False):
                     if file is None:
                         return
-                    journal.write(f"{to_json([place, *file])}\n")
+                    journal.write(f"{to_json([index, *file])}\n")
                     journal.flush()
-                    self.files[place] = file
+                    self.files[index] = file
                     yield file
 
-    def _found(self, db: database.Connection, places: Sequence[int]) -> Iterator[tuple[int, str, str]]:
-        """(place, file name, key in OSS) of the originals; empty names: deleted."""
-        for start in range(0, len(places), _READ_AT_ONCE):
-            ids = {place: self.files[place].record_id for place in places[start : start + _READ_AT_ONCE]}
+    def _list_originals(
+        self, db: database.Connection, indexes: Sequence[int]
+    ) -> Iterator[tuple[int, str, str]]:
+        """(index, file name, key in OSS) of each original; the name is empty if its record was deleted."""
+        for start in range(0, len(indexes), _READ_AT_ONCE):
+            ids = {index: self.files[index].record_id for index in indexes[start : start + _READ_AT_ONCE]}
             records = database.list_selected(db, sorted({*ids.values()}))
             names = {record.id: record.filename for record in records}
-            for place, record_id in ids.items():
+            for index, record_id in ids.items():
                 name = names.get(record_id, "")
-                yield place, name, self.originals.key(db, name) if name else ""
+                yield index, name, self.originals.key(db, name) if name else ""
 
-    def _make_one(self, place: int, filename: str, key: str) -> File:
+    def _make_one(self, index: int, filename: str, key: str) -> File:
         """Make a file, or say why it cannot be made. Called by several threads."""
-        file = self.files[place]
+        file = self.files[index]
         try:
             if not filename:
                 raise NotFound("这张图片已被删除，请恢复以后重新交付")
@@ -122,10 +124,10 @@ class Maker:
             if isinstance(error, BucketError) and error.transient:
                 raise
             return file._replace(error=error.message)
-        part = self._folder / f"{place}.{secrets.token_hex(8)}.part"
+        part = self._folder / f"{index}.{secrets.token_hex(8)}.part"
         try:
             part.write_bytes(made.content)
-            windows_files.replace(part, self._path(place))
+            windows_files.replace(part, self._path(index))
         finally:
             part.unlink(missing_ok=True)
         return file._replace(
@@ -139,18 +141,18 @@ class Maker:
             c2pa=made.c2pa,
         )
 
-    def content(self, place: int) -> bytes:
+    def content(self, index: int) -> bytes:
         """A finished file as it was made; empty when it was changed or deleted: it is made again then."""
-        path = self._path(place)
+        path = self._path(index)
         with suppress(OSError):
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == self.files[place].sha256:
+            if hashlib.sha256(content).hexdigest() == self.files[index].sha256:
                 return content
             path.unlink()
         return b""
 
-    def _path(self, place: int) -> Path:
-        return self._folder / f"{place}"
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{index}"
 
     def forget(self) -> None:
         """Delete the finished files."""
@@ -161,7 +163,7 @@ class Maker:
             for line in (self._folder / _JOURNAL).read_text("utf-8").splitlines():
                 # the last line of a killed process; a file that was deleted
                 with suppress(ValueError, TypeError, OSError):
-                    place, *fields = from_json(line)
+                    index, *fields = from_json(line)
                     file = File(*fields)
-                    if file.error or self._path(place).stat().st_size == file.bytes:
-                        self.files[place] = file
+                    if file.error or self._path(index).stat().st_size == file.bytes:
+                        self.files[index] = file

@@ -111,7 +111,7 @@ def stored_profile(stored: Mapping[str, Any]) -> Profile:
 
 
 def _check(profile: Profile) -> None:
-    """What cannot be, told at the field that makes it so."""
+    """Refuse values and combinations that cannot be met; the error names the field to change."""
     for field, choices in (("fit", FITS), ("focus", tuple(POSITIONS)), ("format", FORMATS)):
         if getattr(profile, field) not in choices:
             raise InvalidRequest(field, "请填 {choices} 之一", choices=choices)

@@ -109,7 +109,7 @@ def _implicit_mark(place: str, text: bytes | str) -> str | None:
     """The text of the mark in a candidate; None when it holds none."""
     if isinstance(text, bytes):
         return _aigc_property(text)
-    if place == "app11":  # how the mark lies there is not published
+    if place == "app11":  # how the segment encodes the mark is not published
         return text[text.find("{") :] if "{" in text else text
     return text if place == "png" or _IN_COMMENT.match(text) else None
 

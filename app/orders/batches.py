@@ -179,7 +179,7 @@ def submit_parsed(
             text = "一个批次最多 {limit} 张，现在有 {n} 张"
             raise InvalidRequest("rows", text, limit=MAX_PICTURES_A_BATCH, n=pictures)
         if gone := {request.model for request in requests} - conditions.models.keys():
-            # the default does not take its place
+            # the default model is not used instead
             text = "{model} 的设置刚刚改了，现在用不了，请刷新页面后再下单"
             raise Conflict(text, model=min(gone))
         return order_rows(parsed, conditions.models, skips=skips, output_dir=output_dir)
