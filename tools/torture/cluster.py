@@ -33,6 +33,7 @@ _PASSWORD = "secret-of-postgres"
 _FAULTS = ("500", "reset", "cut", "busy", "html", "slow")
 _CUTS = 3
 _INDEX_SECONDS = 60.0
+_BACK_SECONDS = 30.0  # a process that was cut off looks again after some seconds
 
 
 @contextmanager
@@ -172,7 +173,7 @@ class Cluster(Site):
 
     def check_pages(self) -> list[str]:
         """Search and images at both web processes, each image at one whose cache was emptied."""
-        breaches = list(self._check_search())
+        breaches = [*self._check_back(), *self._check_search()]
         for server in self.web:
             for name in (".cache", ".thumbnails"):
                 shutil.rmtree(server.data_dir / "output" / name, ignore_errors=True)
@@ -185,6 +186,16 @@ class Cluster(Site):
             if not thumbnail.headers["Content-Type"].startswith("image/"):
                 breaches.append(f"{thumbnail.url} answers {thumbnail.status_code}")
         return breaches
+
+    def _check_back(self) -> Iterator[str]:
+        """Each web process goes on by itself after the database was away."""
+        deadline = time.monotonic() + _BACK_SECONDS
+        for server in self.web:
+            while not (answer := server.get("/healthz")).get("database"):
+                if time.monotonic() > deadline:
+                    yield f"a web process still refuses after {_BACK_SECONDS:.0f} seconds: {answer}"
+                    break
+                time.sleep(0.1)
 
     def _check_search(self) -> Iterator[str]:
         deadline = time.monotonic() + _INDEX_SECONDS
