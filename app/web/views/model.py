@@ -22,6 +22,7 @@ from app.web.services import services
 bp = Blueprint("model", __name__)
 
 _GENERAL = ("MODEL_CONCURRENCY", "MODEL_TIMEOUT", "USD_CNY", "WATERMARK")
+_USES = {"USD_CNY": "按美元收费的服务用它估价"}
 _LABELS = {  # by the end of a variable's name
     "_AK": "Access Key ID",
     "_SK": "Secret Access Key",
@@ -137,7 +138,7 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
     return render_template(
         "pages/model.html",
         cards=_cards(variables),
-        general=_fields((name for name in _GENERAL if name in variables), variables),
+        general=_fields((name for name in _GENERAL if name in variables), variables, _USES),
         notify=_fields((name for name in ("NOTIFY_URL",) if name in variables), variables),
         receiver=services().runtime.notifier.receiver,
         dotenv=file.path if file else "",
