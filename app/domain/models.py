@@ -71,6 +71,8 @@ class ModelSpec:
                      ``included_references``
     quality_prices   (aspect ratio, resolution) -> quality, "" where none is chosen -> CNY per picture, of a
                      model whose ``prices`` depend on both: those are then of 1:1 without a choice
+    local_sibling    (id, label) of a model with the same keys that takes references of this computer, where
+                     this one does not; empty when there is none
     tries_local      whether it is not proven to look at references of this computer: the first run of a table
                      makes one row that has some, and holds the others
     retirement       when its service ends it; None: no end is announced
@@ -92,6 +94,7 @@ class ModelSpec:
     prices: Mapping[str, Decimal]
     setup: ModelSetup
     min_references: int = 0
+    local_sibling: tuple[str, str] | tuple[()] = ()
     tries_local: bool = False
     negative_prompt: str = "folded"
     takes_seed: bool = False
@@ -112,8 +115,11 @@ class ModelSpec:
         """Why local images cannot be used as references, and what to do; empty when they can."""
         if self.reference_form != "url" or not self.max_references:
             return ""
-        text = "{model} 要用这台电脑上的参考图，先在 .env 里设置 OSS，或换一个模型"
-        return message(text, model=message(self.label))
+        text = "{model} 收不了这台电脑上的参考图，请换一个模型，或在 .env 里设置 OSS"
+        if not self.local_sibling:
+            return message(text, model=message(self.label))
+        text = "{model} 收不了这台电脑上的参考图，请改用 {other}，或在 .env 里设置 OSS"
+        return message(text, model=message(self.label), other=message(self.local_sibling[1]))
 
     def is_a_trial(self, request: ImageRequest) -> bool:
         """Whether this request has references that the model may not look at."""

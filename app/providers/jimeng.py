@@ -284,6 +284,7 @@ def _spec(settings: Settings) -> ModelSpec:
         prompt_limit=800,
         max_references=family.max_references,
         reference_form=form,
+        local_sibling=(_4_6, _family(_4_6).label) if req_key == _4_0 else (),
         tries_local=is_trial,
         reference_limits=_LIMITS if form == "url" else _LIMITS_AS_BYTES,
         max_reference_bytes=45 * 1_048_576,

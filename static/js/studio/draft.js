@@ -34,6 +34,7 @@ export function keepDraft(form) {
   form.querySelector("[data-restore-draft]").addEventListener("click", restore);
   document.addEventListener("apply-request", (event) => applyRequest(event.detail));
   form.elements.model.addEventListener("change", changeModel);
+  form.querySelector("[data-use-model]")?.addEventListener("click", ({ target }) => openFor(target.dataset.useModel, "model"));
 
   /** What another tab or page wrote meanwhile becomes the previous draft. */
   function save() {
