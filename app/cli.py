@@ -22,8 +22,8 @@ from app.config import Settings, environment_of_programs, load_settings, read_se
 from app.domain import file_key, nearest_choice
 from app.domain.ledger import OUTCOMES
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound, StoreLost
-from app.images import metadata, store
-from app.images.marks import find_marks
+from app.images import metadata, sidecar, store
+from app.images.marks import find_marks, has_c2pa
 from app.images.parameters import parse_parameters
 from app.library.output_backup import OutputBackup, digest_in, filename_in, open_output_backup
 from app.system import windows_files
@@ -351,7 +351,8 @@ def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.F
             content = windows_files.retry_while_locked(path.read_bytes)
         except OSError:
             content = b""
-        if found := _found_picture(content, path.name, path.stat().st_mtime):
+        beside = sidecar.texts(output_dir, content)
+        if found := _found_picture(content, path.name, path.stat().st_mtime, beside):
             yield found
         else:
             without.append(path.name)
@@ -363,15 +364,19 @@ def _found_in_oss(bucket: OutputBackup, without: list[str]) -> Iterator[database
         filename_in(key): (at, key) for at, key in sorted((at, key) for key, _, at in bucket.list_all())
     }
     for filename, (at, key) in sorted(objects.items(), key=lambda item: item[1]):
-        if found := _found_picture(bucket.fetch(key), filename, at):
+        content = bucket.fetch(key)
+        beside = bucket.texts(content) if has_c2pa(content) else []
+        if found := _found_picture(content, filename, at, beside):
             yield replace(found, key=key)
         else:
             without.append(filename)
 
 
-def _found_picture(content: bytes, filename: str, modified_at: float) -> database.FoundPicture | None:
+def _found_picture(
+    content: bytes, filename: str, modified_at: float, beside: Sequence[str]
+) -> database.FoundPicture | None:
     try:
-        parameters = parse_parameters(metadata.extract(content) or "")
+        parameters = parse_parameters(beside[0] if beside else metadata.extract(content) or "")
     except (OSError, ValueError):
         return None
     if parameters.record_id is None:

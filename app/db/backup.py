@@ -27,7 +27,7 @@ _FOUND = """
     sha256, marks, status, cost_unpriced
 """
 
-Remove = Callable[[str, int], object]
+Remove = Callable[[str, int, str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +71,11 @@ def empty_trash(
 ) -> int:
     """Permanently delete records that were in the trash for ``days``, files first -> number deleted.
 
-    ``remove(filename, record id)`` deletes picture and thumbnail; the name is empty when another record
-    shares the picture. If it raises DiskError, that record stays in the trash; ids in ``exclude`` are
-    skipped. Records being deleted cannot be restored; after a crash they are still in the trash and the
-    next call continues. Files are deleted outside any transaction. Foreign keys of other programs' tables
-    are ignored.
+    ``remove(filename, record id, sha256)`` deletes picture, thumbnail and parameters; the name is empty when
+    another record shares the picture. If it raises DiskError, that record stays in the trash; ids in
+    ``exclude`` are skipped. Records being deleted cannot be restored; after a crash they are still in the
+    trash and the next call continues. Files are deleted outside any transaction. Foreign keys of other
+    programs' tables are ignored.
     """
     marked = _mark_expired(db, days=days, exclude=exclude, limit=limit)
     removed = [row["id"] for row in marked if _is_removed(row, remove)]
@@ -90,7 +90,7 @@ def empty_trash(
 
 
 def _mark_expired(db: Connection, *, days: int, exclude: Collection[int], limit: int) -> list[Row]:
-    """Mark expired records as unrestorable -> id and filename, empty for a shared file."""
+    """Mark expired records as unrestorable -> id, hash and filename, empty for a shared file."""
     before = datetime.now(UTC) - timedelta(days=days)
     with transaction(db):
         expired = db.execute(
@@ -107,7 +107,7 @@ def _mark_expired(db: Connection, *, days: int, exclude: Collection[int], limit:
         db.execute(f"UPDATE generation_records SET deletion_id = {EMPTIED} WHERE id {IN_IDS}", {"ids": ids})
         return db.execute(
             f"""
-            SELECT mine.id, CASE WHEN EXISTS (
+            SELECT mine.id, mine.sha256, CASE WHEN EXISTS (
                 SELECT 1
                 FROM generation_records AS other
                 WHERE other.filename = mine.filename COLLATE NOCASE AND other.filename <> ''
@@ -123,7 +123,7 @@ def _mark_expired(db: Connection, *, days: int, exclude: Collection[int], limit:
 
 def _is_removed(row: Row, remove: Remove) -> bool:
     try:
-        remove(row["filename"], row["id"])
+        remove(row["filename"], row["id"], row["sha256"])
     except DiskError:
         return False
     return True

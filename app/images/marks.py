@@ -43,7 +43,7 @@ def find_marks(content: bytes) -> dict[str, Any]:
         return {"aigc": None, "c2pa": None}
     found = _first_mark(content, image_format)
     aigc = {"place": found[0], "fields": _fields(found[1])} if found else False
-    return {"aigc": aigc, "c2pa": _has_c2pa(content, image_format)}
+    return {"aigc": aigc, "c2pa": has_c2pa(content)}
 
 
 def implicit_value(content: bytes, image_format: str) -> str | None:
@@ -181,11 +181,15 @@ def _printable(text: str, length: int) -> str:
     return "".join(char for char in text[:length] if char.isprintable())
 
 
-def _has_c2pa(content: bytes, image_format: str) -> bool:
+def has_c2pa(content: bytes) -> bool:
+    """Whether a picture has a C2PA manifest; False for files of other formats."""
+    image_format = sniff(content)
     if image_format == "png":
         return any(part.name == b"caBX" for part in png_chunks(content))
     if image_format == "webp":
         return any(part.name == b"C2PA" for part in webp_chunks(content))
+    if image_format != "jpeg":
+        return False
     heads = (content[part.beginning(64)] for part in jpeg_segments(content) if part.name[0] == _APP11)
     # The beginning of a JUMBF box of C2PA.
     return any(head.startswith(b"JP") and head[12:16] == b"jumb" and b"c2pa" in head[16:] for head in heads)

@@ -1,7 +1,7 @@
 """Embeds generation parameters in image files, extracts them, and removes metadata, without changing pixels.
 
 PNG uses a text chunk ``parameters``, JPEG and WebP an EXIF UserComment. Metadata written by providers
-(XMP, C2PA, an ``AIGC`` label, EXIF) is preserved byte for byte.
+(XMP, an ``AIGC`` label, EXIF) is preserved byte for byte; a C2PA manifest does not fit the file after it.
 """
 
 import re

@@ -18,7 +18,7 @@ from typing import Any
 
 from app.domain import GeneratedImage, SavedImage, ValidatedUpload
 from app.errors import Billed, DiskError, InvalidRequest, Message, ModelError, NotFound, TooLarge, message
-from app.images import atomic_write, decode, metadata
+from app.images import atomic_write, decode, metadata, sidecar
 from app.images.containers import ENDING_OF, sniff
 from app.images.filenames import (
     ENDINGS,
@@ -61,21 +61,23 @@ def save_image(
     """Validate the image, create its thumbnail and save it as ``stem`` plus the extension of its format,
     in ``subfolder`` of ``output_dir``.
 
-    ``embed`` is the text of ``format_parameters``, or empty; marks are those of the bytes without it. Never
-    overwrites: the next free counter is used (``猫-2``) and returned. Idempotent per record: a second call,
-    such as from a worker whose lease expired, returns the file of the first. Raises ModelError for invalid
-    bytes; those in an unsupported format are saved unchanged in ``unopened/``. Raises DiskError for disk
-    errors, leaving no files.
+    ``embed`` is the text of ``format_parameters``, or empty; marks are those of the bytes without it. Bytes
+    with a C2PA manifest are saved as they are, and the text beside them before they appear. Never overwrites:
+    the next free counter is used (``猫-2``) and returned. Idempotent per record: a second call, such as from
+    a worker whose lease expired, returns the file of the first. Raises ModelError for invalid bytes; those in
+    an unsupported format are saved unchanged in ``unopened/``. Raises DiskError for disk errors, leaving no
+    image.
     """
     try:
         decoded = decode.decode(image.content, max_pixels=MAX_PIXELS)
     except decode.InvalidImage as error:
         raise _delivery_error(error, image.content, output_dir, record_id) from error
     pieces: metadata.Pieces = (image.content,)
-    if embed:
-        text = with_size(embed, decoded.width, decoded.height)
-        pieces = metadata.embed(image.content, decoded.format, text)
     parameters, marks = parse_parameters(embed), find_marks(image.content)
+    text = with_size(embed, decoded.width, decoded.height)
+    if text and not marks["c2pa"]:
+        pieces, text = metadata.embed(image.content, decoded.format, text), ""
+    sha256 = _sha256(pieces)
     stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
     folder = output_dir / subfolder
@@ -86,19 +88,24 @@ def save_image(
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):
             atomic_write.write_over(thumbnail, decoded.thumbnail, output_dir)
+            if text:
+                sidecar.write(folder, sha256, record_id, text, parts_folder=output_dir)
             target = folder / (stem + ENDING_OF[decoded.format])
             placed = _place(part, target, record_id, parameters.prompt)
             windows_files.sync_folder(folder)
     if not isinstance(placed, str):
         make_thumbnail(thumbnail, folder / placed.filename)
-        return replace(placed, drops_another=placed.sha256 != _sha256(pieces))
+        if drops_another := placed.sha256 != sha256:
+            with contextlib.suppress(OSError):
+                sidecar.delete(folder, sha256, record_id)
+        return replace(placed, drops_another=drops_another)
     return _saved_image(placed, decoded, pieces, parameters.seed, marks)
 
 
 def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> SavedImage | None:
     """The image that ``save_image`` wrote for this record before a crash; None without one.
 
-    Identified by the embedded parameters. Raises DiskError when the folder cannot be read.
+    Identified by its parameters, embedded or beside it. Raises DiskError when the folder cannot be read.
     """
     if not output_dir.is_dir():
         raise DiskError(
@@ -115,13 +122,16 @@ def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> S
     raise AssertionError("counters do not end")
 
 
-def read_own(content: bytes, filename: str, *, record_id: int, prompt: str) -> SavedImage | None:
-    """The image in these bytes, if their embedded parameters name this record; None otherwise."""
+def read_own(
+    content: bytes, filename: str, *, record_id: int, prompt: str, beside: Iterable[str]
+) -> SavedImage | None:
+    """The image in these bytes, if parameters ``beside`` or embedded in them name this record; else None."""
     with contextlib.suppress(OSError, ValueError):
-        parameters = parse_parameters(metadata.extract(content) or "")
-        if parameters.record_id == record_id and prompt in parameters.text:
-            decoded = decode.decode(content, max_pixels=MAX_PIXELS)
-            return _saved_image(filename, decoded, (content,), parameters.seed, find_marks(content))
+        for text in (*beside, metadata.extract(content) or ""):
+            parameters = parse_parameters(text)
+            if parameters.record_id == record_id and prompt in parameters.text:
+                decoded = decode.decode(content, max_pixels=MAX_PIXELS)
+                return _saved_image(filename, decoded, (content,), parameters.seed, find_marks(content))
     return None
 
 
@@ -185,10 +195,11 @@ def has_images(output_dir: Path) -> bool:
     return any(path.suffix.lower() in ENDING_OF.values() for path in output_dir.iterdir())
 
 
-def delete_image(output_dir: Path, filename: str, record_id: int) -> None:
-    """Permanently delete an image and its thumbnails; missing files are ignored.
+def delete_image(output_dir: Path, filename: str, record_id: int, sha256: str = "") -> None:
+    """Permanently delete an image, its thumbnails and what lies beside it; missing files are ignored.
 
-    Raises DiskError without retrying: emptying the trash runs again later.
+    ``sha256`` is that of the image as saved, if recorded. Raises DiskError without retrying: emptying the
+    trash runs again later.
     """
     with atomic_write.translate_os_errors(output_dir):
         with contextlib.suppress(NotFound):
@@ -196,6 +207,7 @@ def delete_image(output_dir: Path, filename: str, record_id: int) -> None:
         thumbnails = [thumbnail_path(output_dir, record_id, side) for side in THUMBNAIL_SIDES]
         for path in (*thumbnails, *_quarantined(output_dir, record_id)):
             path.unlink(missing_ok=True)
+        sidecar.delete(output_dir, sha256, record_id)
 
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:
@@ -274,7 +286,8 @@ def _saved_image(
 def _read_own(path: Path, record_id: int, prompt: str) -> SavedImage | None:
     with contextlib.suppress(OSError, ValueError):
         content = windows_files.retry_while_locked(path.read_bytes)
-        return read_own(content, path.name, record_id=record_id, prompt=prompt)
+        beside = sidecar.texts(path.parent, content)
+        return read_own(content, path.name, record_id=record_id, prompt=prompt, beside=beside)
     return None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.errors import BucketError, NotFound
+from app.images import sidecar
 from app.library.catalogue import DIGEST_LENGTH, MEDIA_TYPES, THUMBNAIL_PROCESS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHOWN_SECONDS = 7_200
 _MARKED = re.compile(rf"(?P<stem>.*)-(?P<digest>[0-9a-f]{{{DIGEST_LENGTH}}})(?P<ending>\.[a-z]+)")
-_THUMBNAILS = ".thumbnails/"
+_THUMBNAILS, _PARAMETERS = ".thumbnails/", f"{sidecar.FOLDER}/"
 _PROBE = ".probe"
 _MOST_PAGES = 100_000  # of 1,000 keys
 
@@ -36,15 +37,18 @@ class OutputBackup:
     def upload(self, path: Path, *, name: str = "", thumbnail: Path | None = None) -> str:
         """Upload an image as ``name`` (default: its own) -> its key, which contains a hash of its content.
 
-        So another object is never replaced, and a repeated upload writes the same one. A thumbnail that
-        cannot be uploaded is left out. Raises NotFound.
+        So another object is never replaced, and a repeated upload writes the same one. The parameters that
+        lie beside the image are uploaded before it; a thumbnail that cannot be is left out. Raises NotFound.
         """
         target = Path(name or path.name)
         try:
             with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_LENGTH]
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                for beside in sidecar.files(path.parent, digest):
+                    key = f"{self._prefix}{_PARAMETERS}{beside.name}"
+                    self._bucket.put(key, beside.read_bytes(), "text/plain; charset=utf-8")
                 file.seek(0)
-                key = f"{self._prefix}{target.stem}-{digest}{target.suffix}"
+                key = f"{self._prefix}{target.stem}-{digest[:DIGEST_LENGTH]}{target.suffix}"
                 media_type = MEDIA_TYPES.get(target.suffix.lower(), "application/octet-stream")
                 self._bucket.put(key, file, media_type)
         except FileNotFoundError as error:
@@ -76,7 +80,7 @@ class OutputBackup:
         """(key, bytes, Unix time) of every image, by key."""
         for found in self._bucket.list_objects(self._prefix, most_pages=_MOST_PAGES):
             name = found.key.removeprefix(self._prefix)
-            if not name.startswith(_THUMBNAILS) and _MARKED.fullmatch(name):
+            if not name.startswith((_THUMBNAILS, _PARAMETERS)) and _MARKED.fullmatch(name):
                 yield found.key, found.size, found.modified_at
 
     def list_named(self, stem: str) -> Iterator[str]:
@@ -86,8 +90,17 @@ class OutputBackup:
             if marked and marked["stem"] == stem:
                 yield found.key
 
-    def delete(self, key: str) -> None:
-        """Delete an image and its thumbnail; missing ones are ignored."""
+    def texts(self, content: bytes) -> list[str]:
+        """The parameters that lie beside an image with these bytes."""
+        digest = hashlib.sha256(content).hexdigest()
+        found = self._bucket.list_objects(f"{self._prefix}{_PARAMETERS}{sidecar.prefix_of(digest)}")
+        keys = [each.key for each in found]
+        return [self._bucket.fetch(key).decode("utf-8", "replace") for key in keys]
+
+    def delete(self, key: str, *, sha256: str, record_id: int) -> None:
+        """Delete an image, its thumbnail and the parameters beside it; missing ones are ignored."""
+        if sha256:
+            self._bucket.delete(f"{self._prefix}{_PARAMETERS}{sidecar.name_of(sha256, record_id)}")
         self._bucket.delete(_thumbnail_key(key))
         self._bucket.delete(key)
 

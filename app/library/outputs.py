@@ -19,7 +19,8 @@ from typing import TypeVar
 from app.config import Settings
 from app.domain import ReferenceInfo
 from app.errors import BucketError, DiskError, Message, NotFound
-from app.images import atomic_write, store
+from app.images import atomic_write, sidecar, store
+from app.images.marks import has_c2pa
 from app.library import catalogue
 from app.library.local import LocalLibrary
 from app.library.output_backup import OutputBackup, digest_in
@@ -157,6 +158,14 @@ class Outputs:
                 if _is_image_of(content, key):
                     yield key, content
 
+    def texts(self, content: bytes) -> list[str]:
+        """The parameters that lie beside these bytes, here or in OSS. Raises BucketError."""
+        found = sidecar.texts(self.folder, content)
+        if found or self._bucket is None or not has_c2pa(content):
+            return found
+        bucket = self._bucket
+        return self._call_oss(lambda: bucket.texts(content))
+
     def settle(self, path: Path, key: str) -> None:
         """Move a local file into the cache, if it is the image of this key in OSS."""
         with contextlib.suppress(OSError):
@@ -168,21 +177,22 @@ class Outputs:
                 os.utime(cached, ns=(state.st_atime_ns, state.st_mtime_ns))  # it was not used, only compared
                 self._grow(state.st_size)
 
-    def delete(self, record_id: int, name: str) -> None:
-        """Delete an image for good, with its thumbnail; missing files are ignored.
+    def delete(self, record_id: int, name: str, sha256: str = "") -> None:
+        """Delete an image for good, with its thumbnail and what lies beside it; missing files are ignored.
 
-        ``name`` is empty when another record shares the image. Raises DiskError when it must be repeated.
+        ``name`` is empty when another record shares the image; ``sha256``: as recorded. Raises DiskError when
+        it must be repeated.
         """
         key = self.find_stored(name)[0] if self._bucket and name else ""
         if key and self._bucket:
             bucket = self._bucket
             try:
-                self._call_oss(lambda: bucket.delete(key))
+                self._call_oss(lambda: bucket.delete(key, sha256=sha256, record_id=record_id))
             except BucketError as error:
                 raise DiskError(error.message) from error
             with contextlib.suppress(NotFound), atomic_write.translate_os_errors(self.folder):
                 self.local(name, key).unlink(missing_ok=True)
-        store.delete_image(self.folder, "" if key else name, record_id)
+        store.delete_image(self.folder, "" if key else name, record_id, sha256)
 
     def problem(self) -> Message | None:
         """Why OSS stores nothing: a setting is wrong, or no call has succeeded for some seconds."""

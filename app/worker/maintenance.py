@@ -101,9 +101,9 @@ class Maintenance:
         self._locked.clear()
         return 0
 
-    def _remove(self, filename: str, record_id: int) -> None:
+    def _remove(self, filename: str, record_id: int, sha256: str) -> None:
         try:
-            self.outputs.delete(record_id, filename)
+            self.outputs.delete(record_id, filename, sha256)
         except DiskError:
             self._locked.add(record_id)
             if record_id not in self._logged:

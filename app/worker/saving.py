@@ -17,7 +17,7 @@ import database
 from app import log
 from app.domain import GeneratedImage, PauseCause, Record, SavedImage, Status
 from app.errors import Billed, BucketError, DatabaseError, DiskError, Message, ModelError, NotFound, message
-from app.images import store
+from app.images import sidecar, store
 from app.images.parameters import format_parameters
 from app.library.outputs import SAVING, Outputs
 from app.worker.concurrency import DecodeLimit
@@ -122,7 +122,7 @@ class Saving:
                         yield record, saved
                         continue
                 elif record and (key := database.find_output_copy(db, record.filename)):
-                    self.outputs.settle(path, key)
+                    self._settle(path, key, record.id, record.sha256)
                 else:
                     continue
                 if path.exists():
@@ -133,7 +133,14 @@ class Saving:
         """Move the file of a finished record into the cache; it stays when the claim was lost."""
         if saved.oss_key:
             for path in (self.outputs.folder / SAVING).glob(f"{record.id}[.-]*"):
-                self.outputs.settle(path, saved.oss_key)
+                self._settle(path, saved.oss_key, record.id, saved.sha256)
+
+    def _settle(self, path: Path, key: str, record_id: int, sha256: str) -> None:
+        """Move a file of ``.saving`` into the cache, unless it is not the image of this key in OSS."""
+        self.outputs.settle(path, key)
+        if not path.exists():
+            with suppress(OSError):
+                sidecar.delete(path.parent, sha256, record_id)
 
     def _store(
         self, db: database.Connection, record: Record, saved: SavedImage, path: Path, *, has_task: bool
@@ -170,7 +177,10 @@ class Saving:
         if self.outputs.in_oss:
             for key, content in self.outputs.named(Path(_name_of(record, Path())).stem):
                 name = _name_of(record, Path(key))
-                saved = store.read_own(content, name, record_id=record.id, prompt=record.prompt)
+                beside = self.outputs.texts(content)
+                saved = store.read_own(
+                    content, name, record_id=record.id, prompt=record.prompt, beside=beside
+                )
                 if saved:
                     return replace(saved, oss_key=key)
         return None

@@ -234,7 +234,7 @@ def test_tables_and_views_that_refer_to_records_keep_working(settings: Settings)
         assert db.execute("SELECT user_id FROM generation_records").fetchone()[0] == 9
         assert database.delete_records(db, [1]) == 1
         set_fields(db, "deleted_at = '2020-01-01 00:00:00'")
-        assert database.empty_trash(db, days=30, remove=lambda filename, record_id: None) == 1
+        assert database.empty_trash(db, days=30, remove=lambda *_: None) == 1
 
 
 def test_rows_written_by_another_program_break_nothing(settings: Settings) -> None:

@@ -76,7 +76,7 @@ def test_writes_proceed_while_trash_files_are_removed_and_those_cannot_be_restor
     ids = thrown_away(db, 2)
     restored: list[int] = []
 
-    def remove(_filename: str, record_id: int) -> None:
+    def remove(_filename: str, record_id: int, _sha256: str) -> None:
         restored.append(database.restore_records(other, ids))
         if record_id == ids[1]:
             raise DiskError("占用")

@@ -32,6 +32,7 @@ from tools import orders
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
 from tools.fakes.service import FakeService
+from tools.marked_images import with_c2pa
 from tools.waiting import TIMEOUT, wait_until
 from web_app import create_app
 
@@ -58,7 +59,7 @@ class Machine(Harness):
 
     def pictures(self) -> list[str]:
         """The keys of the pictures in OSS."""
-        return [key for key in self.oss.objects if not key.endswith((".webp", ".probe"))]
+        return [key for key in self.oss.objects if not key.endswith((".webp", ".probe", ".txt"))]
 
     def stored(self) -> bytes:
         """The first of them."""
@@ -805,6 +806,43 @@ def test_an_earlier_picture_that_is_not_copied_yet_is_not_missing(before_and_aft
     before_and_after.note_earlier_pictures()
     assert cli.check(before_and_after.settings).is_clean
     assert len(cli.check(before_and_after.another().settings).missing) == 1
+
+
+@pytest.fixture
+def _signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures have a C2PA manifest."""
+    monkeypatch.setattr(FakeService, "image_of", lambda _service, _order: with_c2pa("png"))
+
+
+@pytest.mark.usefixtures("_signs")
+def test_another_machine_adopts_a_picture_with_a_c2pa_manifest_by_what_oss_has_beside_it(
+    byte_machine: Machine, tmp_path: Path
+) -> None:
+    died = byte_machine.die(database, "finish_record")
+    other = byte_machine.another()
+    other.adopt()
+    record = other.record(died.id)
+    assert (record.status, record.marks["c2pa"], other.outcomes()) == (Status.SUCCESS, True, ["billed"])
+    form = {"file": (io.BytesIO(byte_machine.stored()), "copied.png")}
+    found = other.client().post("/api/records/find-by-file", data=form).json
+    assert found
+    assert (found["record"]["id"], found["parameters"]["prompt"]) == (record.id, record.prompt)
+    byte_machine.adopt()
+    assert [path for path in (byte_machine.settings.output_dir / SAVING).rglob("*") if path.is_file()] == []
+    assert cli.check(other.settings).is_clean
+    assert cli.rebuild(other.settings, tmp_path / "rebuilt.db") == (1, [])
+    database.delete_records(other.db, [record.id])
+    other.db.execute("UPDATE generation_records SET deleted_at = '2020-01-01 00:00:00'")
+    assert (other.empty_trash(), [key for key in other.oss.objects if key != f"{PREFIX}.probe"]) == (1, [])
+
+
+@pytest.mark.usefixtures("_signs")
+def test_what_lies_beside_an_earlier_picture_is_copied_with_it(before_and_after: Machine) -> None:
+    machine = before_and_after
+    machine.note_earlier_pictures()
+    assert machine.copy_output()
+    (text,) = machine.another().runtime.outputs.texts(machine.stored())
+    assert machine.record(1).prompt in text
 
 
 @pytest.mark.sqlite

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from flask import Blueprint, request
@@ -257,12 +257,15 @@ def export_records() -> Response:
     files=open_object("file", file=FILE),
 )
 def find_record_by_file() -> Response:
-    """The record that a picture belongs to, even if renamed, and the parameters embedded in it."""
+    """The record that a picture belongs to, even if renamed, and the parameters in it or kept beside it."""
     file = request.files.get("file")
     if file is None:
         raise InvalidRequest("file", "请选择一张图片")
     content = file.stream.read()
-    text = metadata.extract(content)
+    beside: list[str] = []
+    with suppress(BucketError):
+        beside = services().outputs.texts(content)
+    text = beside[0] if beside else metadata.extract(content)
     embedded = parse_parameters(text) if text else None
     record, is_same = _owner(content, file.filename or "", embedded)
     return success(
