@@ -1,9 +1,13 @@
-"""Measures the ground behind the goods: at the border of a picture, and what stands out from it."""
+"""The ground behind the goods: measured at the border and around the goods, and lifted to white."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
 from PIL import Image, ImageChops
+
+from app.errors import Message, message
 
 WHITE, PLAIN, SCENE, TRANSPARENT = "white", "plain", "scene", "transparent"
 Colour = tuple[int, int, int]
@@ -14,6 +18,10 @@ _ALIKE = 0.65  # share of the border that is like its median on a plain ground; 
 _LIGHT = 250  # the darkest channel of a ground that counts as white
 _STANDS_OUT = 12  # difference of a channel by which goods differ from the ground
 _BELT = 16  # pixels around the goods in which JPEG rings
+_LIFTED_FROM = 230  # the darkest channel of a ground that is lifted to white
+_PALE = 40  # difference up to which goods and shadows are too like the ground to be told from it
+_MOST_PALE = 0.003  # share of the frame that such parts may have, beside the ground
+_MOST_RUNS = 100_000  # of a mask, 15 MB; a plain ground has a few a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,83 @@ def measure(image: Image.Image) -> Ground:
     )
 
 
+def lift_ground(image: Image.Image) -> tuple[Image.Image, float] | Message:
+    """(an RGB picture whose near-white ground is exactly 255, the share of the frame that this ground takes).
+
+    Only pixels change that differ from the colour of the border by at most 12 of 255 in each channel and are
+    connected with the border by such pixels: nothing of what ``measure`` counts as goods, no edge of them, no
+    white inside them. A message says why a picture is left as it is: its ground is transparent, a scene or
+    too dark, or a shadow or pale goods run into it, which could not be told apart.
+    """
+    kind, colour = measure_border(image)
+    if kind == TRANSPARENT:
+        return message("背景是透明的")
+    if kind == SCENE:
+        return message("背景不是纯色")
+    if min(colour) < _LIFTED_FROM:
+        return message("底色 {colour} 离白色太远", colour=f"#{bytes(colour).hex().upper()}")
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    distance = _distance(image, colour)
+    alike = _mask(distance, lambda level: level <= _STANDS_OUT)
+    around = _from_border(_mask(_reduced(_mask(distance, lambda level: level <= _PALE)), lambda n: n == 255))
+    found = _from_border(alike)
+    if around is None or found is None:
+        return message("背景杂点太多")
+    pale = ImageChops.subtract(around, _mask(_reduced(alike), lambda n: n >= 128))
+    if _share(pale) > _MOST_PALE:
+        return message("阴影或浅色的商品和底色连在一起，分不开")
+    lifted = image.copy()
+    lifted.paste((255, 255, 255), mask=found)
+    return lifted, _share(found)
+
+
+def _mask(levels: Image.Image, chosen: Callable[[int], bool]) -> Image.Image:
+    """255 where a level is chosen, else 0."""
+    return levels.point([255 * chosen(level) for level in range(256)])
+
+
+def _share(mask: Image.Image) -> float:
+    return mask.histogram()[255] / (mask.width * mask.height)
+
+
+def _from_border(mask: Image.Image) -> Image.Image | None:
+    """The white parts of a mask that are connected with its border; None: they are too many to follow."""
+    width, height = mask.size
+    content = bytearray(mask.tobytes())
+    parents = [0]  # of labels; 0 is connected with the border
+
+    def root(label: int) -> int:
+        while parents[label] != label:
+            parents[label] = label = parents[parents[label]]
+        return label
+
+    runs: list[tuple[int, int, int]] = []  # (start, end, label) in the whole mask
+    above = 0  # the first run of the line before that may touch the next one
+    for y in range(height):
+        first, line = len(runs), y * width
+        for run in re.compile(rb"\xff+").finditer(content, line, line + width):
+            start, end = run.span()
+            at_border = y in (0, height - 1) or start == line or end == line + width
+            label = 0 if at_border else len(parents)
+            if label:
+                parents.append(label)
+            while above < first and runs[above][1] <= start - width:
+                above += 1
+            touching = above
+            while touching < first and runs[touching][0] < end - width:
+                a, b = sorted((root(label), root(runs[touching][2])))
+                parents[b] = a
+                touching += 1
+            runs.append((start, end, label))
+        above = first
+        if len(runs) > _MOST_RUNS:
+            return None
+    for start, end, label in runs:
+        if root(label):
+            content[start:end] = bytes(end - start)
+    return Image.frombytes("L", mask.size, bytes(content))
+
+
 def _reduced(image: Image.Image) -> Image.Image:
     factor = max(image.size) // _SMALL
     return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
@@ -80,14 +165,14 @@ def _reduced(image: Image.Image) -> Image.Image:
 def _goods(image: Image.Image, colour: Colour) -> tuple[tuple[int, int, int, int] | None, float]:
     """(the box around what stands out from the ground, its share of the area); None: nothing does."""
     small = _reduced(image)
-    mask = _distance(small, colour).point([255 * (level > _STANDS_OUT) for level in range(256)])
+    mask = _mask(_distance(small, colour), lambda level: level > _STANDS_OUT)
     box = mask.getbbox()
     if box is None:
         return None, 0.0
     across, down = image.width / small.width, image.height / small.height
     left, top, right, bottom = box
     scaled = (int(left * across), int(top * down), round(right * across), round(bottom * down))
-    return scaled, mask.histogram()[255] / (small.width * small.height)
+    return scaled, _share(mask)
 
 
 def _outside(size: tuple[int, int], box: tuple[int, int, int, int] | None) -> Image.Image:
