@@ -39,6 +39,7 @@ COPIED = (
     "presets",
     "delivery_profiles",
     "deliveries",
+    "delivery_files",
     "model_statistics",
     "resolutions",
     "resolved_records",

@@ -313,6 +313,7 @@ def forget_tables(db: Connection, *, now: datetime) -> int:
         db.execute(f"DELETE FROM deliveries WHERE {alone}", fields)
         for name in ("table_rows", "table_workbooks", "deliveries"):
             db.execute(f"DELETE FROM {name} WHERE table_id IN ({gone})", fields)
+        db.execute("DELETE FROM delivery_files WHERE delivery_id NOT IN (SELECT id FROM deliveries)")
         return db.execute("DELETE FROM tables WHERE deleted_at < :before", fields).rowcount
 
 

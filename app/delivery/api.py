@@ -1,6 +1,5 @@
 """The API of deliveries."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -26,7 +25,7 @@ from app.delivery.profiles import (
     read_profile,
     stored_profile,
 )
-from app.delivery.store import Delivery
+from app.delivery.store import Delivery, Plan
 from app.domain import Pick
 from app.domain.presets import Preset
 from app.domain.tables import MAX_ROWS_A_TABLE
@@ -57,7 +56,7 @@ from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
 
 bp = Blueprint("deliveries", __name__, url_prefix="/api")
 
-_MAKE_SECONDS = 1.0
+_MAKE_SECONDS, _MADE_AT_ONCE = 1.0, 500  # of a call
 _ALL_CHECKS = 1_000  # files of an answer whose passed checks are in it
 _STORED = "delivery_profiles"  # the table of own ones
 _RULE = closed_object(("at_least", "at_most"), **from_dataclass(Rule)["properties"])
@@ -92,6 +91,7 @@ _LISTED = closed_object(
     finished_at=or_null(str),
     **dict.fromkeys(("files", "bytes", "changed"), int),
 )
+_Planned = tuple[Delivery, Plan, dict[str, int]]
 
 
 @bp.get("/delivery-profiles")
@@ -161,10 +161,13 @@ def deliver() -> Response:
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
     of = _of_records if body.get("table") is None else _of_table
-    delivery, counts = of(body, profile, pick)
-    if applies:
-        delivery = store.add_delivery(connection(), delivery, key)
-    response = _state(Maker(delivery, _originals()), id=delivery.id if applies else None, counts=counts)
+    planned, plan, counts = of(body, profile, pick)
+    delivery = store.add_delivery(connection(), planned, plan, key) if applies else planned
+    files, problems = plan.files, plan.problems
+    if delivery is not planned:  # of an earlier call with this request key
+        files = store.list_files(connection(), delivery.id)
+        problems = store.read_problems(connection(), delivery.id)
+    response = _state(delivery, files, problems, id=delivery.id if applies else None, counts=counts)
     response.status_code = 201 if applies else 200
     return response
 
@@ -175,15 +178,14 @@ def list_of_table() -> Response:
     """The deliveries of a table, and how many rows of each show other pictures by now."""
     table = database.get_table(connection(), request.args.get("table", ""))
     deliveries = store.list_deliveries(connection(), table.id)
-    picks = {each.pick for each in deliveries}
+    picks = {each.pick for each, _ in deliveries}
     now = {pick: store.read_sources(connection(), table, None, pick)[0] for pick in picks}
     listed = [
         {
-            **{name: getattr(each, name) for name in ("id", "profile", "created_at", "finished_at", "bytes")},
-            "files": len(each.files),
-            "changed": len(store.changed_rows(each, now[each.pick])),
+            **{name: getattr(each, name) for name in _LISTED["required"] if name != "changed"},
+            "changed": len(store.changed_rows(each, shown, now[each.pick])),
         }
-        for each in deliveries
+        for each, shown in deliveries
     ]
     return success(deliveries=listed)
 
@@ -199,11 +201,15 @@ def list_of_table() -> Response:
 )
 def show(delivery_id: str) -> Response:
     """The state of a delivery."""
-    maker = _maker(delivery_id)
-    delivery = maker.delivery
+    delivery = store.get_delivery(connection(), delivery_id)
     names = ("id", "profile", "created_at", "finished_at")
-    shown = {name: getattr(delivery, name) for name in names}
-    return _state(maker, table=delivery.table_id or None, **shown)
+    return _state(
+        delivery,
+        store.list_files(connection(), delivery_id),
+        store.read_problems(connection(), delivery_id),
+        table=delivery.table_id or None,
+        **{name: getattr(delivery, name) for name in names},
+    )
 
 
 @bp.delete("/deliveries/<delivery_id>")
@@ -229,9 +235,7 @@ def download(delivery_id: str) -> Response:
         response = zip_response(start_stream(pieces), archive.length, held.pop_all().close)
     title = safe_stem(maker.delivery.title) or gettext("图片")
     profile = safe_stem(translate(message(maker.delivery.profile)))
-    name = gettext(
-        "{title}-{profile}-{n}个文件.zip", title=title, profile=profile, n=len(maker.delivery.files)
-    )
+    name = gettext("{title}-{profile}-{n}个文件.zip", title=title, profile=profile, n=maker.delivery.files)
     return as_attachment(response, name, "delivery.zip")
 
 
@@ -273,17 +277,16 @@ def preview() -> Response:
 @describe("接着做这次交付的文件，大约一秒；没做完就再调用", answer(files=array_of(_FILE), total=_TOTAL))
 def make(delivery_id: str) -> Response:
     """Make some of the files that are missing."""
-    began = time.monotonic()
     maker = _maker(delivery_id)
-    # more when it takes long to see what is made
-    seconds = max(_MAKE_SECONDS, 2 * (time.monotonic() - began))
+    missing = store.list_open_files(connection(), delivery_id, _MADE_AT_ONCE)
     with services().making:
-        files = [*_files_json(maker.make(connection(), seconds=seconds), maker.profile)]
-    return success(files=files, total=maker.total())
+        made = maker.make(connection(), missing, seconds=_MAKE_SECONDS)
+        files = [*_files_json(made, maker.profile)]
+    return success(files=files, total=store.get_delivery(connection(), delivery_id).total())
 
 
-def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Delivery, dict[str, int]]:
-    """The delivery of rows of a table, not stored yet, and how many pictures there are of each pick."""
+def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
+    """A delivery of rows of a table, not stored yet; its plan; how many pictures there are of each pick."""
     if body.get("records") is not None:
         raise InvalidRequest("records", "table 和 records 只写一个")
     if not isinstance(body["table"], str):
@@ -296,14 +299,14 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Del
         earlier = store.get_delivery(connection(), str(since))
         if earlier.table_id != table.id:
             raise InvalidRequest("changed_since", "changed_since 应为这个表格的一次交付")
-        sources = store.changed_rows(earlier, sources)
-        shown, is_whole = {**earlier.shown}, earlier.is_whole
+        shown |= store.read_shown(connection(), earlier.id)
+        sources, is_whole = store.changed_rows(earlier, shown, sources), earlier.is_whole
     shown |= {each.row_id: store.shown_by(each) for each in sources}
-    of_table = {"table_id": table.id, "title": table.name, "shown": shown, "is_whole": is_whole}
-    return _planned(profile, sources, pick, **of_table), counts
+    of_table = {"table_id": table.id, "title": table.name, "is_whole": is_whole}
+    return *_planned(profile, sources, pick, shown, **of_table), counts
 
 
-def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Delivery, dict[str, int]]:
+def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
     ids = _ids(body, "records")
     if not ids:
         raise InvalidRequest("table", "请写 table 或 records")
@@ -319,24 +322,31 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[D
     records = [found[record_id] for record_id in dict.fromkeys(ids)]
     kept = [record for record in records if record.pick == Pick.KEEP]
     sources = store.sources_of(kept if pick == Pick.KEEP else records)
-    return _planned(profile, sources, pick), {"keep": len(kept), "all": len(records)}
+    return *_planned(profile, sources, pick, {}), {"keep": len(kept), "all": len(records)}
 
 
-def _planned(profile: Profile, sources: Sequence[Source], pick: str, **fields: Any) -> Delivery:
+def _planned(
+    profile: Profile,
+    sources: Sequence[Source],
+    pick: str,
+    shown: Mapping[int, Sequence[int]],
+    **fields: Any,
+) -> tuple[Delivery, Plan]:
     files, problems = plan_files(
         sources, file_name=profile.file_name, folder=profile.folder, format=profile.format
     )
     text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
     empty = [Problem(each.row, "pick", "pick", message(text)) for each in sources if not each.pictures]
-    return Delivery(
+    problems = sorted([*problems, *empty], key=lambda problem: problem.row)
+    delivery = Delivery(
         id=store.new_id(),
         profile=profile.name,
         fields=asdict(profile),
         pick=pick,
-        files=files,
-        problems=sorted([*problems, *empty], key=lambda problem: problem.row),
+        files=len(files),
         **fields,
     )
+    return delivery, Plan(files, problems, shown)
 
 
 def _ids(body: Mapping[str, Any], field: str) -> list[int] | None:
@@ -375,10 +385,13 @@ def _maker(delivery_id: str) -> Maker:
     return Maker(store.get_delivery(connection(), delivery_id), _originals())
 
 
-def _state(maker: Maker, **more: Any) -> Response:
-    problems = [each._asdict() for each in maker.delivery.problems]
-    files = [*_files_json(maker.files, maker.profile)]
-    return large_success(files=files, problems=problems, total=maker.total(), **more)
+def _state(delivery: Delivery, files: Sequence[File], problems: Sequence[Problem], **more: Any) -> Response:
+    return large_success(
+        files=[*_files_json(files, stored_profile(delivery.fields))],
+        problems=[each._asdict() for each in problems],
+        total=delivery.total(),
+        **more,
+    )
 
 
 def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, Any]]:
@@ -395,7 +408,7 @@ def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, A
             for each in map(dict[str, Any], check_size(profile, (width, height)))
         ]
 
-    for place, file in enumerate(files):
+    for file in files:
         shown = {name: getattr(file, name) for name in _FILE["required"] if name != "row_id"}
         shown["row_id"] = file.row_id or None
         if file.error:
@@ -403,6 +416,6 @@ def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, A
         if file.is_open and file.width and file.height:
             size, checks = planned(file.width, file.height)
             shown |= size | {"checks": [*checks, *check_name(profile, file.name)]}
-        if place >= _ALL_CHECKS:
+        if file.number >= _ALL_CHECKS:
             shown["checks"] = [each for each in shown["checks"] if each["result"] == FAIL]
         yield shown

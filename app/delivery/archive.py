@@ -15,7 +15,7 @@ from app import sheets
 from app.config import Settings
 from app.delivery.making import Maker
 from app.delivery.note import note_of
-from app.delivery.store import finish_delivery, own_columns
+from app.delivery.store import finish_delivery, list_files, own_columns, read_problems
 from app.domain import file_key
 from app.errors import Conflict, Translate
 from app.images import atomic_write
@@ -34,37 +34,38 @@ class Archive:
 
     def __init__(self, maker: Maker, settings: Settings, translate: Translate) -> None:
         self._maker, self._settings, self._translate = maker, settings, translate
-        self._known: list[tuple[str, bytes]] | None = None
+        with closing(database.connect(settings.database)) as db:
+            self._files = list_files(db, maker.delivery.id)
+            self._missing = [file for file in self._files if file.is_open]
+            self._papers = [] if self._missing else self._write_papers(db)
         self.length: int | None = None
-        if not maker.missing:
-            with closing(database.connect(settings.database)) as db:
-                self._known = self._papers(db)
+        if not self._missing:
             sized = ZipStream(sized=True)
-            for file in maker.files:
+            for file in self._files:
                 if file.bytes is not None:
                     sized.add((), file.name, size=file.bytes)
-            for name, content in self._known:
+            for name, content in self._papers:
                 sized.add((), name, size=len(content))
             self.length = len(sized)
 
     def pieces(self) -> Generator[bytes]:
-        """The ZIP; closing it stops the work. Raises Conflict when a finished file was changed or deleted:
-        the download fails visibly, and the file is made again for the next one."""
+        """The ZIP; closing it stops the work. Raises Conflict when a finished file is lost: the download
+        fails visibly, and everything is made again for the next one."""
         archive = ZipStream()
         with closing(database.connect(self._settings.database)) as db:
             for path, content in self._contents(db):
                 archive.add(content, path)
                 yield from archive.file()
             yield from archive.finalize()
-            finish_delivery(db, self._maker.delivery.id, self._maker.total()["bytes"])
+            finish_delivery(db, self._maker.delivery.id)
 
     def save(self) -> Path:
         """Write a new folder beside OUTPUT_DIR -> the folder, which appears when it is complete.
 
         Raises Conflict while files are missing, and DiskError.
         """
-        if missing := self._maker.missing:
-            raise Conflict("还有 {n} 个文件没有做完，请等做完再存", n=len(missing))
+        if self._missing:
+            raise Conflict("还有 {n} 个文件没有做完，请等做完再存", n=len(self._missing))
         delivery = self._maker.delivery
         root = self._settings.output_dir.absolute().parent / FOLDERS
         name = safe_stem(f"{delivery.title or '交付'} {delivery.profile} {datetime.now():%Y-%m-%d %H%M%S}")
@@ -77,29 +78,24 @@ class Archive:
                 part.rename(root / name)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
-            finish_delivery(db, delivery.id, self._maker.total()["bytes"])
+            finish_delivery(db, delivery.id)
         return root / name
 
     def _contents(self, db: database.Connection) -> Iterator[tuple[str, bytes]]:
         """(path, content) of every file in its order, made if it is missing; then workbook and note."""
-        making = self._maker.make(db)
-        for index in range(len(self._maker.files)):
-            file = self._maker.files[index]
-            file = next(making) if file.is_open else file
-            if file.error:
-                continue
-            content = self._maker.content(index)
-            if not content:
-                raise Conflict("做好的「{path}」被改动或删掉了，请重新下载", path=file.name)
-            yield file.name, content
-        yield from self._papers(db) if self._known is None else self._known
+        making = self._maker.make(db, self._missing)
+        for index, planned in enumerate(self._files):
+            file = self._files[index] = next(making) if planned.is_open else planned
+            if file.error is None:
+                yield file.name, self._maker.content(db, file)
+        yield from self._papers or self._write_papers(db)
 
-    def _papers(self, db: database.Connection) -> list[tuple[str, bytes]]:
+    def _write_papers(self, db: database.Connection) -> list[tuple[str, bytes]]:
         """(name, content) of the client's workbook and of the note, as far as the profile wants them."""
         maker, found = self._maker, list[tuple[str, bytes]]()
-        taken = {file_key(file.name.partition("/")[0]) for file in maker.files}
+        taken = {file_key(file.name.partition("/")[0]) for file in self._files}
         if maker.profile.workbook:
-            names, columns = own_columns(db, maker.delivery)
+            names, columns = own_columns(db, maker.delivery, self._files)
             lines = [
                 sheets.DeliveredFile(
                     record_id=file.record_id,
@@ -107,8 +103,8 @@ class Archive:
                     path=file.name,
                     columns=columns.get(file.row_id or file.record_id, {}),
                 )
-                for file in maker.files
-                if not file.error
+                for file in self._files
+                if file.error is None
             ]
             ids = sorted(line.record_id for line in lines)
             filenames = dict.fromkeys(ids, "")  # empty for records that were deleted since
@@ -119,6 +115,7 @@ class Archive:
             pieces = sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=self._translate)
             found.append((unique_path(self._translate(WORKBOOK), taken), b"".join(pieces)))
         if maker.profile.note:
-            text = note_of(maker.delivery, maker.profile, maker.files, self._translate)
+            problems = read_problems(db, maker.delivery.id)
+            text = note_of(maker.delivery.title, maker.profile, self._files, problems, self._translate)
             found.append((unique_path(self._translate(NOTE), taken), text.encode("utf-8-sig")))
         return found

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from app.delivery.checks import FAIL
-from app.delivery.plan import File
+from app.delivery.plan import File, Problem
 from app.delivery.profiles import Profile
-from app.delivery.store import Delivery
 from app.errors import Message, Translate, message
 
 _MOST = 100  # lines of a kind
@@ -26,7 +25,9 @@ _RULES = {
 }
 
 
-def note_of(delivery: Delivery, profile: Profile, files: Sequence[File], translate: Translate) -> str:
+def note_of(
+    title: str, profile: Profile, files: Sequence[File], problems: Sequence[Problem], translate: Translate
+) -> str:
     """The note: what was delivered, what was not and why, what was changed, and the marks of AI.
 
     It names no prompt, price, model or path of this computer.
@@ -39,13 +40,13 @@ def note_of(delivery: Delivery, profile: Profile, files: Sequence[File], transla
     shown = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} KB"
     lines = [
         message("日期：{day}", day=f"{date.today():%Y-%m-%d}"),
-        *([message("表格：{name}", name=delivery.title)] if delivery.title else ()),
+        *([message("表格：{name}", name=title)] if title else ()),
         message("规格：{name}（{source}）", name=message(profile.name), source=source),
         message("文件：{n} 个，共 {size}", n=len(good), size=shown),
         message("尺寸按我们知道的要求做，平台会改，是否通过以平台为准。"),
     ]
     blocks = [
-        ("没有交付的", [*_undelivered(delivery, files)]),
+        ("没有交付的", [*_undelivered(problems, files)]),
         ("和规格不一样的", _counted(_failed(good))),
         ("改动", _counted(change for file in good for change in file.changes)),
         ("AI 标识", _ai_lines(good)),
@@ -59,8 +60,8 @@ def note_of(delivery: Delivery, profile: Profile, files: Sequence[File], transla
     return "\r\n".join([*(" ".join(line.split()) for line in text), ""])
 
 
-def _undelivered(delivery: Delivery, files: Sequence[File]) -> Iterator[Message]:
-    for problem in delivery.problems:
+def _undelivered(problems: Sequence[Problem], files: Sequence[File]) -> Iterator[Message]:
+    for problem in problems:
         yield message("第 {row} 行：{why}", row=problem.row, why=problem.error)
     for file in files:
         if file.error:

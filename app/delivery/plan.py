@@ -59,12 +59,14 @@ class Source:
 class File(NamedTuple):
     """A file of a delivery: planned, then made, or with ``error`` why it could not be made.
 
+    number         its place in the delivery, from 0
     name           the path in the ZIP
     width, height  of the original if known, then of the finished picture
     has_mark       the implicit AI mark was carried over
     c2pa           ``kept``, ``left`` or empty
     """
 
+    number: int
     row: int
     row_id: int
     record_id: int
@@ -123,7 +125,7 @@ def plan_files(
                 problems.append(Problem(source.row, "file_name", "name", why))
             else:
                 size = (picture.width, picture.height)
-                files.append(File(source.row, source.row_id, picture.record_id, path, *size))
+                files.append(File(0, source.row, source.row_id, picture.record_id, path, *size))
     return _without_clashes(files, problems)
 
 
@@ -190,4 +192,6 @@ def _without_clashes(files: list[File], problems: list[Problem]) -> tuple[list[F
             why = message(text, rows=rows, path=file.name, variable=f"{{{NUMBER}}}")
             problems.append(Problem(file.row, "file_name", "same_name", why))
     kept = [file for file in files if len(by_path[file_key(file.name)]) == 1]
-    return kept, sorted(problems, key=lambda problem: problem.row)
+    return [file._replace(number=number) for number, file in enumerate(kept)], sorted(
+        problems, key=lambda problem: problem.row
+    )

@@ -1,11 +1,12 @@
 """Stored deliveries, and the rows of which something is to be delivered."""
 
+import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import database
 from app.delivery.plan import File, Picture, Problem, Source
@@ -17,8 +18,10 @@ from app.images.filenames import PICK_RANKS
 from app.tables.view import RowView, view_rows
 
 _MAX_LISTED = 20
-_CONTENT = ("title", "profile", "fields", "pick", "files", "problems", "shown", "is_whole")
-_PLANNED = 6  # fields of a file that are known before it is made
+_CONTENT = ("title", "profile", "fields", "pick", "is_whole")
+_COUNTS = ("files", "made", "failed", "bytes")
+_PLANNED = 7  # fields of a file that are known before it is made
+_MADE = File._fields[File._fields.index("width") :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +30,8 @@ class Delivery:
 
     table_id      "" for chosen records; ``title`` is the name of the table then
     fields        the profile as it was
-    shown         the records that each row delivers, by row id: also of an earlier one that it completes
     is_whole      of all rows of the table
-    bytes         in all, and ``finished_at``: when it was sent to the end
+    made, failed  of ``files``; ``bytes`` in all, and ``finished_at``: when it was sent to the end
     """
 
     id: str
@@ -38,13 +40,31 @@ class Delivery:
     profile: str
     fields: Mapping[str, Any]
     pick: str
-    files: Sequence[File]
-    problems: Sequence[Problem]
-    shown: Mapping[int, Sequence[int]] = field(default_factory=dict)
     is_whole: bool = False
+    files: int
+    made: int = 0
+    failed: int = 0
     bytes: int = 0
     created_at: str = ""
     finished_at: str | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether nothing is left to make."""
+        return self.made + self.failed == self.files
+
+    def total(self) -> dict[str, int]:
+        """Numbers of files, and bytes of those that are made."""
+        return {name: getattr(self, name) for name in _COUNTS}
+
+
+class Plan(NamedTuple):
+    """What a delivery is to have: its files, why others are not, and the records that each row delivers, by
+    row id, also of an earlier one that it completes."""
+
+    files: Sequence[File]
+    problems: Sequence[Problem]
+    shown: Mapping[int, Sequence[int]]
 
 
 def read_sources(
@@ -108,14 +128,14 @@ def sources_of(records: Sequence[Record]) -> list[Source]:
 
 
 def own_columns(
-    db: database.Connection, delivery: Delivery
+    db: database.Connection, delivery: Delivery, files: Sequence[File]
 ) -> tuple[list[str], dict[int, Mapping[str, str]]]:
     """The names of the own columns, and their cells by row id, without a table by record id."""
     if not delivery.table_id:
-        ids = sorted({file.record_id for file in delivery.files})
+        ids = sorted({file.record_id for file in files})
         cells = {record.id: record.columns for record in database.list_selected(db, ids)}
         return own_column_names(cells.values()), cells
-    row_ids = sorted({file.row_id for file in delivery.files})
+    row_ids = sorted({file.row_id for file in files})
     cells = {row.id: row.columns for row in database.read_rows(db, delivery.table_id, row_ids)}
     with suppress(NotFound):
         return [*database.get_table(db, delivery.table_id).own_columns], cells
@@ -127,7 +147,9 @@ def new_id() -> str:
     return f"d{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(6)}"
 
 
-def add_delivery(db: database.Connection, delivery: Delivery, key: database.RequestKey | None) -> Delivery:
+def add_delivery(
+    db: database.Connection, delivery: Delivery, plan: Plan, key: database.RequestKey | None
+) -> Delivery:
     """Store a delivery -> it, or the one that was stored with this request key.
 
     Raises InvalidRequest when it has no file.
@@ -135,22 +157,34 @@ def add_delivery(db: database.Connection, delivery: Delivery, key: database.Requ
     with database.transaction(db):
         if answer := database.find_answer(db, key):
             return get_delivery(db, answer["id"])
-        if not delivery.files:
-            why = delivery.problems[0].error if delivery.problems else message("没有换过图片的行")
+        if not plan.files:
+            why = plan.problems[0].error if plan.problems else message("没有换过图片的行")
             raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
-        content = {name: getattr(delivery, name) for name in _CONTENT}
-        content["files"] = [file[:_PLANNED] for file in delivery.files]
         db.execute(
             """
-            INSERT INTO deliveries (id, table_id, content, created_at)
-            VALUES (:id, :table_id, :content, :at)
+            INSERT INTO deliveries (id, table_id, content, problems, shown, files, created_at)
+            VALUES (:id, :table_id, :content, :problems, :shown, :files, :at)
             """,
             {
                 "id": delivery.id,
                 "table_id": delivery.table_id or None,
-                "content": to_json(content),
+                "content": to_json({name: getattr(delivery, name) for name in _CONTENT}),
+                "problems": to_json(plan.problems),
+                "shown": to_json(plan.shown),
+                "files": len(plan.files),
                 "at": _now(),
             },
+        )
+        db.executemany(
+            """
+            INSERT INTO delivery_files
+                (delivery_id, number, row_number, row_id, record_id, name, width, height)
+            VALUES (:delivery, :number, :row, :row_id, :record_id, :name, :width, :height)
+            """,
+            [
+                {"delivery": delivery.id} | dict(zip(File._fields, file[:_PLANNED], strict=False))
+                for file in plan.files
+            ],
         )
         database.save_answer(db, key, {"id": delivery.id})
     return delivery
@@ -158,48 +192,126 @@ def add_delivery(db: database.Connection, delivery: Delivery, key: database.Requ
 
 def get_delivery(db: database.Connection, delivery_id: str) -> Delivery:
     """A delivery. Raises NotFound."""
-    row = db.execute("SELECT * FROM deliveries WHERE id = :id", {"id": delivery_id}).fetchone()
+    sql = """
+        SELECT id, table_id, content, files, made, failed, bytes, created_at, finished_at
+        FROM deliveries
+        WHERE id = :id
+    """
+    row = db.execute(sql, {"id": delivery_id}).fetchone()
     if row is None:
         raise NotFound("没有这次交付，可能已被删除")
     return _delivery(row)
 
 
-def list_deliveries(db: database.Connection, table_id: str) -> list[Delivery]:
-    """The deliveries of a table, the newest first, at most _MAX_LISTED."""
-    rows = db.execute(
-        """
-        SELECT *
+def list_deliveries(
+    db: database.Connection, table_id: str
+) -> list[tuple[Delivery, Mapping[int, Sequence[int]]]]:
+    """The deliveries of a table with what their rows delivered, the newest first, at most _MAX_LISTED."""
+    sql = """
+        SELECT id, table_id, content, shown, files, made, failed, bytes, created_at, finished_at
         FROM deliveries
         WHERE table_id = :table_id
         ORDER BY created_at DESC, id DESC
         LIMIT :limit
-        """,
-        {"table_id": table_id, "limit": _MAX_LISTED},
-    ).fetchall()
-    return [_delivery(row) for row in rows]
+    """
+    rows = db.execute(sql, {"table_id": table_id, "limit": _MAX_LISTED}).fetchall()
+    return [(_delivery(row), _by_row(row["shown"])) for row in rows]
 
 
-def finish_delivery(db: database.Connection, delivery_id: str, size: int) -> None:
-    """Note that all of a delivery was sent; ``size`` is in bytes."""
+def read_shown(db: database.Connection, delivery_id: str) -> Mapping[int, Sequence[int]]:
+    """The records that each row delivered, by row id."""
+    row = db.execute("SELECT shown FROM deliveries WHERE id = :id", {"id": delivery_id}).fetchone()
+    return _by_row(row["shown"])
+
+
+def read_problems(db: database.Connection, delivery_id: str) -> list[Problem]:
+    """Why nothing, or not everything, of some rows is delivered."""
+    row = db.execute("SELECT problems FROM deliveries WHERE id = :id", {"id": delivery_id}).fetchone()
+    return [Problem(*problem) for problem in from_json(row["problems"])]
+
+
+def list_files(db: database.Connection, delivery_id: str) -> list[File]:
+    """All files of a delivery."""
+    sql = """
+        SELECT number, row_number, row_id, record_id, name, width, height, made
+        FROM delivery_files
+        WHERE delivery_id = :id
+        ORDER BY number
+    """
+    return [
+        File(*planned)._replace(**from_json(made or "{}"))
+        for *planned, made in db.execute(sql, {"id": delivery_id}).fetchall()
+    ]
+
+
+def list_open_files(db: database.Connection, delivery_id: str, limit: int) -> list[File]:
+    """The first files of a delivery that are still to be made."""
+    sql = """
+        SELECT number, row_number, row_id, record_id, name, width, height
+        FROM delivery_files
+        WHERE delivery_id = :id AND made IS NULL
+        ORDER BY number
+        LIMIT :limit
+    """
+    return [File(*planned) for planned in db.execute(sql, {"id": delivery_id, "limit": limit}).fetchall()]
+
+
+def save_file(db: database.Connection, delivery_id: str, file: File) -> None:
+    """Store what making a file came to, unless that is known already."""
+    fields = {
+        "id": delivery_id,
+        "number": file.number,
+        "made": to_json({name: getattr(file, name) for name in _MADE}),
+        "good": int(file.error is None),
+        "bytes": file.bytes or 0,
+    }
+    with database.transaction(db, durable=False):
+        made = """
+            UPDATE delivery_files
+            SET made = :made
+            WHERE delivery_id = :id AND number = :number AND made IS NULL
+        """
+        counted = """
+            UPDATE deliveries
+            SET made = made + :good, failed = failed + 1 - :good, bytes = bytes + :bytes
+            WHERE id = :id
+        """
+        if db.execute(made, fields).rowcount:
+            db.execute(counted, fields)
+
+
+def reopen_files(db: database.Connection, delivery_id: str) -> None:
+    """Forget what was made of a delivery: all of it is made again."""
     with database.transaction(db):
-        sql = "UPDATE deliveries SET finished_at = :at, bytes = :size WHERE id = :id"
-        db.execute(sql, {"id": delivery_id, "size": size, "at": _now()})
+        db.execute("UPDATE delivery_files SET made = NULL WHERE delivery_id = :id", {"id": delivery_id})
+        sql = "UPDATE deliveries SET made = 0, failed = 0, bytes = 0 WHERE id = :id"
+        db.execute(sql, {"id": delivery_id})
+
+
+def finish_delivery(db: database.Connection, delivery_id: str) -> None:
+    """Note that all of a delivery was sent."""
+    with database.transaction(db):
+        sql = "UPDATE deliveries SET finished_at = :at WHERE id = :id"
+        db.execute(sql, {"id": delivery_id, "at": _now()})
 
 
 def delete_delivery(db: database.Connection, delivery_id: str) -> None:
     """Forget a delivery."""
     with database.transaction(db):
+        db.execute("DELETE FROM delivery_files WHERE delivery_id = :id", {"id": delivery_id})
         db.execute("DELETE FROM deliveries WHERE id = :id", {"id": delivery_id})
 
 
-def changed_rows(earlier: Delivery, sources: Collection[Source]) -> list[Source]:
+def changed_rows(
+    earlier: Delivery, shown: Mapping[int, Sequence[int]], sources: Collection[Source]
+) -> list[Source]:
     """The rows that deliver other pictures by now; those that it left out count if it was of all rows."""
     return [
         source
         for source in sources
         if source.pictures
-        and (earlier.is_whole or source.row_id in earlier.shown)
-        and shown_by(source) != [*earlier.shown.get(source.row_id, ())]
+        and (earlier.is_whole or source.row_id in shown)
+        and shown_by(source) != [*shown.get(source.row_id, ())]
     ]
 
 
@@ -209,12 +321,12 @@ def shown_by(source: Source) -> list[int]:
 
 
 def _delivery(row: Any) -> Delivery:
-    content = from_json(row["content"])
-    content["files"] = [File(*file) for file in content["files"]]
-    content["problems"] = [Problem(*problem) for problem in content["problems"]]
-    content["shown"] = {int(row_id): records for row_id, records in content["shown"].items()}
-    stored = {name: row[name] for name in ("id", "bytes", "created_at", "finished_at")}
-    return Delivery(table_id=row["table_id"] or "", **stored, **content)
+    stored = {name: row[name] for name in ("id", *_COUNTS, "created_at", "finished_at")}
+    return Delivery(table_id=row["table_id"] or "", **stored, **from_json(row["content"]))
+
+
+def _by_row(text: str) -> dict[int, Sequence[int]]:
+    return {int(row_id): records for row_id, records in json.loads(text).items()}
 
 
 def _now() -> str:

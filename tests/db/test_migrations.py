@@ -121,7 +121,7 @@ TABLES = ("tables", "table_rows", "row_pictures", "table_workbooks", "table_chan
 
 def make_version_19(db: sqlite3.Connection) -> None:
     """Take from a new file what version 19 did not have."""
-    for name in ("delivery_profiles", "deliveries"):
+    for name in ("delivery_profiles", "deliveries", "delivery_files"):
         db.execute(f"DROP TABLE {name}")
     db.execute("PRAGMA user_version = 19")
 

@@ -32,7 +32,18 @@ def test_a_deleted_table_goes_after_30_days_and_its_pictures_stay(db: database.C
     for number, of in enumerate((table, kept, None)):
         values = {"id": f"d{number}", "of": of, "at": f"{NOW - timedelta(days=29):%Y-%m-%d %H:%M:%S}"}
         db.execute(
-            "INSERT INTO deliveries (id, table_id, content, created_at) VALUES (:id, :of, '', :at)", values
+            """
+            INSERT INTO deliveries (id, table_id, content, problems, shown, files, created_at)
+            VALUES (:id, :of, '', '', '', 1, :at)
+            """,
+            values,
+        )
+        db.execute(
+            """
+            INSERT INTO delivery_files (delivery_id, number, row_number, row_id, record_id, name)
+            VALUES (:id, 0, 1, 1, 1, 'a')
+            """,
+            values,
         )
     deleted_at = f"{NOW - timedelta(days=29):%Y-%m-%d %H:%M:%S}"
     database.mark_table(db, database.get_table(db, table), deleted_at=deleted_at)
@@ -42,6 +53,7 @@ def test_a_deleted_table_goes_after_30_days_and_its_pictures_stay(db: database.C
     left = [table_id for table_id, _ in db.execute("SELECT table_id, id FROM table_rows").fetchall()]
     assert (left, database.get_record(db, ids[0]).prompt) == ([kept], "猫")
     assert column(db, "table_id", "deliveries") == [kept]
+    assert [tuple(row) for row in db.execute("SELECT delivery_id FROM delivery_files")] == [("d1",)]
     for name in ("row_pictures", "table_changes"):
         assert db.execute(f"SELECT count(*) AS number FROM {name}").fetchone()["number"] == 0
 

@@ -3,12 +3,12 @@
 import errno
 import io
 import os
+import shutil
 import signal
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from PIL import Image
 import database
 from app.config import Settings
 from app.delivery import making
-from app.delivery.api import _maker
+from app.delivery.store import get_delivery
 from app.errors import Conflict
 from app.images import store
 from app.library import outputs
@@ -313,7 +313,6 @@ def test_after_a_kill_what_was_made_stays_and_the_rest_is_made(
     demo: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery_id = planned(demo, table_of(demo))["id"]
-    journal_path = demo.settings.output_dir / store.DELIVERIES / delivery_id / "made.jsonl"
     monkeypatch.setattr(making, "_THREADS", 1)
     child = os.fork()
     if child == 0:
@@ -321,34 +320,49 @@ def test_after_a_kill_what_was_made_stays_and_the_rest_is_made(
 
         def replace_one(source: Path, target: Path) -> None:
             if target.name == "1":
-                wait_until(lambda: journal_path.is_file() and bool(journal_path.read_text()))
+                with closing(database.connect(demo.settings.database)) as db:
+                    wait_until(lambda: get_delivery(db, delivery_id).made == 1)
                 os.kill(os.getpid(), signal.SIGKILL)
             real(source, target)
 
         monkeypatch.setattr(windows_files, "replace", replace_one)
-        with (
-            demo.client.application.test_request_context(),
-            closing(database.connect(demo.settings.database)) as db,
-        ):
-            list(_maker(delivery_id).make(db))
+        demo.post(f"/api/deliveries/{delivery_id}/make")
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    with journal_path.open("a") as journal:
-        journal.write('[1, {"bytes": 5')  # a line that was not written to its end
     assert demo.get(f"/api/deliveries/{delivery_id}")["total"]["made"] == 1
     assert made(demo, delivery_id)["made"] == 4
     assert [*unzipped(demo, delivery_id)] == [*NAMES, *PAPERS]
 
 
-def test_a_finished_file_that_was_changed_breaks_the_download_and_is_made_again(demo: WebHarness) -> None:
+def test_a_finished_file_that_is_lost_or_changed_is_made_again_as_it_was(demo: WebHarness) -> None:
     delivery_id = planned(demo, table_of(demo))["id"]
     made(demo, delivery_id)
-    path = demo.settings.output_dir / store.DELIVERIES / delivery_id / "2"
-    good = path.read_bytes()
-    path.write_bytes(bytes(len(good)))
+    whole = pictures(demo, delivery_id)
+    folder = demo.settings.output_dir / store.DELIVERIES / delivery_id
+    (folder / "2").write_bytes(b"x")
+    assert pictures(demo, delivery_id) == whole
+    shutil.rmtree(folder)
+    assert pictures(demo, delivery_id) == whole
+
+
+def pictures(web: WebHarness, delivery_id: str) -> list[bytes]:
+    found = unzipped(web, delivery_id)
+    return [found[name] for name in NAMES]
+
+
+def test_a_finished_file_that_cannot_be_made_again_breaks_the_download_and_the_next_names_it(
+    demo: WebHarness,
+) -> None:
+    plan = planned(demo, table_of(demo))
+    made(demo, plan["id"])
+    (demo.settings.output_dir / store.DELIVERIES / plan["id"] / "2").unlink()
+    gone = next(record for record in records(demo) if record["id"] == plan["files"][2]["record_id"])
+    (demo.settings.output_dir / gone["filename"]).unlink()
     with pytest.raises(Conflict):
-        demo.client.get(f"/api/deliveries/{delivery_id}.zip", buffered=True)
-    assert sha256(unzipped(demo, delivery_id)["狗_1.jpg"]).digest() == sha256(good).digest()
+        demo.client.get(f"/api/deliveries/{plan['id']}.zip", buffered=True)
+    found = unzipped(demo, plan["id"])
+    assert [name for name in NAMES if name not in found] == ["狗_1.jpg"]
+    assert "原图读不出来" in found["交付说明.txt"].decode("utf-8-sig")
 
 
 def test_originals_are_read_from_oss_by_a_machine_that_never_had_them(

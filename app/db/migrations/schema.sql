@@ -371,17 +371,37 @@ CREATE TABLE delivery_profiles (
     fields TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- What left the house: of a table, or without one of chosen records. content: JSON (app/delivery/store.py). bytes and
--- finished_at are set when all of it was sent.
+-- What left the house: of a table, or without one of chosen records. content: JSON, and problems and shown, which few
+-- calls read (app/delivery/store.py). made, failed and bytes are those of its files; finished_at: all of it was sent.
 CREATE TABLE deliveries (
     id TEXT PRIMARY KEY,
     table_id TEXT,
     content TEXT NOT NULL,
+    problems TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    made INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL,
     finished_at TEXT
 );
 
+-- The files of a delivery in their order. width and height: of the original. made: JSON of what making it came to.
+CREATE TABLE delivery_files (
+    delivery_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    row_number INTEGER NOT NULL,
+    row_id INTEGER NOT NULL,
+    record_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    width INTEGER,
+    height INTEGER,
+    made TEXT,
+    PRIMARY KEY (delivery_id, number)
+) WITHOUT ROWID;
+
+CREATE INDEX delivery_files_open ON delivery_files (delivery_id, number) WHERE made IS NULL;
 CREATE INDEX deliveries_of_table ON deliveries (table_id, created_at);
 
 -- Messages for NOTIFY_URL, until they are delivered or too old. key: what is told once; times are Unix seconds.

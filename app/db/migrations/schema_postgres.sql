@@ -393,17 +393,37 @@ CREATE TABLE delivery_profiles (
     fields TEXT COLLATE "C" NOT NULL
 );
 
--- What left the house: of a table, or without one of chosen records. content: JSON (app/delivery/store.py). bytes and
--- finished_at are set when all of it was sent.
+-- What left the house: of a table, or without one of chosen records. content: JSON, and problems and shown, which few
+-- calls read (app/delivery/store.py). made, failed and bytes are those of its files; finished_at: all of it was sent.
 CREATE TABLE deliveries (
     id TEXT COLLATE "C" PRIMARY KEY,
     table_id TEXT COLLATE "C",
     content TEXT COLLATE "C" NOT NULL,
+    problems TEXT COLLATE "C" NOT NULL,
+    shown TEXT COLLATE "C" NOT NULL,
+    files BIGINT NOT NULL,
+    made BIGINT NOT NULL DEFAULT 0,
+    failed BIGINT NOT NULL DEFAULT 0,
     bytes BIGINT NOT NULL DEFAULT 0,
     created_at TEXT COLLATE "C" NOT NULL,
     finished_at TEXT COLLATE "C"
 );
 
+-- The files of a delivery in their order. width and height: of the original. made: JSON of what making it came to.
+CREATE TABLE delivery_files (
+    delivery_id TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    row_number BIGINT NOT NULL,
+    row_id BIGINT NOT NULL,
+    record_id BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    width BIGINT,
+    height BIGINT,
+    made TEXT COLLATE "C",
+    PRIMARY KEY (delivery_id, number)
+);
+
+CREATE INDEX delivery_files_open ON delivery_files (delivery_id, number) WHERE made IS NULL;
 CREATE INDEX deliveries_of_table ON deliveries (table_id, created_at);
 
 -- Messages for NOTIFY_URL, until they are delivered or too old. key: what is told once; times are Unix seconds.
