@@ -231,7 +231,7 @@ def _statements_that_empty(db: psycopg.Connection) -> str:
     statements += [f"ALTER SEQUENCE {name} RESTART" for name in sequences]
     for table in tables:
         insert = f"INSERT INTO {table} SELECT * FROM json_populate_record(NULL::{table}, %L)"
-        rows = db.execute(f"SELECT format('{insert}', row_to_json(made)) FROM {table} AS made")
+        rows = db.execute(f"SELECT format('{insert}', row_to_json(whole)) FROM {table} AS whole")
         statements += [f"DELETE FROM {table}", *(row[0] for row in rows)]
     return ";\n".join(statements)
 
