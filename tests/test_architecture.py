@@ -65,7 +65,10 @@ ONLY_IN = {
     "sqlite3": {"app.db", "database"},
     "psycopg": {"app.db.postgres_connection"},
     "requests": {"app.providers"},
-    "PIL": {"app.images.decode", "app.images.finishing", "app.images.ground", "app.providers.demo"},
+    "PIL": {
+        *("app.images.decode", "app.images.finishing", "app.images.ground", "app.images.masks"),
+        "app.providers.demo",
+    },
     "oss2": {"oss_client"},
     "openpyxl": {"app.sheets"},
     "python_calamine": {"app.sheets.calamine_process"},

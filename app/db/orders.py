@@ -57,7 +57,7 @@ class RowColumns:
             "steps": request.steps,
             "sample_images": sample_images_text(self.images),
             "model": request.model,
-            "options": object_text(request.options),
+            "options": object_text(request.stored_options),
             "row_number": self.number,
             "picture_number": number,
             "requested_filename": request.filename,

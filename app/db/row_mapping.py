@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.db.connection import Connection, Row
-from app.domain import OPTIONS, LogLine, Record, SampleImage, Status, marks_of
+from app.domain import OPTIONS, Edit, LogLine, Record, SampleImage, Status, marks_of
 from app.errors import Message
 
 MICROS = 1_000_000
@@ -188,9 +188,10 @@ def object_of(text: str) -> dict[str, Any]:
 
 
 def options_of(text: str) -> dict[str, Any]:
-    """The stored options of a request: those of the names that are known."""
+    """The stored options of a request: those of the names that are known, and how a picture is changed."""
     found = object_of(text)
-    return {name: found[name] for name in OPTIONS if name in found}
+    edit = Edit.from_json(found.get("edit"))
+    return {name: found[name] for name in OPTIONS if name in found} | ({"edit": edit} if edit else {})
 
 
 def _pinned(image: SampleImage) -> dict[str, str]:

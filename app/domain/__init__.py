@@ -17,6 +17,7 @@ from app.domain.batches import (
     WorkbookFile,
 )
 from app.domain.budgets import BUDGET_LABELS, MAX_BUDGET, Budget, BudgetScope
+from app.domain.edits import Edit
 from app.domain.fingerprints import (
     KNOWN_PICTURES_A_NUMBER,
     KnownPicture,
@@ -25,7 +26,7 @@ from app.domain.fingerprints import (
     fingerprint,
 )
 from app.domain.marks import PLACES, mark_word, marks_of
-from app.domain.models import Models, ModelSetup, ModelSpec, ModelStatistics, Retirement
+from app.domain.models import EditRules, Models, ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.record_changes import (
     Changes,
     changed_request,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
 
+from app.domain.edits import EXPAND, MASK, WHOLE, Edit
 from app.domain.references import ReferenceInfo, ReferenceLimits
 from app.domain.requests import ImageRequest
 from app.domain.row_fields import MAX_MODEL_LENGTH
@@ -53,6 +54,34 @@ class Retirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EditRules:
+    """How a model changes a made picture.
+
+    takes     "mask": a mask of the picture's size; "boxes": at most ``boxes`` rectangles; "whole": nothing;
+              empty: none of these
+    mask_form "grey": white is changed; "alpha": transparent is changed. What is sent beside the picture
+    words     whether it is told what should be there
+    expands   whether it can enlarge the canvas
+    only      whether rows cannot name this model, since it only changes pictures
+    verb      the label of the action in the large view
+    """
+
+    takes: str = ""
+    boxes: int = 0
+    mask_form: str = "grey"
+    words: bool = False
+    expands: bool = False
+    only: bool = False
+    verb: str = "改一处"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of ``Edit`` that it does."""
+        place = {"mask": (MASK,), "boxes": (MASK,), "whole": (WHOLE,)}.get(self.takes, ())
+        return (*place, EXPAND) if self.expands else place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """Capabilities and prices of an image model; pages and validation are driven by it.
 
@@ -79,6 +108,7 @@ class ModelSpec:
     self_hosted      runs in this process or on the user's own server: while no price is configured, a
                      request is never charged, whatever its outcome. A price of 0 alone does not imply that
     watermark        whether the service is asked for its visible mark; None: it has no such switch
+    edit             how it changes a made picture; None: it does not
     setup            content of the model page
     options          option (one of OPTIONS) -> the values it may have: words, or a range of numbers
     field_notes      field name -> why the model ignores it, or what happens to it
@@ -104,11 +134,17 @@ class ModelSpec:
     quality_prices: Mapping[tuple[str, str], Mapping[str, Decimal]] = field(default_factory=dict)
     retirement: Retirement | None = None
     self_hosted: bool = False
+    edit: EditRules | None = None
     watermark: bool | None = None
     reference_limits: ReferenceLimits | None = None
     max_reference_bytes: int = 128 * 1_048_576
     options: Mapping[str, Sequence[str] | range] = field(default_factory=dict)
     field_notes: Mapping[str, str | Message] = field(default_factory=dict)
+
+    @property
+    def is_for_rows(self) -> bool:
+        """Whether rows can name it: it does more than change pictures that were made."""
+        return self.model_id not in UPSCALERS and not (self.edit and self.edit.only)
 
     @property
     def local_reference_problem(self) -> str | Message:
@@ -148,7 +184,7 @@ class ModelSpec:
         """CNY for one picture of this request; None if unknown."""
         if not self.is_priced:
             return None
-        extra = max(len(request.sample_images) - self.included_references, 0)
+        extra = max(len(request.pictures) - self.included_references, 0)
         price = self.prices.get(request.resolution, Decimal(0))
         of_quality = self.quality_prices.get((request.aspect_ratio, request.resolution), {})
         return of_quality.get(request.quality, price) + self.price_extra_reference * extra
@@ -202,20 +238,31 @@ class ModelSpec:
             choices = tuple(r for r in RESOLUTIONS if (ratio, r) in self.sizes)
             values = {"model": model, "aspect_ratio": ratio, "resolution": resolution, "choices": choices}
             found.append(InvalidRequest("resolution", text, **values))
-        if len(request.sample_images) > self.max_references:
+        if len(request.pictures) > self.max_references:
             text = "{model} 最多接受 {limit} 张参考图"
             found.append(InvalidRequest("sample_images", text, model=model, limit=self.max_references))
-        if len(request.sample_images) < self.min_references:
+        if len(request.pictures) < self.min_references:
             text = "{model} 要有 {n} 张参考图"
             found.append(InvalidRequest("sample_images", text, model=model, n=self.min_references))
         for name, value in request.options.items():
             if (offered := self.options.get(name)) and value not in offered:
                 found.append(self._wrong_option(name, value, offered))
+        if request.edit:
+            found += self._unsupported_edit(request.edit)
         is_transparent = "background" in self.options and request.background == "transparent"
         if is_transparent and request.output_format in _OPAQUE_FORMATS:
             text = "{format} 没有透明，要透明背景请把格式改成 png 或留空"
             found.append(InvalidRequest("output_format", text, format=request.output_format))
         return found
+
+    def _unsupported_edit(self, edit: Edit) -> list[InvalidRequest]:
+        model, rules = message(self.label), self.edit
+        if not rules or edit.kind not in rules.kinds:
+            return [InvalidRequest("model", "{model} 不能这样改图，请换一个模型", model=model)]
+        if rules.takes == "boxes" and len(edit.boxes) > rules.boxes:
+            text = "{model} 一次最多改 {limit} 处，现在有 {n} 处，请分几次改"
+            return [InvalidRequest("mask", text, model=model, limit=rules.boxes, n=len(edit.boxes))]
+        return []
 
     def _wrong_option(self, name: str, value: str | int, choices: Sequence[str] | range) -> InvalidRequest:
         if isinstance(choices, range):
@@ -246,7 +293,7 @@ class ModelSpec:
 class Models(Mapping[str, ModelSpec]):
     """The specs of the models that rows can name, by id; the first is the default.
 
-    An upscaler, which rows cannot name, is found by its id and not iterated over.
+    One that only changes pictures, which rows cannot name, is found by its id and not iterated over.
     """
 
     def __init__(self, specs: Iterable[ModelSpec]) -> None:
@@ -255,12 +302,12 @@ class Models(Mapping[str, ModelSpec]):
 
     @property
     def all(self) -> list[ModelSpec]:
-        """The specs of all models, the upscaler too."""
+        """The specs of all models, those that only change pictures too."""
         return list(self._specs.values())
 
     @property
     def ids(self) -> list[str]:
-        """The ids of all models, the upscaler too."""
+        """The ids of all models, those that only change pictures too."""
         return list(self._specs)
 
     @property
@@ -272,7 +319,7 @@ class Models(Mapping[str, ModelSpec]):
         return self._specs[model_id]
 
     def __iter__(self) -> Iterator[str]:
-        return (model_id for model_id in self._specs if model_id not in UPSCALERS)
+        return (model_id for model_id, spec in self._specs.items() if spec.is_for_rows)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -291,6 +338,8 @@ class Models(Mapping[str, ModelSpec]):
                 return spec
         if key in map(_plain, UPSCALERS):
             raise InvalidRequest("model", "这个模型只用来放大，请打开原来那张图片，按「放大到 4K」")
+        if key in map(_plain, self.keys() ^ self._specs.keys()):
+            raise InvalidRequest("model", "这个模型只用来改图，请打开一张做好的图片，按「改图」")
         text = "没有叫「{model}」的模型，可选：{choices}"
         choices = tuple(spec.label for spec in self.values())
         raise InvalidRequest("model", text, model=written[:60], choices=choices)
@@ -300,7 +349,7 @@ class Models(Mapping[str, ModelSpec]):
 
         Raises Conflict when no other model can.
         """
-        if problem := self._missing_upscaler(request):
+        if problem := self._missing_model(request):
             raise Conflict(problem)
         return self._specs.get(request.model, self.default)
 
@@ -312,17 +361,19 @@ class Models(Mapping[str, ModelSpec]):
 
     def price(self, request: ImageRequest) -> Decimal | None:
         """CNY for one picture of this request; None if unknown, or if no model can make it."""
-        return None if self._missing_upscaler(request) else self.of(request).price(request)
+        return None if self._missing_model(request) else self.of(request).price(request)
 
     def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
         """What the model that makes this request does not support of it."""
-        if problem := self._missing_upscaler(request):
+        if problem := self._missing_model(request):
             return [InvalidRequest("model", problem)]
         return self.of(request).unsupported(request)
 
-    def _missing_upscaler(self, request: ImageRequest) -> Message | None:
+    def _missing_model(self, request: ImageRequest) -> Message | None:
         if request.model in UPSCALERS and request.model not in self._specs:
             return message("放大要用即梦的密钥，请在「模型与密钥」里填好")
+        if request.edit and request.model not in self._specs:
+            return message("改这张图的模型 {model} 现在用不了，请在「模型与密钥」里检查", model=request.model)
         return None
 
 

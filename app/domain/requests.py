@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.domain.edits import Edit
 from app.domain.references import SampleImage
 from app.domain.row_fields import CONTENT_FIELDS, MAX_SEED, OPTIONS
 from app.domain.validation import READERS, trimmed_text
@@ -23,7 +24,7 @@ class ImageRequest:
     """Everything asked of the model for the ``num_images`` pictures of one row.
 
     ``model`` is the id of the model; before it is looked up, what the user wrote, or empty for the default.
-    ``reference_strength`` is in percent.
+    ``reference_strength`` is in percent. With ``edit`` the first reference is changed, a second is its mask.
     """
 
     prompt: str
@@ -40,6 +41,17 @@ class ImageRequest:
     background: str = ""
     output_format: str = ""
     quality: str = ""
+    edit: Edit | None = None
+
+    @property
+    def pictures(self) -> tuple[SampleImage, ...]:
+        """The references that are shown to the model: without the mask."""
+        return self.sample_images[:1] if self.edit else self.sample_images
+
+    @property
+    def stored_options(self) -> dict[str, Any]:
+        """The OPTIONS that are set, and how a picture is changed, as JSON."""
+        return self.options | ({"edit": self.edit.to_json()} if self.edit else {})
 
     @property
     def options(self) -> dict[str, str | int]:

@@ -90,6 +90,13 @@ class BucketLibrary:
         self.list.edit(without=key, plus=entry)
         return entry
 
+    def keep(self, snapshot: str, content: bytes) -> None:
+        """Upload a snapshot, unless it is listed."""
+        if not self.knows(snapshot):
+            key = self._prefix + snapshot
+            self._with_breaker(lambda: self._bucket.put(key, content, catalogue.media_type_of(snapshot)))
+            self.list.edit(plus=Entry(key=snapshot, size=len(content), modified_at=self._clock()))
+
     def delete(self, key: str) -> None:
         """Move an image to the trash, renaming another image of that name there."""
         key, deleted = catalogue.shown_key(key), TRASH + key

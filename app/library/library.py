@@ -7,6 +7,7 @@ Starts no thread; the worker calls ``refresh_when_requested``.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "shown_at"]
 
 OUTPUT_URL = "/output/"
+_LENGTH_OF_ETAG = 32
 _SHORTEST_SECONDS = 2 * 3600  # minimum lifetime of a URL passed to a provider
 
 
@@ -108,6 +110,19 @@ class Library:
         ``added_at`` (Unix time) decides its place among the newest; a bucket knows only when it arrived.
         """
         return to_library_image(self._backend.add(upload, added_at))
+
+    def keep(self, content: bytes, filename: str) -> SampleImage:
+        """Keep a PNG that belongs to records and is not shown in the library, found by its content.
+
+        Raises BucketError or DiskError.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        if self._bucket is None:
+            self._local.keep(catalogue.snapshot_key(filename, digest), content)
+        else:  # as long as an ETag: what has all digits is in the local folder
+            digest = digest[:_LENGTH_OF_ETAG]
+            self._bucket.keep(catalogue.snapshot_key(filename, digest), content)
+        return SampleImage(url="", filename=filename).pin(filename, digest).pinned
 
     def content(self, key: str) -> bytes:
         """The bytes of an image of the library. Raises NotFound, BucketError or DiskError."""

@@ -58,6 +58,11 @@ class LocalLibrary:
                 os.utime(self.folder / key, (added_at, added_at))
         return _entry(self.find(key))
 
+    def keep(self, snapshot: str, content: bytes) -> None:
+        """Write a snapshot, unless it is there."""
+        if not (self.folder / snapshot).is_file():
+            write(self.folder / snapshot, content)
+
     def delete(self, key: str) -> None:
         """Move an image to the trash, renaming another image of that name there."""
         source, deleted = self.find(key), self.folder / _TRASH / key

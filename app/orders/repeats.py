@@ -263,27 +263,28 @@ class OneMore(Order):
         rows = []
         for record in records:
             last[record.row_number] += 1
-            number, place = last[record.row_number], database.row_label(record)
-            changes = self.changes.get(record.id, {})
-            changed = differing(record, changes)
-            request = self.models.accept(replace(changed_request(record, changed), seed=None))
-            for problem in self.models.unsupported(request):
-                raise Conflict("{place}：{reason}", place=place, reason=problem.message)
-            if number > _MAX_PICTURE_NUMBER:
-                text = "{place}：一行最多 {limit} 张，请另起一批"
+            if last[record.row_number] > _MAX_PICTURE_NUMBER:
+                text, place = "{place}：一行最多 {limit} 张，请另起一批", database.row_label(record)
                 raise Conflict(text, place=place, limit=_MAX_PICTURE_NUMBER)
-            rows.append(
-                OrderRow(
-                    number=record.row_number,
-                    request=request,
-                    numbers=[number],
-                    stem=self.stem_for(record, changes),
-                    extras=_extras(record, changed),
-                    origin=record,
-                    changes=changed,
-                )
-            )
+            rows.append(self._row(record, last[record.row_number]))
         return rows
+
+    def _row(self, record: Record, number: int) -> OrderRow:
+        """The picture of this number of the record's row."""
+        changes = self.changes.get(record.id, {})
+        changed = differing(record, changes)
+        request = self.models.accept(replace(changed_request(record, changed), seed=None))
+        for problem in self.models.unsupported(request):
+            raise Conflict("{place}：{reason}", place=database.row_label(record), reason=problem.message)
+        return OrderRow(
+            number=record.row_number,
+            request=request,
+            numbers=[number],
+            stem=self.stem_for(record, changes),
+            extras=_extras(record, changed),
+            origin=record,
+            changes=changed,
+        )
 
     def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Sequence[int]]:
         """The batch of the records."""
@@ -291,6 +292,8 @@ class OneMore(Order):
 
     def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
         """Count the pictures in the batch, and activate it."""
+        if not new:
+            return 0
         for each, record_id in zip(planned, new, strict=True):
             if each.row.origin and each.row.changes:
                 text = "{place}：改了{fields}，再做一张。原来是{values}"

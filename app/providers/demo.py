@@ -24,6 +24,8 @@ from app.config import Settings
 from app.domain import (
     MAX_PROMPT_LENGTH,
     MAX_SEED,
+    Edit,
+    EditRules,
     GeneratedImage,
     ImageRequest,
     ModelSetup,
@@ -92,6 +94,7 @@ class Demo:
             takes_steps=True,
             prices=prices(settings.price_per_image, Decimal(0)),
             self_hosted=True,
+            edit=EditRules(takes="mask", words=True, expands=True),
             setup=_SETUP,
             field_notes=_NOTES,
         )
@@ -99,7 +102,7 @@ class Demo:
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Draw the image; a random seed is chosen when none is given, and returned."""
         seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
-        content = draw(request, self.spec.size(request), seed, references)
+        content = draw(request, _size(request) or self.spec.size(request), seed, references)
         return SubmitResult(image=GeneratedImage(content=content, seed=seed))
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
@@ -118,11 +121,18 @@ def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Refe
     image = _landscape(rng, size.width * scale, size.height * scale, request.steps or USUAL_STEPS)
     if scale > 1:
         image = image.reduce(scale)
+    if request.edit and request.edit.edges:
+        _paste_picture(image, references[0], request.edit)
     _draw_text(image, request, size, seed)
-    _paste_references(image, references)
+    _paste_references(image, () if request.edit else references)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+def _size(request: ImageRequest) -> Size | None:
+    """The size of a changed picture; None for a new one."""
+    return Size(width=request.edit.canvas[0], height=request.edit.canvas[1]) if request.edit else None
 
 
 def _landscape(rng: Random, width: int, height: int, steps: int) -> Image.Image:
@@ -274,6 +284,12 @@ def _fitting_length(text: str, font: Font, width: float) -> int:
     fits = max(bisect_right(lengths, width, key=lambda n: font.getlength(text[:n])), 1)
     space = text.rfind(" ", max(fits - 16, 0), fits)
     return space if space > 0 and fits < len(text) and text[fits].isascii() else fits
+
+
+def _paste_picture(image: Image.Image, reference: Reference, edit: Edit) -> None:
+    """Put the picture where it stands in its larger canvas."""
+    with Image.open(io.BytesIO(reference.content or b"")) as opened:
+        image.paste(ImageOps.exif_transpose(opened).convert("RGB"), edit.canvas[2:])
 
 
 def _paste_references(image: Image.Image, references: Sequence[Reference]) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from app.domain.models import UPSCALERS
 from app.web.i18n import translate
 from app.web.page_model import price_range
 from app.web.services import services
@@ -32,7 +31,7 @@ class ModelState:
 def list_model_states(under_way: Mapping[str, int]) -> list[ModelState]:
     """The state of every model, the default first; ``under_way`` is the number of images by model id.
 
-    One that enlarges pictures is listed while it does.
+    One that only changes pictures is listed while it does.
     """
     return [
         ModelState(
@@ -45,7 +44,7 @@ def list_model_states(under_way: Mapping[str, int]) -> list[ModelState]:
             refusal=translate(engine.refusal) if engine.refusal else "",
         )
         for engine in services().runtime.engines
-        if engine.model_id not in UPSCALERS or engine.model_id in under_way
+        if engine.spec.is_for_rows or engine.model_id in under_way
     ]
 
 

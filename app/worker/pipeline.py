@@ -45,6 +45,7 @@ from app.errors import (
 from app.images import decode
 from app.library.library import Library
 from app.library.outputs import Outputs
+from app.worker import editing
 from app.worker.concurrency import DecodeLimit, Permit
 from app.worker.decision import ModelRetired
 from app.worker.disk_space import DiskSpace, OssLost
@@ -151,6 +152,7 @@ class Pipeline:
         if spec.is_retired(today) and (notice := spec.retirement_notice(today)):
             raise ModelRetired(notice)
         references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
+        references = editing.as_the_model_takes_them(references, request, spec)
         self.disk.require(len(self.claimed_ids))
         if problem := self.outputs.check():
             raise OssLost(problem)
@@ -160,7 +162,9 @@ class Pipeline:
         log.record_event("submitted", record, charge=charge, price=price)
         began = time.monotonic()
         result = generator.submit(provider, request, references)
-        usage = Usage(charge_id=charge, counts=result.usage, references=len(references), cost=result.cost)
+        usage = Usage(
+            charge_id=charge, counts=result.usage, references=len(request.pictures), cost=result.cost
+        )
         if result.image is None:
             self._save_task_id(db, record, result.task_id or "", usage, spec.watermark)
         elif usage.counts:

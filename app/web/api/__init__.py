@@ -4,6 +4,7 @@ from flask import Blueprint
 
 from app.web.api import (
     batches,
+    edit,
     models,
     notifications,
     openapi,
@@ -24,6 +25,6 @@ from app.web.api import (
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
     *(tables, batches, release, repair, records, spreadsheets, results, samples, usage),
-    *(models, settings, notifications, openapi, upscale, prompts, presets),
+    *(models, settings, notifications, openapi, upscale, edit, prompts, presets),
 ):
     bp.register_blueprint(module.bp)

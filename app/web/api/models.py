@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain import BudgetScope
-from app.domain.models import UPSCALERS
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, or_null
 from app.web.serializers import pace_json, spec_json, success
@@ -26,7 +25,7 @@ bp = Blueprint("models", __name__)
 def list_models() -> Response:
     """The image models that can be ordered from, and what they support; ``model`` is the default."""
     under_way = database.count_running_by_model(connection())
-    engines = [engine for engine in services().runtime.engines if engine.model_id not in UPSCALERS]
+    engines = [engine for engine in services().runtime.engines if engine.spec.is_for_rows]
     models = [_model_json(engine, under_way) for engine in engines]
     budget = list_budgets(connection())[BudgetScope.TOTAL].limit
     return success(model=models[0], models=models, budget=budget)

@@ -1,0 +1,163 @@
+"""The API of changing a made picture: one more picture of its row, with its own price."""
+
+import base64
+import binascii
+from typing import Any
+
+from flask import Blueprint
+from werkzeug.wrappers import Response
+
+import database
+from app.domain import MAX_MODEL_LENGTH, MAX_PROMPT_LENGTH, whole_characters
+from app.domain.edits import SIDES
+from app.errors import InvalidRequest, message
+from app.orders.edit import Offer, Wish, edit, offers
+from app.orders.read import REPEATS, wrong_repeats
+from app.web.i18n import translate
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import (
+    ID,
+    Shape,
+    answer,
+    array_of,
+    closed_object,
+    enum,
+    or_null,
+    strict_object,
+    text,
+)
+from app.web.params import json_body
+from app.web.serializers import failure, picture_url, success
+from app.web.services import connection, services
+from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, request_key
+
+bp = Blueprint("edit", __name__)
+_PNG = "data:image/png;base64,"
+_FRACTION = {"type": "number", "minimum": 0, "maximum": 1}
+_OFFERED: dict[str, Shape] = {"id": str, "label": str, "price": or_null(str)}
+
+
+@bp.get("/records/<int:record_id>/edit")
+@describe(
+    "这张图片可以怎么改：能改它的模型（takes 是它要的：蒙版、框或整张），和「变一变」",
+    answer(
+        width=or_null(int),
+        height=or_null(int),
+        models=array_of(
+            closed_object(
+                **_OFFERED,
+                verb=str,
+                takes=enum("mask", "boxes", "whole", ""),
+                boxes=int,
+                words=bool,
+                expands=bool,
+                free=bool,
+                is_default=bool,
+            )
+        ),
+        vary=or_null(closed_object(model=str, label=str, price=or_null(str))),
+        problem=str,
+    ),
+)
+def edit_offers(record_id: int) -> Response:
+    """What can be done with a picture, and what it costs."""
+    record = database.get_record(connection(), record_id)
+    found = offers(conditions(), record, address=picture_url)
+    vary = found.vary and {
+        "model": found.vary.spec.model_id,
+        "label": translate(found.vary.spec.label),
+        "price": _price(found.vary),
+    }
+    return success(
+        width=record.width,
+        height=record.height,
+        models=[
+            _model_json(offer, is_default=offer.spec.model_id == found.default) for offer in found.models
+        ],
+        vary=vary,
+        problem=translate(found.problem) if found.problem else "",
+    )
+
+
+@bp.post("/records/<int:record_id>/edit")
+@describe(
+    "改做好的图片，同一行里另起一张：mask 或 region 改一处，edges 扩图，vary 变一变，都不写是整张。"
+    "改过的 409，records 是已有的；repeats 写 again 就再做",
+    answer(batch_id=str, records=[ID]),
+    status=202,
+    headers=KEY_HEADERS,
+    json=strict_object(
+        prompt=or_null(text(maxLength=MAX_PROMPT_LENGTH)),
+        model=or_null(text(maxLength=MAX_MODEL_LENGTH)),
+        mask=or_null(text(description="PNG 的 data: 地址，和图片一样大，白色是要改的地方")),
+        region=or_null(closed_object(x=_FRACTION, y=_FRACTION, width=_FRACTION, height=_FRACTION)),
+        edges=or_null(strict_object(**dict.fromkeys(SIDES, _FRACTION))),
+        vary=or_null(bool),
+        repeats=or_null(enum(*REPEATS)),
+        request_id=REQUEST_ID,
+    ),
+)
+def edit_record(record_id: int) -> Response:
+    """Queue the change of a picture, beside it in its row."""
+    body = json_body()
+    placed = edit(conditions(), record_id, _wish(body), address=picture_url, key=request_key(body))
+    services().runtime.wake()
+    if not placed.ids:
+        (skipped,) = placed.skipped
+        done = message("这样改过了，见记录 {records}", records=tuple(skipped.records))
+        return failure(done, 409, records=skipped.records)
+    return success(status=202, batch_id=placed.batch_id, records=placed.ids)
+
+
+def _wish(body: dict[str, Any]) -> Wish:
+    """Raises InvalidRequest."""
+    kinds = [name for name in ("mask", "region", "edges", "vary") if body.get(name)]
+    if len(kinds) > 1:
+        raise InvalidRequest(kinds[1], "一次只改一样：{names} 请只写一个", names=tuple(kinds))
+    for name in ("region", "edges"):
+        if not isinstance(body.get(name), dict | None):
+            raise InvalidRequest(name, "{name} 应为对象", name=name)
+    for name, most in (("prompt", MAX_PROMPT_LENGTH), ("model", MAX_MODEL_LENGTH)):
+        if not isinstance(value := body.get(name), str | None) or len(value or "") > most:
+            raise InvalidRequest(name, "{name} 应为 {limit} 字以内的文字", name=name, limit=most)
+    if body.get("repeats") not in (None, *REPEATS):
+        raise wrong_repeats()
+    if not isinstance(body.get("vary"), bool | None):
+        raise InvalidRequest("vary", "vary 应为 true 或 false")
+    return Wish(
+        prompt=whole_characters(body.get("prompt") or ""),
+        model=body.get("model") or "",
+        mask=_png(body["mask"]) if body.get("mask") is not None else None,
+        region=body.get("region"),
+        edges=body.get("edges"),
+        varies=bool(body.get("vary")),
+        repeats=body.get("repeats") or "",
+    )
+
+
+def _png(address: Any) -> bytes:
+    try:
+        if isinstance(address, str) and address.startswith(_PNG):
+            return base64.b64decode(address.removeprefix(_PNG), validate=True)
+    except (binascii.Error, ValueError):
+        pass
+    raise InvalidRequest("mask", "mask 应为 PNG 的 data: 地址")
+
+
+def _price(offer: Offer) -> str | None:
+    return None if offer.price is None else f"{offer.price:.2f}"
+
+
+def _model_json(offer: Offer, *, is_default: bool) -> dict[str, Any]:
+    spec = offer.spec
+    assert spec.edit
+    rules = {name: getattr(spec.edit, name) for name in ("takes", "boxes", "words", "expands")}
+    return {
+        "id": spec.model_id,
+        "label": translate(spec.label),
+        "verb": translate(spec.edit.verb),
+        "price": _price(offer),
+        "free": spec.costs_nothing,
+        "is_default": is_default,
+        **rules,
+    }
