@@ -66,7 +66,8 @@ ONLY_IN = {
     "psycopg": {"app.db.postgres_connection"},
     "requests": {"app.providers"},
     "PIL": {
-        *("app.images.decode", "app.images.finishing", "app.images.ground", "app.images.masks"),
+        *("app.images.decode", "app.images.finishing", "app.images.ground", "app.images.laying"),
+        "app.images.masks",
         "app.providers.demo",
     },
     "oss2": {"oss_client"},

@@ -25,7 +25,7 @@ from app.domain.fingerprints import (
     Standing,
     fingerprint,
 )
-from app.domain.marks import PLACES, mark_word, marks_of
+from app.domain.marks import PLACES, edge_problem, mark_word, marks_of
 from app.domain.models import EditRules, Models, ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.record_changes import (
     Changes,

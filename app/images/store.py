@@ -18,7 +18,7 @@ from typing import Any
 
 from app.domain import GeneratedImage, SavedImage, ValidatedUpload
 from app.errors import Billed, DiskError, InvalidRequest, Message, ModelError, NotFound, TooLarge, message
-from app.images import atomic_write, decode, metadata, sidecar
+from app.images import answers, atomic_write, decode, metadata, sidecar
 from app.images.containers import ENDING_OF, sniff
 from app.images.filenames import (
     ENDINGS,
@@ -208,6 +208,7 @@ def delete_image(output_dir: Path, filename: str, record_id: int, sha256: str = 
         for path in (*thumbnails, *_quarantined(output_dir, record_id)):
             path.unlink(missing_ok=True)
         sidecar.delete(output_dir, sha256, record_id)
+        answers.delete(output_dir, record_id)
 
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:

@@ -200,6 +200,17 @@ class Library:
                 raise InvalidRequest("sample_images", text, **values)
         return references
 
+    def contents(self, images: Iterable[SampleImage]) -> list[bytes]:
+        """The bytes of stored references as a record used them. Raises NotFound, BucketError or OSError."""
+        found = []
+        for image in images:
+            backend, key = next(self._sources(image), (self._local, image.url))
+            if isinstance(backend, LocalLibrary):
+                found.append(backend.file(key, image.content_id).read_bytes())
+            else:
+                found.append(backend.content(backend.find(key, image.etag).key))
+        return found
+
     def refresh_when_requested(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for a request to refresh the list or to snapshot pinned images, and
         carry it out; returns whether there was one."""

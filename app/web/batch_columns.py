@@ -203,12 +203,13 @@ def option_words(models: Models) -> dict[str, dict[str, str]]:
     }
 
 
-def option_texts(options: Mapping[str, str | int]) -> list[tuple[str, str]]:
+def option_texts(options: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The label and the value of each option of a record, in the language of the request."""
     words = OPTION_WORDS
     return [
         (translate(ROW_FIELDS[name].label), translate(words.get(name, {}).get(str(value), str(value))))
         for name, value in options.items()
+        if name in ROW_FIELDS
     ]
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 from jinja2.bccache import Bucket, FileSystemBytecodeCache
 from markupsafe import Markup, escape
 
-from app.domain import PLACES, RESOLUTIONS, Batch, ModelSpec, Record, mark_word
+from app.domain import PLACES, RESOLUTIONS, Batch, ModelSpec, Record, edge_problem, mark_word
 from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
@@ -48,7 +48,7 @@ def init_formatting(app: Flask) -> None:
         model_labels,
         batch_cost,
     )
-    filters = (*of_values, marked, other_hits, mark_word, option_texts)
+    filters = (*of_values, marked, other_hits, mark_word, edge_problem, option_texts)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
     app.jinja_env.globals["model_resolutions"] = model_resolutions

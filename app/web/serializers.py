@@ -11,7 +11,7 @@ from flask import Flask, jsonify, url_for
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.wrappers import Response
 
-from app.domain import OPTIONS, BatchModel, ModelSpec, Record, Status
+from app.domain import OPTIONS, BatchModel, ModelSpec, Record, Status, edge_problem
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
@@ -69,7 +69,20 @@ def record_json(record: Record) -> dict[str, Any]:
         "charged": record.charged,
         "pick": record.pick or None,
         **{name: getattr(request, name) for name in OPTIONS},
+        "edit": _edit_json(record),
         "collectable": record.status is Status.UNKNOWN and bool(record.task_id),
+    }
+
+
+def _edit_json(record: Record) -> dict[str, Any] | None:
+    """How the picture was changed from another; None when it was not."""
+    if not (edit := record.request.edit):
+        return None
+    is_laid = record.marks.get("laid", False) is not False
+    return {
+        "kind": edit.kind,
+        "problem": translate(problem) if (problem := edge_problem(record.marks)) else "",
+        "answer": url_for("media.answer", record_id=record.id) if is_laid else "",
     }
 
 

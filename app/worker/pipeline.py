@@ -45,10 +45,10 @@ from app.errors import (
 from app.images import decode
 from app.library.library import Library
 from app.library.outputs import Outputs
-from app.worker import editing
 from app.worker.concurrency import DecodeLimit, Permit
 from app.worker.decision import ModelRetired
 from app.worker.disk_space import DiskSpace, OssLost
+from app.worker.editing import Editing, as_the_model_takes_them
 from app.worker.engines import Engine, Engines
 from app.worker.saving import Saving, with_watermark
 
@@ -82,8 +82,10 @@ class Pipeline:
     )
 
     saving: Saving = field(init=False)
+    editing: Editing = field(init=False)
 
     def __post_init__(self) -> None:
+        self.editing = Editing(library=self.library, outputs=self.outputs, decode_limit=self.decode_limit)
         self.saving = Saving(outputs=self.outputs, decode_limit=self.decode_limit, aborting=self.aborting)
 
     def produce(self, db: database.Connection, record: Record, engine: Engine, permit: Permit) -> SavedImage:
@@ -110,12 +112,14 @@ class Pipeline:
         seed = record.request.seed if image.seed is None else image.seed
         watermark = watermark if image.watermark is None else image.watermark
         tagged = image.tagged
+        image, laid = self.editing.lay_over(record, image)
         with _spooled(image.content, self.settings.output_dir) as file:
             del image
             pixels, has_task = self._pixels(record), bool(task_id)
             saved = self.saving.save(db, record, file, seed, pixels=pixels, has_task=has_task)
         saved = with_watermark(saved, watermark)
-        return saved if tagged is None else replace(saved, marks={**saved.marks, "tagged": tagged})
+        tags = {} if tagged is None else {"tagged": tagged}
+        return replace(saved, marks={**saved.marks, **tags, **laid})
 
     def finish(
         self,
@@ -130,6 +134,8 @@ class Pipeline:
 
         ``statuses``: see ``database.finish_record``.
         """
+        if "laid" not in saved.marks:
+            saved = replace(saved, marks={**saved.marks, **self.editing.measured(record)})
         finish = partial(database.finish_record, to_bucket=self.outputs.are_copied, statuses=statuses)
         ended = self.write_with_retry(lambda: finish(db, record, saved))
         if ended:
@@ -152,7 +158,7 @@ class Pipeline:
         if spec.is_retired(today) and (notice := spec.retirement_notice(today)):
             raise ModelRetired(notice)
         references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
-        references = editing.as_the_model_takes_them(references, request, spec)
+        references = as_the_model_takes_them(references, request, spec)
         self.disk.require(len(self.claimed_ids))
         if problem := self.outputs.check():
             raise OssLost(problem)

@@ -36,6 +36,7 @@ from app.domain import (
     Status,
     Workbook,
 )
+from app.domain.edits import KINDS
 from app.errors import Message
 from app.images.parameters import Parameters
 from app.web.serializers import INTERNAL_FIELDS
@@ -242,9 +243,11 @@ SCHEMAS: dict[str, Schema] = {
         retry_after=or_null(float),
         charged={"type": "boolean", "description": "已计费却没有图片，重试会再付一次"},
         collectable=bool,
+        edit=or_null(closed_object(kind=enum(*KINDS), problem=str, answer=str)),
     ),
     "Marks": closed_object(
-        ("tagged",),
+        ("tagged", "laid"),
+        laid={"anyOf": [{"const": False}, {"type": "number"}]},
         visible=or_null(bool),
         tagged=bool,
         aigc={
@@ -258,7 +261,7 @@ SCHEMAS: dict[str, Schema] = {
     | {
         "description": "visible：是否请服务加可见标识，null 是服务没有这个开关或没有记录；"
         "aigc：文件里的隐式标识，false 是没有发现，null 是没有检查；tagged：要服务写它时，服务说写了没有；"
-        "c2pa：文件里有没有 C2PA，没有验证"
+        "c2pa：文件里有没有 C2PA，没有验证；laid：改一处时蒙版边上的差别，0–255，false 是没能盖回原图"
     },
     "Usage": closed_object(
         **{"from": str, "to": str},
