@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import (
+    EditRules,
     GeneratedImage,
     ImageRequest,
     ModelSetup,
@@ -80,10 +81,12 @@ class _Family:
     reference_price: str = "0"
     takes_negative: bool = False
     rewrites: bool = False
+    edit: EditRules | None = None
     ended_on: date | None = None
 
 
-_wan = partial(_Family, max_references=9, prompt_limit=5000)
+_BOXES = EditRules(takes="boxes", boxes=2, words=True)
+_wan = partial(_Family, max_references=9, prompt_limit=5000, edit=_BOXES)
 _qwen = partial(_Family, takes_negative=True, rewrites=True)
 _FAMILIES = (
     _wan(label="万相 2.7 pro", ids=("wan2.7-image-pro",), price="0.50"),
@@ -225,21 +228,19 @@ class Bailian:
             "n": 1,
             "watermark": bool(self.spec.watermark),
         }
-        prompt = with_negative_prompt(request.prompt, request.negative_prompt)
-        if self._family.takes_negative:
-            prompt = request.prompt
-            if request.negative_prompt:
-                parameters["negative_prompt"] = request.negative_prompt
+        has_field, avoided = self._family.takes_negative, request.negative_prompt
+        prompt = request.prompt if has_field else with_negative_prompt(request.prompt, avoided)
+        if has_field and avoided:
+            parameters["negative_prompt"] = avoided
         if self._family.rewrites:
             parameters["prompt_extend"] = False
+        if request.edit:  # a list for each picture; with one, its ratio is kept
+            parameters |= {"bbox_list": [request.edit.boxes], "size": request.resolution}
         if request.seed is not None:
             parameters["seed"] = request.seed % (_MAX_SEED + 1)
         content = [{"text": prompt}, *({"image": reference_address(each)} for each in references)]
-        return {
-            "model": self.spec.model_id,
-            "input": {"messages": [{"role": "user", "content": content}]},
-            "parameters": parameters,
-        }
+        messages = [{"role": "user", "content": content}]
+        return {"model": self.spec.model_id, "input": {"messages": messages}, "parameters": parameters}
 
     def _read(self, answer: Response) -> SubmitResult:
         """Return the first image: its URL as the task id, or its content. Raises ModelError."""
@@ -314,5 +315,6 @@ def _spec(settings: Settings, family: _Family) -> ModelSpec:
         if family.ended_on and is_mainland
         else None,
         watermark=settings.watermark,
+        edit=family.edit,
         field_notes=_NOTES if family.takes_negative else _NOTES | _FOLDED,
     )

@@ -1,6 +1,7 @@
 """The protocol that every image provider implements, with its value types and shared helpers."""
 
 import base64
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from app.providers.http import decode_base64
 from app.providers.latency import LatencyEstimate
 
 _COUNT_NAME, _MAX_COUNT, _MAX_COUNTS = r"\w{1,40}", 10**12, 20
+_STEPS, _GOOD_RATIO = 12, 0.004  # how far ``size_like`` looks, and which difference it does not mind
 LONGEST_TASK_ID = 8192  # characters; it is stored with the record
 
 Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
@@ -117,6 +119,20 @@ def prices(override: Decimal | None, *per_tier: Decimal) -> dict[str, Decimal]:
         return {}
     listed = per_tier * len(RESOLUTIONS) if len(per_tier) == 1 else per_tier
     return {tier: listed[n] if override is None else override for n, tier in enumerate(RESOLUTIONS)}
+
+
+def size_like(width: int, height: int, *, minimum: int, maximum: int, multiple_of: int) -> Size:
+    """The size nearest to this one whose area is within minimum and maximum, of nearly the same ratio."""
+    area = width * height
+    scale = math.sqrt(min(max(area, minimum), maximum) / area)
+    middle, found = round(width * scale / multiple_of), list[tuple[float, int, Size]]()
+    for across in range(max(middle - _STEPS, 1), middle + _STEPS + 1):
+        down = max(round(across * height / width), 1)
+        size = Size(width=across * multiple_of, height=down * multiple_of)
+        error = abs(size.width * height / (size.height * width) - 1)
+        if minimum <= size.area <= maximum:
+            found.append((max(error, _GOOD_RATIO), abs(across - middle), size))
+    return min(found, key=lambda each: each[:2])[2]
 
 
 def size_table(

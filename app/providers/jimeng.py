@@ -1,6 +1,7 @@
-"""Jimeng (即梦) 4.0, 4.6 and upscaling on Volcengine's visual API: submit a task, then poll its id.
+"""Jimeng (即梦) on Volcengine's visual API: submit a task, then poll its id.
 
-One call makes one image (``force_single``) and is one charge. ``jimeng_errors`` interprets the responses.
+The models that change pictures are in ``jimeng_edits``, and ``jimeng_errors`` interprets the responses.
+One call makes one image (``force_single``) and is one charge.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import (
-    MAX_PROMPT_LENGTH,
     GeneratedImage,
     ImageRequest,
     ModelSetup,
@@ -26,13 +26,14 @@ from app.domain import (
     ReferenceLimits,
 )
 from app.errors import Billed, ModelError, message
-from app.providers import base, key_check
+from app.providers import base, jimeng_edits, key_check
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
 from app.providers.error_rules import at_least_unknown, outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
 from app.providers.jimeng_errors import (
     LABEL,
+    edit_error,
     expired,
     fetch_error,
     key_error,
@@ -40,7 +41,6 @@ from app.providers.jimeng_errors import (
     submit_error,
     task_data,
     timed_out,
-    upscaling_error,
 )
 from app.providers.latency import LatencyEstimate
 from app.providers.polling import Poller
@@ -79,7 +79,6 @@ _FAMILIES = {
     ),
 }
 _ABOUT_TRIAL = "没有证实即梦 4.0 会看直接发的参考图，不看也照样收费：带参考图的表格先只做一行，看过再放行"
-_UPSCALER = "jimeng_i2i_seed3_tilesr_cvtob"
 _UNLISTED = "不知道这个 JIMENG_REQ_KEY 的参考强度怎么写，没有发送"
 
 _PUBLISHED = {
@@ -130,7 +129,9 @@ class Jimeng:
         self.latency = LatencyEstimate()
         self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
         self._scale = _family(self._req_key).scale
-        self.spec = _upscaler_spec() if self._req_key == _UPSCALER else _spec(settings)
+        self.spec = _spec(settings)
+        if jimeng_edits.is_edit(self._req_key):
+            self.spec = jimeng_edits.spec_of(settings, self.spec)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
@@ -159,9 +160,8 @@ class Jimeng:
         return KeyCheck(verified=True, text=message(text, label=LABEL, open=key_check.FIRST_IMAGE))
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
-        if self._req_key == _UPSCALER:
-            shape = {"req_key": _UPSCALER, "resolution": request.resolution.lower()}
-            return shape | self._images(references)
+        if jimeng_edits.is_edit(self._req_key):
+            return {**jimeng_edits.body_of(request, self._req_key), **self._images(references)}
         size = self.spec.size(request)
         body: dict[str, Any] = {
             "req_key": self._req_key,
@@ -189,8 +189,9 @@ class Jimeng:
         task_id = task_data(answer).get("task_id")
         if isinstance(task_id, (str, int)) and 0 < len(str(task_id)) <= base.LONGEST_TASK_ID:
             return str(task_id)
-        error_of = upscaling_error if self._req_key == _UPSCALER else submit_error
-        if problem := error_of(answer, *self._secrets):
+        if problem := submit_error(answer, *self._secrets):
+            if jimeng_edits.is_edit(self._req_key):
+                problem = edit_error(problem, answer, self.spec.label)
             raise at_least_unknown(problem, answer.status)
         raise outcome_unknown(LABEL, message("答复里没有任务编号"))
 
@@ -263,7 +264,7 @@ class Jimeng:
 
 def other_models(settings: Settings) -> list[str]:
     """The other models that the same pair of keys is good for."""
-    return [model for model in (*_FAMILIES, _UPSCALER) if model != settings.jimeng_req_key]
+    return [model for model in (*_FAMILIES, *jimeng_edits.MODELS) if model != settings.jimeng_req_key]
 
 
 def _family(req_key: str) -> _Family:
@@ -293,24 +294,6 @@ def _spec(settings: Settings) -> ModelSpec:
         watermark=settings.watermark,
         options={"reference_strength": range(1, 101)} if family.scale else {},
         field_notes=notes if family.scale else {**notes, "reference_strength": _UNLISTED},
-    )
-
-
-def _upscaler_spec() -> ModelSpec:
-    """It takes one image and no words. A picture of 8K would have more pixels than the app opens."""
-    return ModelSpec(
-        name="jimeng",
-        label="即梦放大",
-        model_id=_UPSCALER,
-        sizes=size_table(_PUBLISHED, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA, resolutions=("4K",)),
-        prompt_limit=MAX_PROMPT_LENGTH,
-        max_references=1,
-        min_references=1,
-        reference_form="bytes",
-        reference_limits=_LIMITS_AS_BYTES,
-        prices={"4K": Decimal("0.40")},
-        setup=_SETUP,
-        field_notes=_NOTES,
     )
 
 

@@ -63,7 +63,7 @@ _SERVICE_CODES = (
     replace(_INTERNAL, code="50500|50501"),
 )
 
-_NO_UPSCALER = ErrorRule(".*", "这个账号没有开通即梦放大，请到火山引擎控制台开通后再放大", "request")
+_NOT_OPENED = "这个账号没有开通{model}，请到火山引擎控制台开通后再试"
 
 _GATEWAY_CODES = (
     throttling(LABEL, status=(429,)),
@@ -96,11 +96,12 @@ def submit_error(answer: Response, *secrets: str) -> ModelError | None:
     return _service_error(answer.status, code, redacted(fields.get("message", ""), *secrets))
 
 
-def upscaling_error(answer: Response, *secrets: str) -> ModelError | None:
-    """As ``submit_error``, for the upscaler: without it nothing else has to stop."""
-    problem = submit_error(answer, *secrets)
-    code = answer.fields.get("code")
-    return _NO_UPSCALER.error(str(code)) if problem and problem.pauses_batch and code else problem
+def edit_error(problem: ModelError, answer: Response, label: str) -> ModelError:
+    """The error of a model that changes pictures: without it nothing else has to stop."""
+    if problem.pauses_batch and (code := answer.fields.get("code")):
+        text = message(_NOT_OPENED, model=message(label))
+        return ModelError("{text}（{code}）", text=text, code=str(code), cause="request", billed=Billed.NO)
+    return problem
 
 
 def fetch_error(answer: Response, *secrets: str) -> ModelError | None:

@@ -14,8 +14,6 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from urllib3.filepost import encode_multipart_formdata
-
 from app.config import Settings
 from app.domain import (
     MAX_PROMPT_LENGTH,
@@ -53,10 +51,10 @@ from app.providers.error_rules import (
 )
 from app.providers.http import Response, ServiceClient, secrets_in
 from app.providers.key_check import list_models
+from app.providers.openai_edits import MAXIMUM_AREA, RULES, form_of, size_of
 from app.providers.openai_tokens import cost_of, price_of_reference, prices_by_quality
 
 LABEL = message("图片服务")
-MAXIMUM_AREA = 3840 * 2160  # keeps the longest side within 3840 for every ratio offered
 _OWN_HOST = "api.openai.com"
 _SUCCESSOR = "gpt-image-2.6-sunburst"
 _USUAL_QUALITY = "medium"  # without one the service chooses, up to the dearest
@@ -241,14 +239,15 @@ class OpenAIImages(ImagesApi):
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
             "n": 1,
-            "size": str(self.spec.size(request)),
+            "size": str(size_of(request.edit) if request.edit else self.spec.size(request)),
             **({"quality": _USUAL_QUALITY} if "quality" in self.spec.options else {}),
             **_options(request),
         }
         if self._model.startswith("dall-e"):  # the only models that accept it
             fields["response_format"] = "b64_json"
         if references:
-            return self._post("edits", *self._form(fields, references))
+            form = form_of(fields, references, self._downloads, has_mask=request.edit is not None)
+            return self._post("edits", *form)
         return self._generate(fields)
 
     def _read(self, answer: Response) -> SubmitResult:
@@ -256,15 +255,6 @@ class OpenAIImages(ImagesApi):
         result = super()._read(answer)
         cost = cost_of(answer.fields.get("usage"), self._rate) if self._rate else None
         return replace(result, cost=cost)
-
-    def _form(self, fields: Mapping[str, Any], references: Sequence[Reference]) -> tuple[bytes, str]:
-        name = "image" if len(references) == 1 else "image[]"
-        parts: list[tuple[str, Any]] = [(key, str(value)) for key, value in fields.items()]
-        for number, reference in enumerate(references, 1):
-            extension = reference.media_type.rpartition("/")[2]
-            content = self._downloads.reference(reference)
-            parts.append((name, (f"reference_{number}.{extension}", content, reference.media_type)))
-        return encode_multipart_formdata(parts)
 
 
 def _options(request: ImageRequest) -> dict[str, Any]:
@@ -316,5 +306,6 @@ def _spec(settings: Settings) -> ModelSpec:
         else None,
         setup=replace(_SETUP, about=about),
         options=family.options,
+        edit=RULES,
         field_notes=_NOTES if family.options else _NOTES | dict.fromkeys((*_OPTIONS, "quality"), _NO_OPTIONS),
     )

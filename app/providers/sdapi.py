@@ -17,6 +17,8 @@ from app.config import Settings
 from app.domain import (
     MAX_ID,
     MAX_PROMPT_LENGTH,
+    RESOLUTION_AREAS,
+    EditRules,
     GeneratedImage,
     ImageRequest,
     ModelSetup,
@@ -25,7 +27,7 @@ from app.domain import (
 )
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_like, size_table
 from app.providers.downloads import Downloads
 from app.providers.error_rules import (
     AFTER_SENDING,
@@ -51,6 +53,7 @@ _SETUP = ModelSetup(
     variables={"SDAPI_URL": "http://127.0.0.1:7860"},
 )
 
+_REDRAWN = 0.75  # how much of a place is redrawn: what is there still shows through
 _FAILED = "本地图片服务没有生成图片"
 # Matched by the server's message. No rule has AFTER_SENDING, 502 or 504: the server may still be working.
 _ERRORS = (
@@ -113,7 +116,10 @@ class SdApi:
         return KeyCheck(verified=True, text=running)
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
-        size = self.spec.size(request)
+        edit, size = request.edit, self.spec.size(request)
+        if edit:
+            limits = {"minimum": 512 * 512, "maximum": RESOLUTION_AREAS["2K"]}
+            size = size_like(edit.width, edit.height, multiple_of=8, **limits)
         body: dict[str, Any] = {
             "prompt": request.prompt,
             "negative_prompt": request.negative_prompt,
@@ -128,6 +134,10 @@ class SdApi:
         if references:
             content = self._downloads.reference(references[0])
             body["init_images"] = [base64.b64encode(content).decode()]
+        if edit:  # begins with what is there, in the whole picture
+            content = references[1].content or b""
+            body |= {"mask": base64.b64encode(content).decode(), "inpainting_fill": 1}
+            body |= {"inpaint_full_res": False, "denoising_strength": _REDRAWN}
         return body
 
     def _read(self, answer: Response) -> GeneratedImage:
@@ -180,6 +190,7 @@ def _spec(settings: Settings) -> ModelSpec:
         takes_steps=True,
         prices=prices(settings.price_per_image, Decimal(0)),
         self_hosted=True,
+        edit=EditRules(takes="mask", words=True),
         setup=_SETUP,
         field_notes=_NOTES,
     )

@@ -6,11 +6,15 @@ Words in the prompt: 违禁 -> DataInspectionFailed with HTTP status 200; 欠费
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from PIL import Image
 
 from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
@@ -116,6 +120,8 @@ def _check(body: dict[str, Any]) -> tuple[int, int]:
     if len(messages) != 1 or messages[0].keys() != {"role", "content"} or messages[0]["role"] != "user":
         raise error(400, "InvalidParameter", "only one message of the user is accepted")
     _check_content(messages[0]["content"], model.images)
+    if (boxes := body["parameters"].get("bbox_list")) is not None:
+        return _check_boxes(body["parameters"], boxes, _images(messages[0]["content"]))
     return _check_parameters(body["parameters"], model)
 
 
@@ -136,6 +142,20 @@ def _check_content(content: list[dict[str, Any]], most: int) -> None:
     for word, refusal in _BY_WORD.items():
         if word in texts[0]:
             raise error(*refusal)
+
+
+def _check_boxes(parameters: dict[str, Any], boxes: Any, images: list[str]) -> tuple[int, int]:
+    """A list for each picture, of at most two boxes in its pixels; the size is 1K or 2K, of its ratio."""
+    area = {"1K": 1024 * 1024, "2K": 2048 * 2048}.get(parameters.get("size", "2K"))
+    if area is None or len(boxes) != len(images) or any(len(each) > 2 for each in boxes):
+        raise error(400, "InvalidParameter", "size is 1K or 2K, bbox_list has at most 2 boxes a picture")
+    for each, image in zip(boxes, images, strict=True):
+        with Image.open(io.BytesIO(base64.b64decode(image.partition(",")[2]))) as picture:
+            width, height = picture.size
+        if any(not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height) for x1, y1, x2, y2 in each):
+            raise error(400, "InvalidParameter", "a box is outside of its picture")
+    scale = (area / (width * height)) ** 0.5
+    return round(width * scale), round(height * scale)
 
 
 def _check_parameters(parameters: dict[str, Any], model: _Model) -> tuple[int, int]:

@@ -29,11 +29,12 @@ from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, a
 ACCESS_KEY = "AKLTtest"
 SECRET_KEY = "c2VjcmV0"
 UPSCALER = "jimeng_i2i_seed3_tilesr_cvtob"
-REQ_KEYS = ("jimeng_t2i_v40", "jimeng_seedream46_cvtob", UPSCALER)
+INPAINT, OUTPAINT = "jimeng_image2image_dream_inpaint", "jimeng_img2img_seed3_painting_edit"
+REQ_KEYS = ("jimeng_t2i_v40", "jimeng_seedream46_cvtob", UPSCALER, INPAINT, OUTPAINT)
 ACTIONS = {"CVSync2AsyncSubmitTask": "submit", "CVSync2AsyncGetResult": "poll"}
 
 # CNY per picture, whatever its size and references
-_PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22")) | {UPSCALER: Decimal("0.40")}
+_PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22")) | {UPSCALER: Decimal("0.40"), INPAINT: Decimal("0.20")}
 _LARGEST_INPUT = 4_700_000  # bytes, of a picture as base64
 _SMALLEST_SIDE = 64  # 8 was refused and 512 accepted
 _MOST_REFERENCES = {"jimeng_t2i_v40": 10, "jimeng_seedream46_cvtob": 14}
@@ -175,7 +176,8 @@ class FakeJimeng(FakeService):
             raise _gateway(401, 100010, "SignatureDoesNotMatch", action)
 
     def _submit(self, body: dict[str, Any]) -> Reply:
-        width, height = (_check_upscale if body.get("req_key") == UPSCALER else _check_submit)(body)
+        checks = {UPSCALER: _check_upscale, INPAINT: _check_inpaint, OUTPAINT: _check_outpaint}
+        width, height = checks.get(str(body.get("req_key")), _check_submit)(body)
         prompt = body.get("prompt", "")
         if "违禁" in prompt:
             raise _refused(400, 50412)
@@ -294,6 +296,46 @@ def _check_upscale(body: dict[str, Any]) -> tuple[int, int]:
         raise _refused(400, 50200, message="image too large or too narrow")
     factor = (4096 if resolution == "4k" else 8192) / max(width, height)
     return round(width * factor), round(height * factor)
+
+
+def _pictures(body: dict[str, Any], number: int, *fields: str) -> list[Image.Image]:
+    """Exactly so many pictures as bare base64, and no fields but these. A mask has one grey channel."""
+    images = body.get("binary_data_base64")
+    if body.keys() - {"req_key", "binary_data_base64", *fields}:
+        raise _refused(400, 50200, message="unknown fields")
+    if not isinstance(images, list) or len(images) != number or not isinstance(body.get("seed", 101), int):
+        raise _refused(400, 50200, message=f"{number} images, and a seed that is a number")
+    found: list[Image.Image] = []
+    for each in images:
+        try:
+            content = base64.b64decode(each, validate=True)
+            image = Image.open(io.BytesIO(content), formats=["JPEG", "PNG"])
+        except (ValueError, TypeError, OSError):
+            raise _refused(400, 50215) from None
+        if len(content) > _LARGEST_INPUT or max(image.size) > 4096 or max(image.size) > 3 * min(image.size):
+            raise _refused(400, 50200, message="image too large or too narrow")
+        found.append(image)
+    return found
+
+
+def _check_inpaint(body: dict[str, Any]) -> tuple[int, int]:
+    """The picture and a grey mask of its size; the words are required."""
+    picture, mask = _pictures(body, 2, "prompt", "seed")
+    if mask.mode != "L" or mask.size != picture.size or not mask.getbbox():
+        raise _refused(400, 50207, message="the mask is not one grey channel of the size of the picture")
+    if not body.get("prompt"):
+        raise _refused(400, 50200, message="prompt is missing")
+    return picture.size
+
+
+def _check_outpaint(body: dict[str, Any]) -> tuple[int, int]:
+    """The picture and what is added, each a fraction of its side; the words are optional."""
+    (picture,) = _pictures(body, 1, "prompt", "seed", "top", "bottom", "left", "right")
+    edges = {name: body.get(name, 0) for name in ("top", "bottom", "left", "right")}
+    if not all(isinstance(edge, int | float) and 0 <= edge <= 1 for edge in edges.values()):
+        raise _refused(400, 50200, message="an edge is not from 0 to 1")
+    width = picture.width * (1 + edges["left"] + edges["right"])
+    return round(width), round(picture.height * (1 + edges["top"] + edges["bottom"]))
 
 
 def _is_scale(req_key: str, scale: float) -> bool:

@@ -106,6 +106,8 @@ class FakeOpenAIImages(FakeService):
             body, images = _form(call)
             if not 1 <= len(images) <= 16:
                 raise self._error(400, "invalid_image", "image is required")
+            if mask := body.pop("mask", None):
+                self._check_mask(mask, images)
         elif call.path == "/v1/images/generations":
             body, images = call.fields, []
         else:
@@ -168,6 +170,15 @@ class FakeOpenAIImages(FakeService):
         self._check_output(body)
         return self._check_size(str(body.get("size", "1024x1024")))
 
+    def _check_mask(self, content: bytes, images: list[bytes]) -> None:
+        """A PNG below 4 MB with an alpha channel, of the size of the only picture."""
+        with Image.open(io.BytesIO(content)) as mask, Image.open(io.BytesIO(images[0])) as picture:
+            is_clear = mask.mode == "RGBA" and mask.getchannel("A").getextrema()[0] == 0
+            if mask.format != "PNG" or len(content) >= 4_000_000 or not is_clear:
+                raise self._error(400, "invalid_image_file", "the mask is no PNG with transparency")
+            if mask.size != picture.size or len(images) != 1:
+                raise self._error(400, "invalid_image_file", "the mask does not fit the one image")
+
     def _check_output(self, body: dict[str, Any]) -> None:
         model = str(body.get("model"))
         more = ("xhigh", "max") if model.startswith(("gpt-image-2.5", "gpt-image-2.6")) else ()
@@ -216,6 +227,8 @@ def _form(call: Call) -> tuple[dict[str, Any], list[bytes]]:
         content = part.get_payload(decode=True)
         if name in ("image", "image[]"):
             images.append(content)
+        elif name == "mask":
+            fields[name] = content
         else:
             fields[name] = content.decode()
     return fields, images

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 import time
 from typing import Any
+
+from PIL import Image
 
 from tools.fakes.service import Call, FakeService, Refusal, Reply, as_json, run_standalone
 
@@ -28,6 +31,9 @@ _FIELDS = {
     "sampler_name": str,
     "init_images": list,
     "denoising_strength": (int, float),
+    "mask": str,
+    "inpainting_fill": int,
+    "inpaint_full_res": bool,
 }
 
 
@@ -126,6 +132,11 @@ def _check_images(body: dict[str, Any]) -> None:
         base64.b64decode(images[0], validate=True)
     except (binascii.Error, TypeError):
         raise Refusal(500, {"error": "HTTPException", "detail": "Invalid encoded image"}) from None
+    if mask := body.get("mask"):
+        pictures = (Image.open(io.BytesIO(base64.b64decode(each))) for each in (mask, images[0]))
+        masked, picture = pictures
+        if masked.size != picture.size or not masked.convert("L").getbbox() or len(images) != 1:
+            raise Refusal(500, {"error": "ValueError", "detail": "the mask does not fit the image"})
 
 
 if __name__ == "__main__":
