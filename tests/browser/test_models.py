@@ -140,16 +140,13 @@ def test_a_picture_is_enlarged_once_from_its_large_view(
     page = form.page
     page.goto(f"{server.address}/records")
     page.locator("[data-image-url]").click()
-    page.keyboard.press("i")
-    enlarge = page.get_by_role("button", name="放大到 4K · ¥0.40")
-    enlarge.click()
-    toasts = page.locator("dialog .toast")
-    expect(toasts.filter(has_text="已开始放大")).to_be_visible()
-    expect(enlarge).to_be_focused()
-    enlarge.click()
-    expect(page.locator("[data-order-error]:visible")).to_have_text("这张图片放大过了，见记录 2")
-    toasts.get_by_role("button", name="去看").click()
-    form.wait_for_images(2)
+    page.get_by_role("button", name="改图").click()
+    page.get_by_role("button", name="放大到 4K", exact=True).click()
+    page.get_by_role("button", name="放大到 4K · ¥0.40").click()
+    page.get_by_role("button", name="回去再改").click()
+    page.get_by_role("button", name="放大到 4K · ¥0.40").click()
+    expect(page.locator("[data-retouch-error]")).to_have_text("这张图片放大过了，见记录 2")
+    expect(page.get_by_role("button", name="再做一张 · ¥0.40")).to_be_visible()
     assert [order.body.get("resolution") for order in jimeng.submissions] == [None, "4k"]
 
 

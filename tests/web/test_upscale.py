@@ -137,9 +137,9 @@ def test_no_other_model_takes_the_place_of_the_upscaler(
         models.accept(request)
 
 
-def test_the_button_is_shown_where_the_picture_can_be_enlarged(web: WebHarness, demo: WebHarness) -> None:
+def test_the_price_is_told_where_the_picture_can_be_enlarged(web: WebHarness, demo: WebHarness) -> None:
     record_id, failed = made(web), made(web, "违禁")
     details = f"/live/records/{record_id}/details"
-    assert "放大到 4K · ¥0.40" in web.page(details)
-    assert "data-order-url" not in web.client.get(f"/live/records/{failed}/details").text
-    assert "data-order-url" not in demo.page(details)
+    assert 'data-upscale="¥0.40"' in web.page(details)
+    assert "data-upscale" not in web.client.get(f"/live/records/{failed}/details").text
+    assert "data-upscale" not in demo.page(details)

@@ -283,6 +283,7 @@ _FAILED = (click("[data-figure=failed]"), wait_for("[data-filter]"))
 _PICKED = (select_records(2, 3), wait_for("[data-selection]"))
 _RUN_MENU = (click("[data-run] [data-run-more]"), wait_for("[data-run-menu]"))
 _DELIVERY = (click("[data-command=deliver]"), wait_for("[data-delivery-make][aria-disabled=false]"))
+_RETOUCH = (click("[data-image-url]"), _LARGE, press_key("r"), wait_for("[data-retouch-order]"))
 _ENDED, _MADE_ONES = "?id={ended}", "?view=table&status=success"
 
 
@@ -515,6 +516,17 @@ STATES = (
         press_key("i"),
         wait_for("[data-copy=prompt]"),
         query="?view=grid&status=success",
+    ),
+    _records("a spot to change", *_RETOUCH, press_at("[data-tool=box]", "Enter"), server="library"),
+    _records("a larger frame", *_RETOUCH, click("[data-mode=expand]"), server="library"),
+    _records("what nothing is drawn for", *_RETOUCH, query=_MADE_ONES),
+    _records(
+        "changed",
+        *_RETOUCH,
+        click("[data-mode=vary]"),
+        click("[data-retouch-order]"),
+        wait_for("[data-retouch-done]"),
+        server="library",
     ),
     _records(
         "large, rejected, with its menu",

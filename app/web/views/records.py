@@ -135,6 +135,12 @@ def details(record_id: int) -> Response:
     )
 
 
+@bp.get("/live/retouch")
+def retouch() -> str:
+    """The dialog of 改图 with its styles, fetched when it is first opened."""
+    return render_template("records/retouch.html")
+
+
 @bp.get("/live/records")
 def results() -> Response:
     """The results fragment; header X-Version is the version of the database it shows."""

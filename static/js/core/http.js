@@ -10,13 +10,14 @@ export const UNREACHABLE = _("连不上服务，请确认程序还在运行");
 export const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
 export const TOO_SLOW = _("服务太久没有回答，请再试一次");
 
-/** `status` is that of the response, 0 without one; `login` the address of the login page where that is missing. */
+/** `status` is that of the response, 0 without one; `records` have what was refused already; `login` the address of the login page where that is missing. */
 export class HttpError extends Error {
-  constructor(message, { status = 0, field = "", problems = [], login = "" } = {}) {
+  constructor(message, { status = 0, field = "", problems = [], records = [], login = "" } = {}) {
     super(message);
     this.status = status;
     this.field = field;
     this.problems = problems;
+    this.records = records;
     this.login = login;
   }
 }

@@ -4,7 +4,7 @@ import { runCommand, targetOf } from "./actions.js";
 import { runInPlace } from "../ui/in_place.js";
 import { lightbox } from "../ui/lightbox.js";
 
-const COMMANDS = ["keep", "reject", "delete", "again", "edit", "deliver", "link"];
+const COMMANDS = ["keep", "reject", "delete", "again", "edit", "retouch", "deliver", "link"];
 const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do
 
 export const cardViewer = {

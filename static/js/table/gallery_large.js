@@ -5,7 +5,7 @@ import { cardViewer } from "../records/card_viewer.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const AROUND = 5; // rows in the page on either side of the one that was gone to
-const COMMANDS = ["keep", "reject", "delete", "again", "edit", "deliver", "link", "records"];
+const COMMANDS = ["keep", "reject", "delete", "again", "edit", "retouch", "deliver", "link", "records"];
 
 /** A host of <image-lightbox>. */
 export class GalleryLarge {

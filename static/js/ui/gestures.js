@@ -24,13 +24,14 @@ export class Gestures {
 
   /**
    * hooks, all optional: onSwipe(±1) sideways; onPull(share) while a finger pulls down, from 0 to 1, and onClose() when it
-   * lets go far enough; onTap(event) a finger, once; onChange() after each zoom or pan.
+   * lets go far enough; onTap(event) a finger, once; onChange() after each zoom or pan; isHeld() whether one pointer is for
+   * something else than the image.
    */
   constructor(canvas, zoom, hooks) {
     const ignore = () => null;
     this.#canvas = canvas;
     this.#zoom = zoom;
-    this.#hooks = { onSwipe: ignore, onPull: ignore, onClose: null, onTap: ignore, onChange: ignore, ...hooks };
+    this.#hooks = { onSwipe: ignore, onPull: ignore, onClose: null, onTap: ignore, onChange: ignore, isHeld: () => false, ...hooks };
     const listeners = {
       dblclick: (event) => this.#onDoubleClick(event),
       pointerdown: (event) => this.#onDown(event),
@@ -51,7 +52,7 @@ export class Gestures {
   }
 
   #onDoubleClick(event) {
-    if (!this.wasTouch && !event.target.closest("button")) this.#toggleZoom(event); // #onTap counts the taps of fingers
+    if (!this.wasTouch && !this.#hooks.isHeld() && !event.target.closest("button")) this.#toggleZoom(event); // #onTap counts the taps of fingers
   }
 
   #onDown(event) {
@@ -76,6 +77,7 @@ export class Gestures {
     this.#pointers.set(event.pointerId, event);
     if (this.#start && distance(this.#start, event) > TOLERANCE_PX) this.wasDragged = true;
     if (this.#pinchStart) this.#followPinch();
+    else if (this.#hooks.isHeld()) return;
     else if (this.#zoom.isZoomed) this.#pan(event.clientX - before.clientX, event.clientY - before.clientY);
     else if (this.#start && this.wasDragged) this.#pull(event);
   }
@@ -83,7 +85,7 @@ export class Gestures {
   #onUp(event) {
     const isKnown = this.#pointers.delete(event.pointerId);
     this.#pinchStart = null;
-    if (!isKnown || !this.#start) return;
+    if (!isKnown || !this.#start || this.#hooks.isHeld()) return;
     const [across, down] = this.#way(event);
     const axis = this.#axis;
     this.#letGo();

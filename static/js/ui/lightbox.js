@@ -8,14 +8,13 @@ import { openList } from "./late_lists.js";
 import { fadeWhenIdle } from "./lightbox_idle.js";
 import { buttonOf, captionOf, firstOfNextRow, isHosted, isOffered, ofSameRow, showCommands } from "./lightbox_items.js";
 import { LightboxPanel } from "./lightbox_panel.js";
-import "./order_button.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const ZOOM_FACTORS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
-const COMMANDS = { p: "keep", x: "reject", c: "compare", " ": "select", Delete: "delete" };
+const COMMANDS = { p: "keep", x: "reject", c: "compare", r: "retouch", " ": "select", Delete: "delete" };
 const CHOICES = ["keep", "reject"]; // after these the next image is shown
 const SCOPE = "[data-lightbox-scope]";
 const LOADING_DELAY_MS = 300;

@@ -1,0 +1,39 @@
+// What can be done with a picture, and what is asked of the server for it.
+
+import { _, formatPrice } from "../core/i18n.js";
+
+/**
+ * The modes of a picture: [{name, label, kind, models: [{id, label, price, …}]}], from the answer of GET …/edit and the price of its
+ * enlargement in words, "" when it cannot be enlarged. kind: "place", "edges" or "press", with nothing to draw.
+ */
+export function modesOf({ models, vary }, upscale) {
+  const priced = models.map((model) => ({ ...model, price: model.free ? formatPrice(0) : wordsOf(model.price) }));
+  const whole = priced.filter(({ takes }) => takes === "whole");
+  const modes = [
+    { name: "place", label: _("改一处"), kind: "place", models: priced.filter(({ takes }) => takes === "mask" || takes === "boxes") },
+    { name: "expand", label: _("扩图"), kind: "edges", models: priced.filter(({ expands }) => expands) },
+    { name: "vary", label: _("变一变"), kind: "press", models: vary ? [{ id: vary.model, label: vary.label, price: wordsOf(vary.price) }] : [] },
+    ...[...new Set(whole.map(({ verb }) => verb))].map((verb) => ({ name: verb, label: verb, kind: "press", models: whole.filter((model) => model.verb === verb) })),
+    { name: "upscale", label: _("放大到 4K"), kind: "press", models: upscale ? [{ id: "", label: "", price: upscale }] : [] },
+  ];
+  return modes.filter(({ models: offered }) => offered.length > 0);
+}
+
+function wordsOf(price) {
+  return formatPrice(price === null ? null : Number(price));
+}
+
+/** What is still missing, as a sentence; "" when it can be ordered. */
+export function missingIn({ kind }, { isMarked, edges, words }) {
+  if (kind === "place" && !isMarked) return _("先涂出或框出要改的地方");
+  if (kind === "place" && !words) return _("写上这里要变成什么");
+  if (kind === "edges" && !Object.values(edges).some((edge) => edge > 0)) return _("先拖动边框，或填上要加多少");
+  return "";
+}
+
+/** The body of the order; `place` is {mask} or {region}. */
+export function bodyOf({ name, kind }, model, { words, edges }, place) {
+  if (name === "upscale") return {};
+  if (name === "vary") return { vary: true };
+  return { model: model.id, ...(model.words && words && { prompt: words }), ...(kind === "place" && place), ...(kind === "edges" && { edges }) };
+}
