@@ -14,10 +14,10 @@ import database
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, SavedImage
 from app.errors import Billed, ModelError
-from app.images import store
+from app.images import metadata, sidecar, store
 from app.images.parameters import format_parameters
 from tools import orders
-from tools.fakes.images import make_image
+from tools.fakes.images import make_image, with_manifest
 from tools.postgres_server import PostgresServer, is_installed
 from tools.torture import report
 from tools.torture.__main__ import run_round
@@ -122,7 +122,7 @@ class Scenario:
     def save(self, record: Record) -> None:
         text = format_parameters(record.request, None, record.model, record.id, None)
         saved = store.save_image(
-            GeneratedImage(content=make_image(64, 64, number=1)),
+            GeneratedImage(content=with_manifest(make_image(64, 64, number=1))),
             output_dir=self.settings.output_dir,
             stem=record.reserved_stem,
             record_id=record.id,
@@ -159,7 +159,9 @@ class ScenarioInOss(Scenario):
 
     def stored(self, saved: SavedImage) -> SavedImage:
         names = (self.key, f"{PREFIX}.thumbnails/一-0123456789ab.png.webp", f"{PREFIX}.probe")
+        (text,) = sidecar.files(self.file.parent, saved.sha256)
         self.objects = dict.fromkeys(names, self.file.read_bytes())
+        self.objects[f"{PREFIX}.parameters/{text.name}"] = text.read_bytes()
         self.file.unlink()
         return replace(saved, oss_key=self.key)
 
@@ -235,6 +237,15 @@ def half_written(scenario: Scenario) -> None:
     scenario.file.with_name(".0123456789abcdef.part").touch()
 
 
+def parameters_in(scenario: Scenario) -> Path:
+    """What lies beside the picture."""
+    return next(scenario.file.parent.glob(".parameters/*/*.txt"))
+
+
+def embed_too(scenario: Scenario) -> None:
+    scenario.file.write_bytes(b"".join(metadata.embed(scenario.file.read_bytes(), "png", "Seed: 1")))
+
+
 @pytest.mark.parametrize(
     ("corrupt", "breach"),
     [
@@ -249,6 +260,12 @@ def half_written(scenario: Scenario) -> None:
         (cut, "does not decode"),
         (orphan, "a file without a record: 二.png"),
         (half_written, "partial file"),
+        (lambda scenario: parameters_in(scenario).unlink(), "of record None"),
+        (embed_too, "is signed and was changed"),
+        (
+            lambda scenario: parameters_in(scenario).rename(parameters_in(scenario).with_name("a-99.txt")),
+            "parameters without a record",
+        ),
         (lambda scenario: scenario.file.unlink(), "success without a file"),
         ("UPDATE generation_records SET status = 'running'", "did not end"),
         ("UPDATE charges SET outcome = 'open' WHERE id = 1", "open charge"),
@@ -282,6 +299,10 @@ def orphan_object(scenario: ScenarioInOss) -> None:
     scenario.objects[f"{PREFIX}二-0123456789ab.png"] = b""
 
 
+def lose_parameters(scenario: ScenarioInOss) -> None:
+    del scenario.objects[next(key for key in scenario.objects if key.endswith(".txt"))]
+
+
 def left_on_a_machine(scenario: ScenarioInOss) -> None:
     folder = scenario.settings.output_dir / ".saving"
     folder.mkdir()
@@ -298,6 +319,7 @@ def left_on_a_machine(scenario: ScenarioInOss) -> None:
         (orphan_object, "a file without a record: made/二"),
         ("UPDATE generation_records SET status = 'failed' WHERE id = 1", "a file without a record: made/一"),
         (left_on_a_machine, "3.png"),
+        (lose_parameters, "of record None"),
     ],
 )
 def test_the_verifier_reports_of_images_in_oss(

@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from app.images.containers import jpeg_segment, png_chunk, webp_chunk
 from app.images.exif import ImageInfo, with_user_comment
+from tools.fakes.images import MANIFEST, with_manifest
 from tools.noise_images import noise_image
 
 FIELDS = {"Label": "1", "ContentProducer": "001191110108MA01", "ProduceID": "20261126-7"}
@@ -47,15 +48,9 @@ def with_comment(picture_format: str, comment: str) -> bytes:
 
 def with_c2pa(picture_format: str) -> bytes:
     """A picture with the beginning of a C2PA manifest store, where its format holds it."""
-    label = bytes.fromhex("6332706100110010800000aa00389b71") + b"\x03c2pa\x00"
-    described = (8 + len(label)).to_bytes(4, "big") + b"jumd" + label
-    box = (8 + len(described)).to_bytes(4, "big") + b"jumb" + described
-    if picture_format == "png":
-        return with_chunk(b"caBX", box)
-    if picture_format == "jpeg":
-        plain = noise_image("jpeg")
-        return plain[:2] + jpeg_segment(0xEB, b"JP\x00\x01\x00\x00\x00\x01" + box) + plain[2:]
-    return webp_and(webp_chunk(b"C2PA", box))
+    if picture_format == "webp":
+        return webp_and(webp_chunk(b"C2PA", MANIFEST))
+    return with_manifest(noise_image(picture_format))
 
 
 def webp_and(chunk: bytes) -> bytes:

@@ -87,9 +87,9 @@ def save_image(
     with atomic_write.translate_os_errors(output_dir):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):
-            atomic_write.write_over(thumbnail, decoded.thumbnail, output_dir)
             if text:
                 sidecar.write(folder, sha256, record_id, text, parts_folder=output_dir)
+            atomic_write.write_over(thumbnail, decoded.thumbnail, output_dir)
             target = folder / (stem + ENDING_OF[decoded.format])
             placed = _place(part, target, record_id, parameters.prompt)
             windows_files.sync_folder(folder)

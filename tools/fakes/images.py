@@ -10,6 +10,9 @@ from functools import lru_cache
 
 from PIL import Image
 
+# The beginning of a C2PA manifest store: a box with the identifier and label of one.
+MANIFEST = bytes.fromhex("000000266a756d62 0000001e6a756d64 6332706100110010800000aa00389b71 03") + b"c2pa\0"
+
 
 def make_image(
     width: int,
@@ -30,6 +33,13 @@ def make_image(
     mark = f"order {number}".encode()
     missing = max(weight - len(plain) - len(mark), 0)
     return (_marked_png if form == "png" else _marked_jpeg)(plain, mark, missing)
+
+
+def with_manifest(content: bytes) -> bytes:
+    """A ``png`` or ``jpeg`` with ``MANIFEST`` where a C2PA manifest is."""
+    if content.startswith(b"\xff\xd8"):
+        return content[:2] + _segment(0xEB, b"JP\0\1\0\0\0\1" + MANIFEST) + content[2:]
+    return content[:33] + _chunk(b"caBX", MANIFEST) + content[33:]
 
 
 @lru_cache(maxsize=32)

@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from tools.fakes.images import make_image
+from tools.fakes.images import make_image, with_manifest
 
 FAULTS = (
     "slow",  # answers after ``seconds`` more
@@ -138,6 +138,7 @@ class FakeService:
     latency            seconds an image takes
     concurrency_limit  more at a time are refused with 429; None = unlimited
     image_format       "png" or "jpeg"; image_bytes pads each image to that size
+    signs_every        each image of so many has a C2PA manifest; 0: none
     clock              seconds; ages of task ids and URLs follow it, latency too
     observer           called at each event of a call; set it at any time
     """
@@ -153,12 +154,14 @@ class FakeService:
         concurrency_limit: int | None = None,
         image_format: str = "png",
         image_bytes: int = 0,
+        signs_every: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.latency = latency
         self.concurrency_limit = concurrency_limit
         self.image_format = image_format
         self.image_bytes = image_bytes
+        self.signs_every = signs_every
         self.clock = clock
         self.submissions: list[Submission] = []
         self.calls: list[tuple[str, Call]] = []
@@ -290,6 +293,8 @@ class FakeService:
             weight=self.image_bytes,
             transparent=transparent,
         )
+        if self.signs_every and order.number % self.signs_every == 0:
+            content = with_manifest(content)
         kind = getattr(self._mine, "kind", "")
         if kind == "garbled":
             return content[:16] + bytes(range(256)) * 8

@@ -15,7 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from app.images import metadata
+from app.images import metadata, sidecar
+from app.images.marks import has_c2pa
 from app.images.parameters import parse_parameters
 
 ENDS = ("success", "failed", "unknown", "cancelled")
@@ -76,6 +77,7 @@ class FinalState:
 
     rows      how many were ordered, an image each
     image_of  the stored image of a success, or None
+    beside    the parameters that lie beside an image
     files     what is stored besides: names that belong to a success or to nothing
     sums      a sum that a trigger keeps, its rows, and the rows that it should have
     at_once   the most submissions that were under way, and the most that may be; None: that says nothing
@@ -86,6 +88,7 @@ class FinalState:
     submissions: dict[str, list[Submission]]
     replaced: Mapping[str, str]
     image_of: Callable[[dict[str, Any]], bytes | None]
+    beside: Callable[[bytes], list[str]]
     sums: list[tuple[str, Rows, Rows]]
     rows: int = 0
     integrity: str = "ok"
@@ -129,6 +132,7 @@ def read_state(
     submissions: Sequence[Submission],
     replaced: Mapping[str, str],
     image_of: Callable[[dict[str, Any]], bytes | None],
+    beside: Callable[[bytes], list[str]],
 ) -> FinalState:
     """The database, read by ``read``, and the submissions.
 
@@ -145,6 +149,7 @@ def read_state(
         submissions=by_prompt,
         replaced=replaced,
         image_of=image_of,
+        beside=beside,
         sums=[(kept, read(kept), read(rows)) for kept, rows in _SUMS.items()],
     )
 
@@ -259,7 +264,10 @@ def _check_file(state: FinalState, record: dict[str, Any], content: bytes) -> It
         yield f"{_label(record)} says {record['width']}x{record['height']}, its file {size}"
     if hashlib.sha256(content).hexdigest() != record["sha256"] or len(content) != record["file_size"]:
         yield f"{_label(record)}: its file {name} is not the one that was saved"
-    parameters = parse_parameters(metadata.extract(content) or "")
+    embedded = metadata.extract(content) or ""
+    if embedded and has_c2pa(content):
+        yield f"{_label(record)}: its file {name} is signed and was changed"
+    parameters = parse_parameters(next(iter(state.beside(content)), embedded))
     if parameters.record_id != record["id"] or parameters.prompt != record["prompt"]:
         yield f"{_label(record)}: its file is of record {parameters.record_id}, {parameters.prompt}"
     marks = [f"order {submission.number}".encode() for submission in state.billed(record)]
@@ -274,6 +282,7 @@ def _check_folder(state: FinalState) -> Iterator[str]:
     if twice:
         yield f"duplicate names: {twice}"
     ids = {str(record["id"]) for record in state.records if record["status"] == "success"}
+    known = {str(record["id"]) for record in state.records}
     for name in sorted(state.files):
         path = Path(name)
         if name.endswith(".part"):
@@ -281,6 +290,9 @@ def _check_folder(state: FinalState) -> Iterator[str]:
         elif path.parts[0] == ".thumbnails":
             if path.stem not in ids:
                 yield f"a thumbnail without an image: {name}"
+        elif path.parts[0] == sidecar.FOLDER:
+            if path.stem.rpartition("-")[2] not in known:  # one may be left of a save that was cut off
+                yield f"parameters without a record: {name}"
         elif name not in saved:
             yield f"a file without a record: {name}"
 

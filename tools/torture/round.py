@@ -289,7 +289,11 @@ class Round:
 
 def open_service(plan: Plan) -> FakeService:
     """The fake service of a plan."""
-    service_options: dict[str, Any] = {"latency": plan.latency, "image_format": plan.image_format}
+    service_options: dict[str, Any] = {
+        "latency": plan.latency,
+        "image_format": plan.image_format,
+        "signs_every": 2,
+    }
     if plan.service == "jimeng":
         return FakeJimeng(busy_code=plan.busy_code, **service_options)
     others: dict[str, type[FakeService]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import sqlite3
 import time
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 
 import requests
 
+from app.images import sidecar
 from tools.fakes.service import FakeService
 from tools.server_process import ServerProcess
 from tools.torture.checks import FinalState, Rows, Submission, read_state
@@ -263,7 +265,10 @@ def state_of_files(
         path = output / record["filename"]
         return path.read_bytes() if record["filename"] and path.is_file() else None
 
-    state = read_state(lambda sql: read_file(database, sql), submissions, replaced or {}, image_of)
+    def beside(content: bytes) -> list[str]:
+        return sidecar.texts(output, content)
+
+    state = read_state(lambda sql: read_file(database, sql), submissions, replaced or {}, image_of, beside)
     with closing(sqlite3.connect(database)) as db:
         state.integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
     state.files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
@@ -279,18 +284,21 @@ def state_in_oss(
 ) -> FinalState:
     """The state of a database, a bucket and the OUTPUT_DIR of each machine, which may hold nothing alone."""
     kept = read("SELECT record_id, key FROM output_copies WHERE state = 'kept'")
-    keys = {row["record_id"]: row["key"] for row in kept}
+    keys, parameters = {row["record_id"]: row["key"] for row in kept}, f"{PREFIX}{sidecar.FOLDER}/"
 
     def image_of(record: dict[str, Any]) -> bytes | None:
         return objects.get(keys.get(record["id"], ""))
 
-    state = read_state(read, submissions, replaced or {}, image_of)
+    def beside(content: bytes) -> list[str]:
+        start = f"{parameters}{sidecar.prefix_of(hashlib.sha256(content).hexdigest())}"
+        return [text.decode() for key, text in objects.items() if key.startswith(start)]
+
+    state = read_state(read, submissions, replaced or {}, image_of, beside)
     saved = [record["id"] for record in state.records if record["status"] == "success"]
     images = {keys[record_id] for record_id in saved if record_id in keys}
     thumbnails = {f"{PREFIX}.thumbnails/{key.removeprefix(PREFIX)}.webp" for key in images}
-    state.files = (
-        {key for key in objects if key.startswith(PREFIX)} - images - thumbnails - {f"{PREFIX}.probe"}
-    )
+    others = {key for key in objects if key.startswith(PREFIX)} - images - thumbnails - {f"{PREFIX}.probe"}
+    state.files = {key.removeprefix(PREFIX) if key.startswith(parameters) else key for key in others}
     for folder in outputs:
         for path in folder.rglob("*"):
             is_alone = path.parent.name == ".saving" and path.name.partition(".")[0] not in map(str, saved)
