@@ -82,7 +82,7 @@ _FILE = closed_object(
     error=str,
 )
 _PROBLEM = closed_object(
-    row=int, field=str, kind=enum("pick", "empty", "column", "name", "same_name"), error=str
+    row=int, field=str, kind=enum("pick", "mark", "empty", "column", "name", "same_name"), error=str
 )
 _TOTAL = closed_object(files=int, made=int, failed=int, bytes=int)
 _STATE: dict[str, Shape] = {"files": array_of(_FILE), "problems": array_of(_PROBLEM), "total": _TOTAL}
@@ -317,8 +317,6 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planne
     for record_id in ids:
         if record_id not in found:
             raise NotFound("没有记录 {id}，它可能已被删除", id=record_id)
-        if not found[record_id].image_path:
-            raise InvalidRequest("records", "记录 {id} 没有图片，请不要选它", id=record_id)
     records = [found[record_id] for record_id in dict.fromkeys(ids)]
     kept = [record for record in records if record.pick == Pick.KEEP]
     sources = store.sources_of(kept if pick == Pick.KEEP else records)
@@ -332,11 +330,17 @@ def _planned(
     shown: Mapping[int, Sequence[int]],
     **fields: Any,
 ) -> tuple[Delivery, Plan]:
+    safe = store.without_visible_marks(connection(), sources, finish_of(profile))
     files, problems = plan_files(
-        sources, file_name=profile.file_name, folder=profile.folder, format=profile.format
+        safe, file_name=profile.file_name, folder=profile.folder, format=profile.format
     )
     text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
-    empty = [Problem(each.row, "pick", "pick", message(text)) for each in sources if not each.pictures]
+    text = text if fields else "第 {row} 条记录没有图片，请先生成它"
+    empty = [
+        Problem(each.row, "pick", "pick", message(text, row=each.row))
+        for each in sources
+        if not each.pictures
+    ]
     problems = sorted([*problems, *empty], key=lambda problem: problem.row)
     delivery = Delivery(
         id=store.new_id(),

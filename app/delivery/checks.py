@@ -8,19 +8,30 @@ from app.delivery.profiles import Profile, Rule, finish_of
 from app.errors import Message, message
 from app.images.containers import sniff
 from app.images.finishing import Finished, layout
-from app.images.ground import WHITE
+from app.images.ground import ALL_WHITE, WHITE
 
 PASS, FAIL, NOT_CHECKED = "pass", "fail", "not_checked"
+RULES = {
+    "pixels": "像素",
+    "ratio": "比例",
+    "bytes": "文件大小",
+    "format": "格式",
+    "quality": "JPEG 质量",
+    "white_ground": "白底",
+    "fill": "商品占比",
+    "edge": "商品碰边",
+    "smaller": "小于规格",
+    "enlarged": "不放大",
+    "name": "文件名",
+}
 
-_ALL_WHITE = 0.995  # share of the ground that is exact 255 white
 _CODES = "MAIN|SWCH|PT[0-9]{2}|PS0[1-6]|TOPP|BOTT|LEFT|RGHT|FRNT|BACK|SIDE|PAIR|FACT|EEGL"
 _AMAZON_NAME = re.compile(rf"[A-Za-z0-9]{{8,14}}(\.({_CODES}))?")
 _EDGES = {"left": message("左"), "top": message("上"), "right": message("右"), "bottom": message("下")}
 
 
 class Check(TypedDict):
-    """``rule`` is pixels, ratio, enlarged, name, bytes, format, quality, white_ground, fill, edge, or smaller
-    where the original is smaller than the profile."""
+    """``rule`` is one of RULES; ``smaller`` is only there where the original is smaller than the profile."""
 
     rule: str
     result: str
@@ -95,7 +106,7 @@ def _of_ground(profile: Profile, finished: Finished) -> Iterator[Check]:
     if "white_ground" in rules:
         colour = f"#{bytes(measured.colour).hex().upper()}"
         seen = message("{colour}，纯白占 {share}", colour=colour, share=f"{measured.white:.1%}")
-        fits = measured.kind == WHITE and measured.white >= _ALL_WHITE
+        fits = measured.kind == WHITE and measured.white >= ALL_WHITE
         yield _check("white_ground", fits, seen, message("#FFFFFF"))
     share, area = measured.fill, measured.fill_area
     if fill in profile.rules:

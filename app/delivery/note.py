@@ -4,25 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from app.delivery.checks import FAIL
+from app.delivery.checks import FAIL, RULES
 from app.delivery.plan import File, Problem
 from app.delivery.profiles import Profile
 from app.errors import Message, Translate, message
 
 _MOST = 100  # lines of a kind
-_RULES = {
-    "pixels": "像素",
-    "ratio": "比例",
-    "bytes": "文件大小",
-    "format": "格式",
-    "quality": "JPEG 质量",
-    "white_ground": "白底",
-    "fill": "商品占比",
-    "edge": "碰边",
-    "smaller": "原图较小，没有放大",
-    "enlarged": "放大",
-    "name": "文件名",
-}
 
 
 def note_of(
@@ -70,7 +57,7 @@ def _undelivered(problems: Sequence[Problem], files: Sequence[File]) -> Iterator
 
 def _failed(files: Sequence[File]) -> Iterator[Message]:
     for check in (check for file in files for check in file.checks if check["result"] == FAIL):
-        rule = message(_RULES[check["rule"]])
+        rule = message(RULES[check["rule"]])
         yield message("{rule}：{seen}，要的是{wanted}", rule=rule, seen=check["seen"], wanted=check["wanted"])
 
 

@@ -34,13 +34,17 @@ _ANY_LENGTH = 8_000  # more than a template makes
 
 
 class Picture(NamedTuple):
-    """A picture of a row: its record, its number in the row, its file, and its size in pixels if known."""
+    """A picture of a row: its record, its number in the row, its file, and its size in pixels if known.
+
+    ``refused`` says why the profile must not be applied to it.
+    """
 
     record_id: int
     number: int
     filename: str
     width: int | None
     height: int | None
+    refused: Message | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,8 @@ class File(NamedTuple):
 class Problem(NamedTuple):
     """Why nothing, or not everything, of a row is delivered.
 
-    ``kind``: ``pick`` (it has no picture), ``empty`` or ``column`` (of a template), ``name``, ``same_name``.
+    ``kind``: ``pick`` (it has no picture), ``mark`` (a picture would lose its visible mark), ``empty`` or
+    ``column`` (of a template), ``name``, ``same_name``.
     """
 
     row: int
@@ -117,6 +122,9 @@ def plan_files(
         is_numbered = max(len(source.pictures), source.wanted) > 1 and "\0" not in requested
         numbers = _numbers(source)
         for picture in source.pictures if requested else ():
+            if picture.refused:
+                problems.append(Problem(source.row, "fit", "mark", picture.refused))
+                continue
             counts[key] += 1
             ending = ENDING_OF.get(format, PurePath(picture.filename).suffix.lower())
             ending = f"_{numbers[picture.record_id]}{ending}" if is_numbered else ending

@@ -65,7 +65,7 @@ class Profile:
 
 def finish_of(profile: Profile) -> Finish:
     """What the engine is asked for."""
-    laid_on = profile.overlay
+    laid_on, fill = profile.overlay, profile.bound("fill")
     return Finish(
         width=profile.width,
         height=profile.height,
@@ -77,6 +77,8 @@ def finish_of(profile: Profile) -> Finish:
         min_bytes=profile.min_kb * 1000,
         least_side=int(profile.bound("long_side").at_least or 0),
         least_quality=min(int(profile.bound("quality").at_least or FLOOR_QUALITY), BEST_QUALITY),
+        white=any(rule.rule == "white_ground" for rule in profile.rules),
+        fill=(fill.at_least or 0.0, fill.at_most or 1.0) if fill in profile.rules else None,
         parameters=profile.parameters,
         overlay=Overlay(**{**laid_on, "image": _png(laid_on["image"])}) if laid_on else None,
     )

@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -15,9 +15,12 @@ from app.domain.fingerprints import Standing
 from app.domain.tables import Table
 from app.errors import InvalidRequest, NotFound, from_json, message, to_json
 from app.images.filenames import PICK_RANKS
+from app.images.finishing import Finish, layout
 from app.tables.view import RowView, view_rows
 
 _MAX_LISTED = 20
+_CUT_OFF = "这一张有看得见的 AI 标识，裁剪会裁掉它，请换一种补底色的规格"
+_COVERED = "这一张有看得见的 AI 标识，做白底会盖掉它，请换一种不要白底的规格"
 _CONTENT = ("title", "profile", "fields", "pick", "is_whole")
 _COUNTS = ("files", "made", "failed", "bytes")
 _PLANNED = 7  # fields of a file that are known before it is made
@@ -112,6 +115,23 @@ def _pictures(view: RowView) -> dict[str, list[Picture]]:
     return found
 
 
+def without_visible_marks(db: database.Connection, sources: Sequence[Source], wanted: Finish) -> list[Source]:
+    """The rows, with pictures refused whose visible mark a crop would cut off or a white ground cover."""
+    if wanted.fit != "crop" and not wanted.white:
+        return [*sources]
+    ids = [picture.record_id for source in sources for picture in source.pictures]
+    marked = {record.id for record in database.list_selected(db, ids) if record.marks["visible"]}
+    why = message(_COVERED if wanted.white else _CUT_OFF)
+
+    def checked(picture: Picture) -> Picture:
+        size = (picture.width or 0, picture.height or 0)
+        placed = layout(wanted, *size) if all(size) else None
+        is_safe = not wanted.white and placed is not None and placed.frame == placed.picture
+        return picture if is_safe or picture.record_id not in marked else picture._replace(refused=why)
+
+    return [replace(source, pictures=[*map(checked, source.pictures)]) for source in sources]
+
+
 def sources_of(records: Sequence[Record]) -> list[Source]:
     """Chosen records, numbered as they are given; each is a row of its own."""
     return [
@@ -121,7 +141,9 @@ def sources_of(records: Sequence[Record]) -> list[Source]:
             wanted=1,
             requested=record.requested_filename,
             columns=record.columns,
-            pictures=[Picture(record.id, 1, record.filename, record.width, record.height)],
+            pictures=[Picture(record.id, 1, record.filename, record.width, record.height)]
+            if record.image_path
+            else [],
         )
         for number, record in enumerate(records, 1)
     ]

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, render_template
 
+from app.delivery.checks import RULES
 from app.delivery.plan import NAME, NUMBER, ROW
 from app.delivery.profiles import BUILT_IN
 from app.web.i18n import gettext
@@ -12,10 +13,11 @@ bp = Blueprint("delivery", __name__)
 
 @bp.get("/live/delivery")
 def dialog() -> str:
-    """The dialog and its styles, with what built-in profiles are called in this language."""
+    """The dialog and its styles, with what rules and built-in profiles are called in this language."""
     return render_template(
         "delivery/dialog.html",
         may_save_folder=is_of_this_machine(),
         variables=(NAME, NUMBER, ROW),
+        rules={rule: gettext(name) for rule, name in RULES.items()},
         shown={name: [gettext(name), gettext(profile.source)] for name, profile in BUILT_IN.items()},
     )

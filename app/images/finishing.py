@@ -4,7 +4,7 @@ import io
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -55,7 +55,8 @@ class Finish:
     ``fit`` is pad, crop, inside or original; ``background`` is #rrggbb, auto (the ground at the border) or
     empty (transparent); ``format`` is jpeg, png, webp or original; 0 bytes are no bound. The frame of an
     original that is smaller gets smaller in proportion, down to ``least_side`` pixels of its long side; 0:
-    the frame is exact. ``parameters`` keeps the embedded text with prompt and parameters.
+    the frame is exact. ``white`` lifts a near-white ground to 255; with ``fill``, (least, most), the goods on
+    it get that share of the frame. ``parameters`` keeps the embedded text with prompt and parameters.
     """
 
     width: int = 0
@@ -68,6 +69,8 @@ class Finish:
     least_side: int = 0
     least_quality: int = FLOOR_QUALITY
     focus: tuple[float, float] = (0.5, 0.5)
+    white: bool = False
+    fill: tuple[float, float] | None = None
     parameters: bool = False
     overlay: Overlay | None = None
 
@@ -187,10 +190,11 @@ def _arranged(
     Closes the file, which frees its bytes.
     """
     with original, open_image(original) as image:
-        source = upright_size(image)
+        source = shown = upright_size(image)
         placed = layout(wanted, *source)
         near = [math.ceil(side * _GAP) for side in placed.picture]
-        image.draft(None, (near[0], near[1]) if source == image.size else (near[1], near[0]))
+        if not wanted.white:
+            image.draft(None, (near[0], near[1]) if source == image.size else (near[1], near[0]))
         icc = image.info.get("icc_profile", b"")
         if image.getexif().get(exif.ORIENTATION, 1) != 1:
             changes.append(message("按拍摄方向转正"))
@@ -199,8 +203,15 @@ def _arranged(
             changes.append(message("16 位减为 8 位"))
         picture = _true_colour(image)
     del image
-    if placed.picture != source:
-        sizes = {"w": source[0], "h": source[1], "x": placed.picture[0], "y": placed.picture[1]}
+    if wanted.white:
+        before = picture = _in_srgb(picture, icc, changes)
+        picture, icc = _on_white(picture, wanted, changes), b""
+        shown = picture.size
+        if shown != before.size:  # in the shape of the frame, and to fill it
+            placed = layout(replace(wanted, fit="crop"), *shown)
+        del before
+    if placed.picture != shown:
+        sizes = {"w": shown[0], "h": shown[1], "x": placed.picture[0], "y": placed.picture[1]}
         words = "从 {w}×{h} 放大到 {x}×{y}" if placed.scale > 1 else "从 {w}×{h} 缩小到 {x}×{y}"
         changes.append(message(words, **sizes))
     size = placed.frame if wanted.fit == "crop" else placed.picture
@@ -218,6 +229,48 @@ def _arranged(
         picture = _with_overlay(picture, wanted.overlay)
         changes.append(message("叠加了规格里的图片"))
     return picture, source, placed.scale
+
+
+def _on_white(image: Image.Image, wanted: Finish, changes: list[Message]) -> Image.Image:
+    """On an exact white ground if its own is nearly white; with ``fill`` cut or widened until the goods have
+    that share of the frame, which cuts nothing but ground. ``changes`` say what was done, or why not."""
+    if image.mode == "RGBA":
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image, mask=image.getchannel("A"))
+        image = flat
+        changes.append(message("透明处铺上 {colour}", colour="#FFFFFF"))
+    found = ground.measure(image)
+    if found.kind != ground.WHITE or found.white < ground.ALL_WHITE:
+        lifted = ground.lift_ground(image)
+        if isinstance(lifted, Message):
+            changes.append(message("底色没有提白：{why}", why=lifted))
+            return image
+        image = lifted[0]
+        changes.append(message("底色从 {colour} 提到纯白", colour=_hex(found.colour)))
+        found = ground.measure(image)
+    if wanted.fill is None or wanted.fit != "pad":
+        return image
+    if found.box is None or found.edges:
+        why = message("商品碰到了边" if found.box else "没有找到商品")
+        changes.append(message("商品占比没有调：{why}", why=why))
+        return image
+    left, top, right, bottom = found.box
+    size, (least, most) = _framed(image.size, (wanted.width, wanted.height)), wanted.fill
+    share = max((right - left) / size[0], (bottom - top) / size[1])
+    if least <= share <= most:
+        return image
+    target = (least + most) / 2
+    size = (round(size[0] * share / target), round(size[1] * share / target))
+    framed = Image.new("RGB", size, "white")
+    framed.paste(image, (round((size[0] - left - right) / 2), round((size[1] - top - bottom) / 2)))
+    changes.append(message("商品占比从 {a} 调到 {b}", a=f"{share:.0%}", b=f"{target:.0%}"))
+    return framed
+
+
+def _framed(size: tuple[int, int], frame: tuple[int, int]) -> tuple[float, float]:
+    """The size of a frame, of this ratio, around a picture."""
+    scale = max(size[0] / frame[0], size[1] / frame[1])
+    return frame[0] * scale, frame[1] * scale
 
 
 def _true_colour(image: Image.Image) -> Image.Image:

@@ -12,6 +12,7 @@ from app.errors import Message, message
 WHITE, PLAIN, SCENE, TRANSPARENT = "white", "plain", "scene", "transparent"
 Colour = tuple[int, int, int]
 
+ALL_WHITE = 0.995  # share of exact 255 white from which a ground counts as white
 _RING = 0.02  # width of the border that is looked at, as a share of each side
 _SMALL = 320  # pixels of the long side on which the goods are found
 _ALIKE = 0.65  # share of the border that is like its median on a plain ground; goods may touch an edge
@@ -29,8 +30,8 @@ class Ground:
     """``kind`` white, plain, scene or transparent, and the median ``colour`` of the border.
 
     ``white`` is the share of exact 255 white in a plain ground. ``fill`` and ``fill_area`` are shares of the
-    frame that the goods take up, along the axis they fill most and by area; ``edges`` are those they touch
-    (left, top, right, bottom). The last three are None and empty on a scene or a transparent ground.
+    frame that the goods take up, along the axis they fill most and by area; ``box`` is around them, and
+    ``edges`` are those they touch (left, top, right, bottom). None of a scene or a transparent ground.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Ground:
     fill: float | None = None
     fill_area: float | None = None
     edges: tuple[str, ...] = ()
+    box: tuple[int, int, int, int] | None = None
 
 
 def measure_border(image: Image.Image) -> tuple[str, Colour]:
@@ -77,6 +79,7 @@ def measure(image: Image.Image) -> Ground:
         fill=max((right - left) / width, (bottom - top) / height),
         fill_area=area,
         edges=tuple(name for name, touches in touched.items() if box and touches),
+        box=box,
     )
 
 

@@ -34,12 +34,10 @@ def opened(finished: Finished) -> Image.Image:
     return image
 
 
-def goods(
-    ground: tuple[int, int, int] = WHITE, box: tuple[int, int, int, int] = (100, 200, 700, 600)
-) -> bytes:
+def goods(ground: tuple[int, ...] = WHITE, box: tuple[int, int, int, int] = (100, 200, 700, 600)) -> bytes:
     """A picture of 800×800 with something red in this box."""
-    image = Image.new("RGB", (800, 800), ground)
-    image.paste(RED, box)
+    image = Image.new("RGBA" if len(ground) == 4 else "RGB", (800, 800), ground)
+    image.paste((*RED, 255)[: len(ground)], box)
     return packed(image)
 
 
@@ -249,6 +247,44 @@ def test_a_shadow_in_the_ground_is_not_white() -> None:
     assert measured.kind == "white"
     assert measured.white < 0.95
     assert measured.fill_area == pytest.approx(200 * 300 / 640_000, abs=0.01)
+
+
+ON_WHITE = replace(SQUARE, white=True, fill=(0.7, 0.8), background="#ffffff")
+
+
+@pytest.mark.parametrize(
+    ("content", "change"),
+    [
+        (goods((244, 243, 246), (300, 250, 500, 500)), "从 31% 调到 75%"),
+        (goods((244, 243, 246), (20, 200, 780, 600)), "从 95% 调到 75%"),
+        (goods((244, 243, 246), (50, 500, 650, 760)), "提到纯白"),
+        (goods((0, 0, 0, 0), (300, 250, 500, 500)), "从 31% 调到 75%"),
+    ],
+    ids=["small", "large", "off the middle", "cut out"],
+)
+def test_goods_on_a_near_white_ground_get_exact_white_and_their_share(content: bytes, change: str) -> None:
+    finished = finish(content, ON_WHITE)
+    assert opened(finished).size == (800, 800)
+    assert (finished.measured.kind, finished.measured.edges) == ("white", ())
+    assert finished.measured.white >= 0.995
+    assert finished.measured.fill == pytest.approx(0.75, abs=0.02)
+    assert any(change in line for line in words(finished))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (noise_image("png", size=(800, 800)), "底色没有提白：背景不是纯色"),
+        (goods((180, 180, 180)), "底色没有提白：底色 #B4B4B4 离白色太远"),
+        (goods((245, 245, 245), (0, 300, 500, 500)), "商品占比没有调：商品碰到了边"),
+        (packed(Image.new("RGB", (800, 800), (250, 250, 250))), "商品占比没有调：没有找到商品"),
+    ],
+    ids=["scene", "grey", "cut goods", "no goods"],
+)
+def test_what_cannot_be_put_on_white_is_left_and_the_reason_said(content: bytes, why: str) -> None:
+    finished = finish(content, ON_WHITE)
+    assert why in words(finished)
+    assert finished.scale == 1
 
 
 # --- marks and metadata

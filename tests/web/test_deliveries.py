@@ -427,11 +427,45 @@ def test_bad_input_is_refused_in_one_sentence(
     assert answer["error"]
 
 
-def test_a_record_without_a_picture_is_refused(demo: WebHarness) -> None:
+def test_a_record_without_a_picture_is_named_and_the_others_are_delivered(demo: WebHarness) -> None:
+    table_of(demo, [{"prompt": "狗", "filename": "狗"}])
+    (made_one,) = records(demo)
     demo.submit([{"prompt": "猫"}])
-    (record,) = demo.get("/api/records?status=queued")["records"]
-    body = {"records": [record["id"]], "profile": "原图"}
-    assert demo.post("/api/deliveries", body, 400)["field"] == "records"
+    (queued,) = demo.get("/api/records?status=queued")["records"]
+    body = {"records": [made_one["id"], queued["id"]], "profile": "原图"}
+    plan = demo.post("/api/deliveries", body, 201)
+    assert [file["record_id"] for file in plan["files"]] == [made_one["id"]]
+    assert plan["problems"] == [
+        {"row": 2, "field": "pick", "kind": "pick", "error": "第 2 条记录没有图片，请先生成它"}
+    ]
+    body["records"] = [queued["id"]]
+    assert "没有可以交付的图片" in demo.post("/api/deliveries", body, 400)["error"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"fit": "crop"}, ["裁剪会裁掉它"]),
+        ({"fit": "crop", "width": 40, "height": 40}, []),  # which cuts nothing off
+        ({"background": "#ffffff", "rules": [{"rule": "white_ground"}]}, ["做白底会盖掉它"]),
+        ({"fit": "pad"}, []),
+    ],
+    ids=["crop", "same shape", "white ground", "pad"],
+)
+def test_a_picture_with_a_visible_mark_is_never_cropped_or_whitened(
+    demo: WebHarness, fields: dict[str, Any], refused: list[str]
+) -> None:
+    table = table_of(demo)
+    marked = next(record for record in records(demo) if record["prompt"] == "狗")
+    with closing(database.connect(demo.settings.database)) as db:
+        sql = "UPDATE generation_records SET marks = :marks, width = 90, height = 90 WHERE id = :id"
+        db.execute(sql, {"marks": '{"visible": true}', "id": marked["id"]})
+    plan = planned(demo, table, own_profile(demo, **fields))
+    told = [problem for problem in plan["problems"] if problem["kind"] == "mark"]
+    assert len(told) == len(refused)
+    assert all(part in problem["error"] for part, problem in zip(refused, told, strict=True))
+    is_delivered = marked["id"] in {file["record_id"] for file in plan["files"]}
+    assert is_delivered == (not refused)
 
 
 def test_a_folder_is_written_only_for_this_computer(demo: WebHarness) -> None:

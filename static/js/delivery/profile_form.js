@@ -9,7 +9,7 @@ import { _ } from "../core/i18n.js";
 
 const PAUSE = 300; // ms from a change to the next picture
 const TEXTS = ["fit", "focus", "format", "file_name", "folder"]; // fields of the form that are those of a profile
-const NUMBERS = ["width", "height", "max_kb"];
+const NUMBERS = ["width", "height", "min_kb", "max_kb"];
 const GROUNDS = ["#ffffff", "auto", ""]; // others are colours
 const LAID = { position: "bottom-right", size: 0.2, opacity: 0.8 };
 

@@ -15,10 +15,12 @@ export class DeliveryView {
   #dialog;
   #state = {};
   #what = {};
+  #rules; // their names
 
   /** commands: see dialog.js. */
   constructor(dialog, commands) {
     this.#dialog = dialog;
+    this.#rules = JSON.parse(dialog.dataset.rules);
     const presses = {
       "[data-delivery-pick]": ({ deliveryPick: pick }) => commands.choose({ pick }),
       "[data-delivery-changed]": ({ deliveryChanged: since, deliveryProfile: profile }) => commands.choose({ since, profile }),
@@ -49,7 +51,7 @@ export class DeliveryView {
     const { plan, job, pick, isForm, isPlanning } = state;
     const isRunning = Boolean(job?.isRunning);
     const { total, files = [] } = job ?? plan ?? {};
-    const groups = { problems: job ? [] : problemGroups(plan?.problems ?? [], pick), ...checkGroups(files) };
+    const groups = { problems: job ? [] : problemGroups(plan?.problems ?? [], pick), ...checkGroups(files, this.#rules) };
     const [sum, notes] = sumWords(state, groups);
     show(this.#dialog, {
       "[data-delivery-title]": isForm ? _("自己的规格") : _("交付"), "[data-delivery-of]": isForm ? "" : what.title ?? "",

@@ -4,14 +4,10 @@ import { _, language } from "../core/i18n.js";
 
 const MB = 1_000_000;
 
-// rule of a check -> its name, and the words for those that fail it
-const RULES = {
-  pixels: [_("像素"), (of) => _("{n} 张的像素不对，要 {wanted}", of)], ratio: [_("比例"), (of) => _("{n} 张的比例不对，要 {wanted}", of)],
-  bytes: [_("文件大小"), (of) => _("{n} 张的文件大小不对，要 {wanted}", of)], format: [_("格式"), (of) => _("{n} 张的格式不对，要 {wanted}", of)],
-  quality: [_("JPEG 质量"), (of) => _("{n} 张的 JPEG 质量不够，要 {wanted}", of)], white_ground: [_("白底"), (of) => _("{n} 张的白底不是纯白", of)],
-  fill: [_("商品占比"), (of) => _("{n} 张的商品占比不对，要 {wanted}", of)], edge: [_("碰边"), (of) => _("{n} 张的商品碰到了边", of)],
-  smaller: [_("小于规格"), (of) => _("{n} 张的原图不到 {wanted}，按原图的大小做，不放大", of)],
-  enlarged: [_("不放大"), (of) => _("{n} 张的原图不够大，要放大", of)], name: [_("文件名"), (of) => _("{n} 张的文件名不合要求：{wanted}", of)],
+// What is said of files that fail a rule, where its name and what it asks for do not say it.
+const FAILED = {
+  white_ground: (of) => _("{n} 张的白底不是纯白", of), edge: (of) => _("{n} 张的商品碰到了边", of),
+  smaller: (of) => _("{n} 张的原图不到 {wanted}，按原图的大小做，不放大", of), enlarged: (of) => _("{n} 张的原图不够大，要放大", of),
 };
 
 /** 1.4 MB, 480 KB */
@@ -35,23 +31,24 @@ export function sourceWords({ source = "", checked_on: day }) {
 export function problemGroups(problems, pick) {
   const words = {
     pick: (of) => (pick === "keep" ? _("{n} 行没有留下的图", of) : _("{n} 行没有图", of)), same_name: (of) => _("{n} 行重名", of),
+    mark: (of) => _("{n} 行的图有看得见的 AI 标识", of),
     empty: (of) => _("{n} 行缺名字要用的格子", of), column: (of) => _("{n} 行没有名字要用的列", of), name: (of) => _("{n} 行的名字不能用", of),
   };
   const groups = Object.groupBy(problems, ({ kind }) => kind);
   return Object.entries(groups).map(([kind, rows]) => ({ kind, words: words[kind]({ n: new Set(rows.map(({ row }) => row)).size }), rows }));
 }
 
-/** What files fail, by rule, and what was checked: {failed: [{rule, words, files}], passed: names, open: names of what was not checked}. */
-export function checkGroups(files) {
+/** What files fail, by rule, and what was checked: {failed: [{rule, words, files}], passed: names, open: names of what was not checked}; names: of rules. */
+export function checkGroups(files, names) {
   const found = files.flatMap((file) => (file.checks ?? []).map((check) => ({ ...check, file })));
   const result = { failed: [], passed: [], open: [] };
   const broken = files.filter(({ error }) => error).map((file) => ({ ...file, seen: file.error }));
   if (broken.length > 0) result.failed.push({ rule: "", words: _("{n} 张做不出来，没有放进去", { n: broken.length }), files: broken });
   for (const [rule, checks] of Object.entries(Object.groupBy(found, (check) => check.rule))) {
-    const [name, words] = RULES[rule] ?? [rule, (of) => _("{n} 张没有通过 {rule}", of)];
+    const words = FAILED[rule] ?? ((of) => _("{n} 张的{name}不对，要 {wanted}", of));
     const failed = checks.filter((check) => check.result === "fail");
-    if (failed.length > 0) result.failed.push({ rule, words: words({ n: failed.length, wanted: failed[0].wanted, rule }), files: failed.map(({ file, seen }) => ({ ...file, seen })) });
-    else result[checks.some((check) => check.result === "pass") ? "passed" : "open"].push(name);
+    if (failed.length > 0) result.failed.push({ rule, words: words({ n: failed.length, wanted: failed[0].wanted, name: names[rule] }), files: failed.map(({ file, seen }) => ({ ...file, seen })) });
+    else result[checks.some((check) => check.result === "pass") ? "passed" : "open"].push(names[rule]);
   }
   return result;
 }
