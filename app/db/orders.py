@@ -57,7 +57,9 @@ class RowColumns:
             "steps": request.steps,
             "sample_images": sample_images_text(self.images),
             "model": request.model,
-            "options": object_text(request.stored_options),
+            "options": object_text(
+                request.asked_options | ({"row_print": request.row_print} if request.row_print else {})
+            ),
             "row_number": self.number,
             "picture_number": number,
             "requested_filename": request.filename,

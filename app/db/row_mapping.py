@@ -188,10 +188,12 @@ def object_of(text: str) -> dict[str, Any]:
 
 
 def options_of(text: str) -> dict[str, Any]:
-    """The stored options of a request: those of the names that are known, and how a picture is changed."""
+    """The stored options of a request: those of the names that are known, and what was changed."""
     found = object_of(text)
-    edit = Edit.from_json(found.get("edit"))
-    return {name: found[name] for name in OPTIONS if name in found} | ({"edit": edit} if edit else {})
+    known = {name: found[name] for name in OPTIONS if name in found}
+    if edit := Edit.from_json(found.get("edit")):
+        known["edit"] = edit
+    return known | ({"row_print": origin} if isinstance(origin := found.get("row_print"), str) else {})
 
 
 def _pinned(image: SampleImage) -> dict[str, str]:

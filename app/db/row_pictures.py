@@ -7,13 +7,13 @@ from typing import Any
 from app.db.connection import Connection
 from app.db.fingerprints import newest_known, of_prints
 from app.db.records import EMPTIED
-from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, status_of, to_message
+from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, options_of, status_of, to_message
 from app.db.tables import row_ids_of
 from app.domain.tables import RowPicture
 
 _PICTURE = """
     id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
-    cause, pick, width, height, error, error_message, model
+    cause, pick, width, height, error, error_message, model, options
 """
 
 
@@ -104,7 +104,12 @@ def linked_pictures(db: Connection, row_ids: Collection[int]) -> dict[int, list[
     ).fetchall()
     found: dict[int, list[RowPicture]] = defaultdict(list)
     for row in rows:
-        found[row["row_id"]].append(_to_picture(row, is_shared=bool(row["is_shared"])))
+        picture = _to_picture(row, is_shared=bool(row["is_shared"]))
+        if row["options"]:  # of a changed picture: the row as it was then
+            picture = picture._replace(
+                fingerprint=options_of(row["options"]).get("row_print", picture.fingerprint)
+            )
+        found[row["row_id"]].append(picture)
     return found
 
 

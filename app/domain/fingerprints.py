@@ -60,7 +60,7 @@ def fingerprint(request: ImageRequest) -> str:
     File name and number of pictures do not count, references count by content where it is known.
     ``request`` must have the id of its model, and be without the fields that the model ignores.
     """
-    options = request.stored_options
+    options = request.asked_options
     asked = (
         *(request.model, request.prompt, request.negative_prompt, request.aspect_ratio, request.resolution),
         *(request.seed, request.steps, *map(_content, request.sample_images)),

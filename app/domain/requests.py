@@ -24,7 +24,8 @@ class ImageRequest:
     """Everything asked of the model for the ``num_images`` pictures of one row.
 
     ``model`` is the id of the model; before it is looked up, what the user wrote, or empty for the default.
-    ``reference_strength`` is in percent. With ``edit`` the first reference is changed, a second is its mask.
+    ``reference_strength`` is in percent. With ``edit`` the first reference is changed, a second is its mask;
+    ``row_print`` is the fingerprint of the row whose picture was changed, beside which the new one is shown.
     """
 
     prompt: str
@@ -42,6 +43,7 @@ class ImageRequest:
     output_format: str = ""
     quality: str = ""
     edit: Edit | None = None
+    row_print: str = ""
 
     @property
     def pictures(self) -> tuple[SampleImage, ...]:
@@ -49,7 +51,7 @@ class ImageRequest:
         return self.sample_images[:1] if self.edit else self.sample_images
 
     @property
-    def stored_options(self) -> dict[str, Any]:
+    def asked_options(self) -> dict[str, Any]:
         """The OPTIONS that are set, and how a picture is changed, as JSON."""
         return self.options | ({"edit": self.edit.to_json()} if self.edit else {})
 

@@ -309,7 +309,7 @@ def _read_source(db: database.Connection, batch_id: str) -> database.RowsToCopy:
     with database.read_transaction(db):
         source = database.list_rows_to_copy(db, batch_id)
     rows = (record for record in source.records if record.model not in UPSCALERS)
-    records = [record for record in rows if not record.request.edit]
+    records = [record for record in rows if not record.request.row_print]
     if not records:
         raise Conflict("这个批次没有可以再做的行：图片都删掉了、还在等放行，或者是放大、改图得来的")
     return replace(source, records=records)

@@ -19,6 +19,7 @@ from app.domain import (
     RowExtras,
     SampleImage,
     Status,
+    fingerprint,
 )
 from app.domain.edits import EXPAND, MASK, WHOLE, read_edges, read_region
 from app.errors import AppError, Conflict, InvalidRequest, Message, message
@@ -110,7 +111,9 @@ def edit(
     _require_picture(record)
     picture = SampleImage(url=address(record), filename=record.filename)
     make = _variation if wish.varies else partial(_change, wish=wish)
-    request = make(conditions, record, picture)
+    (origin,) = database.with_requested_seeds(conditions.db, [record])
+    row_print = record.request.row_print or fingerprint(origin.row_request)
+    request = replace(make(conditions, record, picture), row_print=row_print)
     for problem in _problems(conditions, record, request, picture):
         raise problem
     row = ParsedRow(number=1, request=request, extras=RowExtras(columns=record.columns), problems=[])

@@ -44,7 +44,7 @@ def services(settings: Settings) -> Iterator[Any]:
         def image_of(order: Submission) -> bytes:
             return draw(order) if order.number == 1 else red((order.width, order.height))
 
-        service.image_of = image_of  # type: ignore[method-assign]
+        service.image_of = image_of
         return WebHarness(replace(settings, **service.settings(**fields))), service
 
     yield open_one
@@ -194,6 +194,10 @@ def test_a_change_of_a_table_s_picture_stands_in_its_row(demo: WebHarness) -> No
     assert [len(row["pictures"]) for row in rows] == [1, 2]
     assert rows[1]["pictures"][1]["record_id"] == record["id"]
     assert [row["state"] for row in rows] == ["made", "made"]
+    assert not any("earlier" in picture for picture in rows[1]["pictures"])
+    delivery = {"table": table_id, "profile": "原图", "pick": "all"}
+    planned = demo.post("/api/deliveries", delivery, 201)
+    assert planned["files"][1]["record_id"] == record["id"]
 
 
 @pytest.mark.parametrize(
