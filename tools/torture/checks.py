@@ -21,6 +21,7 @@ from app.images.parameters import parse_parameters
 
 ENDS = ("success", "failed", "unknown", "cancelled")
 PRICE_MICROS = 220_000
+_PRICES = {"jimeng_image2image_dream_inpaint": 200_000}  # of other models
 
 # Sums that triggers keep -> the same of the rows.
 _SUMS = {
@@ -80,6 +81,7 @@ class FinalState:
     beside    the parameters that lie beside an image
     files     what is stored besides: names that belong to a success or to nothing
     sums      a sum that a trigger keeps, its rows, and the rows that it should have
+    answer_of  the answer that was laid over for a record; None: it is on another machine
     at_once   the most submissions that were under way, and the most that may be; None: that says nothing
     """
 
@@ -93,6 +95,7 @@ class FinalState:
     rows: int = 0
     integrity: str = "ok"
     files: set[str] = field(default_factory=set)
+    answer_of: Callable[[dict[str, Any]], bytes | None] | None = None
     at_once: tuple[int, int] | None = None
 
     def billed(self, record: dict[str, Any]) -> list[Submission]:
@@ -220,9 +223,10 @@ def _check_ledger(state: FinalState) -> Iterator[str]:
             yield f"{_label(record)} is {record['status']}, but a charge is unknown"
         if len(charges) < len(state.submissions.get(record["prompt"], [])):
             yield f"{_label(record)} was submitted more often than the ledger says"
+        price = _PRICES.get(record["model"], PRICE_MICROS)
         if (record["cost_micros"], record["at_stake_micros"]) != (
-            outcomes["billed"] * PRICE_MICROS,
-            unknown * PRICE_MICROS,
+            outcomes["billed"] * price,
+            unknown * price,
         ):
             yield f"{_label(record)} costs {record['cost_micros']} and risks {record['at_stake_micros']}"
 
@@ -271,6 +275,8 @@ def _check_file(state: FinalState, record: dict[str, Any], content: bytes) -> It
     if parameters.record_id != record["id"] or parameters.prompt != record["prompt"]:
         yield f"{_label(record)}: its file is of record {parameters.record_id}, {parameters.prompt}"
     marks = [f"order {submission.number}".encode() for submission in state.billed(record)]
+    if "laid" in record["marks"] and '"laid":false' not in record["marks"].replace(" ", ""):
+        content = (state.answer_of(record) if state.answer_of else None) or marks[0]
     if marks and not any(mark in content for mark in marks):
         yield f"{_label(record)}: its file {name} holds another submission's image"
 
@@ -293,6 +299,9 @@ def _check_folder(state: FinalState) -> Iterator[str]:
         elif path.parts[0] == sidecar.FOLDER:
             if path.stem.rpartition("-")[2] not in known:  # one may be left of a save that was cut off
                 yield f"parameters without a record: {name}"
+        elif path.parts[0] == ".answers":
+            if path.stem not in {str(record["id"]) for record in state.records}:
+                yield f"an answer without a record: {name}"
         elif name not in saved:
             yield f"a file without a record: {name}"
 

@@ -31,6 +31,10 @@ WORDS = {
     "sdapi": ("校验", "崩"),
 }
 
+# The services that change a place, and the model where that is another.
+CHANGING = {"jimeng": "jimeng_image2image_dream_inpaint", "openai": "", "openai-url": "", "sdapi": ""}
+FIRST_CHANGE = 900  # the prompts of changes go on from this number of a row
+
 # Points at which the server is killed (kill -9): by the launcher at a step of the server, by an observer of
 # the fake service, or by the clock.
 SERVER_POINTS = (
@@ -143,6 +147,7 @@ class UserSteps:
     is_repaired  whether the words of refused rows are changed, and these retried
     killed_at    the step (submit, release, repair) while which the server that got it is killed; empty: none
     killed_after  seconds from the start of that step
+    changes      how many pictures are changed in a place, beside the rows
     """
 
     sample: int
@@ -152,6 +157,7 @@ class UserSteps:
     is_repaired: bool
     killed_at: str
     killed_after: float
+    changes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +204,8 @@ class Plan:
 def make_plan(seed: int, number: int, store: str = "sqlite") -> Plan:
     """The plan of a round."""
     plan = _machine_plan(seed, number) if store == "sqlite" else _cluster_plan(seed, number)
-    return _with_older_copy(plan, random.Random(f"{seed}/{number}/copy"))
+    plan = _with_older_copy(plan, random.Random(f"{seed}/{number}/copy"))
+    return _with_changes(plan, random.Random(f"{seed}/{number}/changes"))
 
 
 def _machine_plan(seed: int, number: int) -> Plan:
@@ -249,6 +256,19 @@ def _with_older_copy(plan: Plan, rng: random.Random) -> Plan:
         jump=0.0,
     )
     return replace(plan, disruptions=(disruption,))
+
+
+def _with_changes(plan: Plan, rng: random.Random) -> Plan:
+    """The plan with pictures that are changed, and faults of these, where the service can."""
+    changes = rng.choice((0, 1, 2, 3))
+    if plan.service not in CHANGING or plan.is_calm or plan.loses_database or not changes:
+        return plan
+    faults = [
+        replace(fault, row=fault.row + FIRST_CHANGE)
+        for fault in _draw_faults(rng, plan.service, changes)
+        if fault.step
+    ]
+    return replace(plan, faults=(*plan.faults, *faults), steps=replace(plan.steps, changes=changes))
 
 
 def _draw_faults(rng: random.Random, service: str, rows: int) -> list[Fault]:

@@ -127,6 +127,9 @@ class Round:
             if call.path.startswith("/pictures/"):
                 number = int(call.path.split("/")[2].split("-")[0])
                 return prompt_in(self.service.submissions[number - 1].body)
+            if call.headers.get("content-type", "").startswith("multipart/"):
+                part = re.search(rb'name="prompt"\r\n(?:.+\r\n)*\r\n(.*)\r\n', call.content)
+                return part[1].decode() if part else ""
             fields = json.loads(call.content)
             found = [order for order in self.service.submissions if order.task_id == fields.get("task_id")]
             return prompt_in(found[0].body if found and fields.get("task_id") else fields)
@@ -162,6 +165,7 @@ class Round:
         if servers := self.site.alive():
             self.user.go_on(servers, self.batch_id)
             self.user.edit(servers)
+            self.user.change(servers)
 
     def post_action(self, button: str, body: object = None) -> None:
         """Post an action on the batch to the first running server."""
@@ -176,6 +180,10 @@ class Round:
         self._wait_for_end(chaos)
         while self.user.repair(self.site.alive(), self.batch_id, self.read_records()):
             self._wait_for_end(chaos)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self.user.change(self.site.alive()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self._wait_for_end(chaos)
         task_ids = [
             r["id"] for r in self.read_records() if r["status"] in ("failed", "unknown") and r["task_id"]
         ]
@@ -244,7 +252,7 @@ class Round:
         ]
         outcome = self.outcome
         state = self.site.final_state(orders, self.user.replacements)
-        state.rows = self.plan.rows
+        state.rows = self.plan.rows + len(self.user.changed)
         if self.plan.is_calm:
             state.at_once = (self.service.peak_concurrency, self.plan.concurrency)
         outcome.breaches += self.user.breaches
@@ -273,6 +281,7 @@ class Round:
                 by_row.get(fault.row, "no record"),
             )
             for fault in self.plan.faults
+            if fault.row <= self.plan.rows
         ]
         for crash in outcome.crashes:
             crash.ended = {i: _end_after(how, records[i]) for i, how in crash.claimed.items()}

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import requests
 
-from app.images import sidecar
+from app.images import answers, sidecar
 from tools.fakes.service import FakeService
 from tools.server_process import ServerProcess
 from tools.torture.checks import FinalState, Rows, Submission, read_state
@@ -268,9 +268,14 @@ def state_of_files(
     def beside(content: bytes) -> list[str]:
         return sidecar.texts(output, content)
 
+    def answer_of(record: dict[str, Any]) -> bytes | None:
+        path = answers.find(output, record["id"])
+        return path.read_bytes() if path else None
+
     state = read_state(lambda sql: read_file(database, sql), submissions, replaced or {}, image_of, beside)
     with closing(sqlite3.connect(database)) as db:
         state.integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
+    state.answer_of = answer_of
     state.files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
     return state
 

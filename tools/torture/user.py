@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from tools.torture.checks import PRICE_MICROS
-from tools.torture.plan import Plan
+from tools.torture.plan import CHANGING, FIRST_CHANGE, Plan
 from tools.torture.site import FastServer, Site, Unreadable
 
 _DIFFERENT_NAMES = 4
@@ -41,6 +41,8 @@ class User:
         self.has_killed = False
         self.names: dict[int, str] = {}
         self.lost_names: dict[int, list[str]] = defaultdict(list)
+        self.changing: dict[int, int] = {}  # row -> the record whose picture is changed
+        self.changed: set[int] = set()  # rows whose change was answered
 
     def submission(self) -> dict[str, Any]:
         """The body of the submission."""
@@ -151,6 +153,36 @@ class User:
                     self.breaches.append(f"an edit was refused with {status}")
             self.lost_names[row["id"]].append(name)
             self.done["edits without answer"] += 1
+
+    def change(self, servers: Sequence[FastServer]) -> bool:
+        """Change a place in a picture of some rows, once each, at any server -> whether one is to be ordered.
+
+        Asked for again, with the same key, until it is answered.
+        """
+        most = self.plan.steps.changes if servers else 0
+        with contextlib.suppress(Unreadable):
+            sql = "SELECT id, row_number, status FROM generation_records WHERE picture_number = 1 ORDER BY id"
+            records = self.site.read(sql) if most > len(self.changed) else []
+            if any(record["status"] == "held" for record in records):
+                return False  # a batch that waits for its trial does not go on
+            made = [record for record in records if record["status"] == "success"]
+            for record in made[:most]:
+                self.changing.setdefault(record["row_number"], record["id"])
+        rows = [*self.changing][:most]
+        for number, row in enumerate(rows, 1):
+            if row in self.changed:
+                continue
+            body = {
+                "prompt": self.plan.prompt(FIRST_CHANGE + number),
+                "model": CHANGING[self.plan.service],
+                "region": {"x": 0.2, "y": 0.3, "width": 0.4, "height": 0.2},
+                "request_id": self._key(f"change {row}"),
+            }
+            path = f"/api/records/{self.changing[row]}/edit"
+            for answer in self._post(servers[number % len(servers)], path, body):
+                self.changed |= {row} if answer.get("success") else set()
+                self.done["changed" if answer.get("success") else "changes refused"] += 1
+        return len(self.changed) < len(rows)
 
     def lost_edits(self) -> list[str]:
         """The breaches among the edits: rows that ask for another file name than was answered."""
