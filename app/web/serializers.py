@@ -82,7 +82,7 @@ def _edit_json(record: Record) -> dict[str, Any] | None:
     return {
         "kind": edit.kind,
         "problem": translate(problem) if (problem := edge_problem(record.marks)) else "",
-        "answer": url_for("media.answer", record_id=record.id) if is_laid else "",
+        "answer": url_for("api.edit.answer_of", record_id=record.id) if is_laid else "",
     }
 
 

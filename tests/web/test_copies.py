@@ -126,7 +126,7 @@ def test_enlarged_pictures_are_not_copied(web: WebHarness) -> None:
     web.run()
     record_id = web.records(batch_id)[0]["id"]
     enlarged = web.post(f"/api/records/{record_id}/upscale", {}, 202)["batch_id"]
-    assert "是放大的" in copy(web, enlarged, 409)["error"]
+    assert "是放大" in copy(web, enlarged, 409)["error"]
 
 
 def test_references_are_those_of_the_batch_although_the_library_has_changed(

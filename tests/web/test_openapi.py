@@ -22,6 +22,7 @@ from app.domain import (
     ImageRequest,
 )
 from app.env_file import EnvFile
+from app.images import answers
 from tests.web.harness import PNG, WebHarness, add_reference
 from tools.fakes.robots import FakeRobot
 from tools.fakes.sdapi import FakeSdApi
@@ -77,6 +78,12 @@ def a_waiting_record(app: App) -> dict[str, Any]:
     made = app.post("/api/batches", {"rows": rows}, 202)
     app.post(f"/api/batches/{made['batch_id']}/pause")
     return {"record_id": made["records"][-1]}
+
+
+def an_answer(app: App) -> dict[str, Any]:
+    """A record with what the service answered."""
+    answers.keep(app.settings.output_dir, app.record_id, PNG)
+    return {"record_id": app.record_id}
 
 
 def a_held_batch(app: App) -> dict[str, Any]:
@@ -175,6 +182,7 @@ GOOD: dict[str, Request] = {
     "post /api/records/{record_id}/cancel": a_waiting_record,
     "post /api/records/delete": lambda h: {"json": {"ids": [h.doomed_id]}},
     "post /api/records/restore": lambda h: {"json": {"ids": [h.doomed_id]}},
+    "get /api/records/{record_id}/answer": an_answer,
     "post /api/records/{record_id}/edit": lambda h: {
         "json": {"prompt": "花", "region": {"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}}
     },

@@ -10,11 +10,13 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import MAX_MODEL_LENGTH, MAX_PROMPT_LENGTH, whole_characters
 from app.domain.edits import SIDES
-from app.errors import InvalidRequest, message
+from app.errors import InvalidRequest, NotFound, message
+from app.images import answers
 from app.orders.edit import Offer, Wish, edit, offers
 from app.orders.read import REPEATS, wrong_repeats
+from app.web.downloads import picture
 from app.web.i18n import translate
-from app.web.openapi.describe import describe
+from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
     Shape,
@@ -107,6 +109,16 @@ def edit_record(record_id: int) -> Response:
         done = message("这样改过了，见记录 {records}", records=tuple(skipped.records))
         return failure(done, 409, records=skipped.records)
     return success(status=202, batch_id=placed.batch_id, records=placed.ids)
+
+
+@bp.get("/records/<int:record_id>/answer")
+@describe("服务给的原样，盖回原图之前", ("image/png", "image/jpeg", "image/webp"), also=UNCHANGED)
+def answer_of(record_id: int) -> Response:
+    """What the service answered, before it was laid over the picture that was changed."""
+    record = database.get_record(connection(), record_id, trash=True)
+    if not (found := answers.find(services().outputs.folder, record.id)):
+        raise NotFound("没有服务给的原样，或它在另一台机器上")
+    return picture(found, max_age=3600, redirect_max_age=3600)
 
 
 def _wish(body: dict[str, Any]) -> Wish:

@@ -7,7 +7,6 @@ from werkzeug.wrappers import Response
 
 import database
 from app.errors import NotFound
-from app.images import answers
 from app.web.downloads import YEAR_SECONDS, picture
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import enum
@@ -43,18 +42,6 @@ def thumbnail(record_id: int) -> Response:
     except NotFound:
         file = _backup_url(record.filename, small=not is_large)
     return picture(file, max_age=YEAR_SECONDS, redirect_max_age=3600)
-
-
-@bp.get("/answers/<int:record_id>")
-@describe(
-    "服务给的原样，盖回原图之前", ("image/png", "image/jpeg", "image/webp"), also=UNCHANGED, is_page=True
-)
-def answer(record_id: int) -> Response:
-    """What the service answered, before it was laid over the picture that was changed."""
-    record = database.get_record(connection(), record_id, trash=True)
-    if not (found := answers.find(services().outputs.folder, record.id)):
-        raise NotFound("没有服务给的原样，或它在另一台机器上")
-    return picture(found, max_age=3600, redirect_max_age=3600)
 
 
 @bp.get("/favicon.ico")
