@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFilter
 
 from app.errors import Message, message
 
@@ -19,9 +19,16 @@ _ALIKE = 0.65  # share of the border that is like its median on a plain ground; 
 _LIGHT = 250  # the darkest channel of a ground that counts as white
 _STANDS_OUT = 12  # difference of a channel by which goods differ from the ground
 _BELT = 16  # pixels around the goods in which JPEG rings
-_LIFTED_FROM = 230  # the darkest channel of a ground that is lifted to white
-_PALE = 40  # difference up to which goods and shadows are too like the ground to be told from it
-_MOST_PALE = 0.003  # share of the frame that such parts may have, beside the ground
+_LIFTED_FROM = 215  # the darkest channel of a ground that is lifted to white
+_TINT = 12  # difference of its channels
+_RARE = 0.02  # of how often its commonest level is seen
+_GROUND_AT_BORDER = 0.5  # share of the border that is ground, at least
+_GREY, _GREY_AT_BORDER = 190, 0.2  # levels and share of what is light there and yet no ground, at most
+_GAP = 0.004  # of the short side; half of the narrowest gap that the ground is followed through
+_EDGE = 2  # pixels around the ground in which goods mix with it
+_STEEP = 4  # difference over two pixels: an edge of goods, no shadow
+_EVERY = 4  # a shadow is looked for in every fourth pixel
+_FADING, _FAR = 64, 0.04  # levels, and share of the short side, over which the lift of a shadow fades out
 _MOST_RUNS = 100_000  # of a mask, 15 MB; a plain ground has a few a line
 
 
@@ -86,31 +93,87 @@ def measure(image: Image.Image) -> Ground:
 def lift_ground(image: Image.Image) -> tuple[Image.Image, float] | Message:
     """(an RGB picture whose near-white ground is exactly 255, the share of the frame that this ground takes).
 
-    Only pixels change that differ from the colour of the border by at most 12 of 255 in each channel and are
-    connected with the border by such pixels: nothing of what ``measure`` counts as goods, no edge of them, no
-    white inside them. A message says why a picture is left as it is: its ground is transparent, a scene or
-    too dark, or a shadow or pale goods run into it, which could not be told apart.
+    The ground is what is as light as the border and connected with it through no gap narrower than 0.8 % of
+    the short side: no white inside the goods. An edge of goods stays as soft as it was. A shadow stays, as
+    much darker than white as it was than the ground. A message says why a picture is left as it is.
     """
     kind, colour = measure_border(image)
     if kind == TRANSPARENT:
         return message("背景是透明的")
-    if kind == SCENE:
-        return message("背景不是纯色")
-    if min(colour) < _LIFTED_FROM:
-        return message("底色 {colour} 离白色太远", colour=f"#{bytes(colour).hex().upper()}")
     image = image if image.mode == "RGB" else image.convert("RGB")
-    distance = _distance(image, colour)
-    alike = _mask(distance, lambda level: level <= _STANDS_OUT)
-    around = _from_border(_mask(_reduced(_mask(distance, lambda level: level <= _PALE)), lambda n: n == 255))
-    found = _from_border(alike)
-    if around is None or found is None:
+    red, green, blue = image.split()
+    darkest = ImageChops.darker(red, ImageChops.darker(green, blue))
+    tint = ImageChops.subtract(ImageChops.lighter(red, ImageChops.lighter(green, blue)), darkest)
+    ring = _ring(image.size)
+    low = _lowest_of_ground(darkest.histogram(ring))
+    if low < _LIFTED_FROM or max(colour) - min(colour) > _TINT:
+        far = message("底色 {colour} 离白色太远", colour=f"#{bytes(colour).hex().upper()}")
+        return message("背景不是纯色") if kind == SCENE else far
+    smooth = darkest.filter(ImageFilter.BoxBlur(1))
+    found = _lightest_from_border(smooth, low)
+    if found is None:
         return message("背景杂点太多")
-    pale = ImageChops.subtract(around, _mask(_reduced(alike), lambda n: n >= 128))
-    if _share(pale) > _MOST_PALE:
-        return message("阴影或浅色的商品和底色连在一起，分不开")
-    lifted = image.copy()
-    lifted.paste((255, 255, 255), mask=found)
-    return lifted, _share(found)
+    grey = ImageChops.darker(
+        _mask(smooth, lambda level: low > level >= _GREY), _mask(tint, lambda level: level <= 2 * _TINT)
+    )
+    at_border = _share(found, ring)
+    if at_border < _GROUND_AT_BORDER or _share(grey, ring) > _GREY_AT_BORDER:
+        return message("背景深浅不一")
+    edges = _grown(found, _EDGE).filter(ImageFilter.BoxBlur(1))
+    amount = ImageChops.lighter(edges, _gentle_from(found, smooth, tint, low))
+    fading = [max(0, min(255, round(255 * (level - low + _FADING) / _FADING))) for level in range(256)]
+    amount = ImageChops.multiply(amount, darkest.point(fading))
+    amount = amount.point([round(level * (255 - low) / 255) for level in range(256)])
+    lifted = [ImageChops.lighter(ImageChops.add(each, amount), found) for each in (red, green, blue)]
+    return Image.merge("RGB", lifted), _share(found)
+
+
+def _lowest_of_ground(levels: list[int]) -> int:
+    """The darkest level of the ground, by how often the border has each: downwards until they are rare."""
+    common = max(range(_LIFTED_FROM, 256), key=lambda level: levels[level])
+    low = common
+    while low > 1 and max(levels[low - 2 : low]) > _RARE * levels[common]:
+        low -= 1
+    return low - 1
+
+
+def _lightest_from_border(smooth: Image.Image, low: int) -> Image.Image | None:
+    """A mask of the ground, which ends a few pixels behind a narrow gap such as one in an outline."""
+    gap = max(2, round(min(smooth.size) * _GAP))
+    light = _mask(smooth, lambda level: level >= low)
+    wide = _from_border(_narrowed(light, gap))
+    return wide and _from_border(ImageChops.darker(_grown(wide, 3 * gap), light))
+
+
+def _gentle_from(found: Image.Image, smooth: Image.Image, tint: Image.Image, low: int) -> Image.Image:
+    """How much a shadow takes part in the lift, 0 to 255: what darkens gently from the ground on."""
+    differences = [ImageChops.difference(smooth, ImageChops.offset(smooth, *by)) for by in ((2, 0), (0, 2))]
+    steep = _mask(ImageChops.lighter(*differences), lambda level: level > _STEEP).reduce(_EVERY)
+    dark = _mask(smooth.reduce(_EVERY), lambda level: low - _FADING <= level <= low)
+    gentle = ImageChops.darker(dark, _mask(steep, lambda level: level < 96))
+    gentle = ImageChops.darker(gentle, _mask(tint.reduce(_EVERY), lambda level: level <= 2 * _TINT))
+    ground = _mask(found.reduce(_EVERY), lambda level: level >= 128)
+    around = _from_border(_narrowed(ImageChops.lighter(gentle, ground), 2))
+    if around is None:
+        return Image.new("L", found.size)
+    far = max(2, round(min(ground.size) * _FAR))
+    amount = ImageChops.multiply(
+        _grown(around, 2).filter(ImageFilter.BoxBlur(1)), _grown(ground, far).filter(ImageFilter.BoxBlur(far))
+    )
+    return amount.resize(found.size, Image.Resampling.BILINEAR)
+
+
+def _narrowed(mask: Image.Image, by: int) -> Image.Image:
+    """A mask without what is at most so many pixels away from its edge, along the axes."""
+    return _mask(mask.filter(ImageFilter.BoxBlur(by)), lambda level: level == 255)
+
+
+def _grown(mask: Image.Image, by: int) -> Image.Image:
+    """A mask with what is at most so many pixels away, along the axes."""
+    while by > 0:  # in steps whose share of one pixel is not rounded to nothing
+        mask = _mask(mask.filter(ImageFilter.BoxBlur(min(by, 8))), lambda level: level > 0)
+        by -= 8
+    return mask
 
 
 def _mask(levels: Image.Image, chosen: Callable[[int], bool]) -> Image.Image:
@@ -118,8 +181,9 @@ def _mask(levels: Image.Image, chosen: Callable[[int], bool]) -> Image.Image:
     return levels.point([255 * chosen(level) for level in range(256)])
 
 
-def _share(mask: Image.Image) -> float:
-    return mask.histogram()[255] / (mask.width * mask.height)
+def _share(mask: Image.Image, of: Image.Image | None = None) -> float:
+    seen = mask.histogram(of)
+    return seen[255] / sum(seen)
 
 
 def _from_border(mask: Image.Image) -> Image.Image | None:
