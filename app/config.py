@@ -183,6 +183,7 @@ class Settings:
     jimeng_concurrency: int | None = _setting(None, _int_between(1, 256))
     jimeng_price: Decimal | None = _setting(None, _money)
     jimeng_outpaint_price: Decimal | None = _setting(None, _money)
+    jimeng_cutout_price: Decimal | None = _setting(None, _money)
     ark_api_key: str = _setting("", _key, secret=True)
     ark_base_url: str = _setting("https://ark.cn-beijing.volces.com/api/v3", _url)
     seedream_model: str = _setting("doubao-seedream-5-0-pro-260628")

@@ -75,7 +75,7 @@ def test_faults_can_be_requested_from_another_process() -> None:
     ("query", "status", "code"),
     [
         ("", 400, 100002),
-        ("?Action=CVProcess&Version=2022-08-31", 404, 100008),
+        ("?Action=CVUnknown&Version=2022-08-31", 404, 100008),
         ("?Action=CVSync2AsyncSubmitTask&Version=2020-01-01", 404, 100008),
         ("?Action=CVSync2AsyncSubmitTask&Version=2022-08-31", 401, 100003),
     ],
@@ -107,7 +107,7 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
         model = Jimeng(Settings(**service.settings()))
         body = {**model._body(FOX, ()), **change}
         body = {name: value for name, value in body.items() if value is not None}
-        answer = model._call(model._client.post, "CVSync2AsyncSubmitTask", body)
+        answer = model.call(model._client.post, "CVSync2AsyncSubmitTask", body)
         assert (answer.status, answer.fields["code"]) == (400, 50200)
         assert service.submissions == []
 

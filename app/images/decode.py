@@ -89,13 +89,16 @@ def thumbnail_of(file: BinaryIO, *, max_pixels: int, side: int = THUMBNAIL_SIDE)
     return _decode_file(file, image_format, max_pixels, side).thumbnail
 
 
-def jpeg_within(content: bytes, max_bytes: int) -> bytes | None:
+def jpeg_within(content: bytes, max_bytes: int, max_side: int = 0) -> bytes | None:
     """The image as a JPEG of at most ``max_bytes``; None when it does not fit at an acceptable quality.
 
-    Transparency becomes white. ``content`` was decoded before. Raises Corrupt.
+    Transparency becomes white; no side is longer than ``max_side``, if any. ``content`` was decoded before.
+    Raises Corrupt.
     """
     with open_image(io.BytesIO(content)) as image:
         flat = _on_white(ImageOps.exif_transpose(image))
+    if max_side:
+        flat.thumbnail((max_side, max_side))
     for quality in _FITTING_QUALITIES:
         packed = io.BytesIO()
         flat.save(packed, "JPEG", quality=quality)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from app.config import Settings
 from app.domain import ModelSpec
-from app.providers import bailian, gemini, jimeng, seedream, tokenhub
+from app.providers import bailian, cutout, gemini, jimeng, seedream, tokenhub
 from app.providers.base import Provider
 from app.providers.demo import Demo
 from app.providers.openai_images import OpenAIImages
@@ -19,18 +19,20 @@ from app.providers.sdapi import SdApi
 class _Service:
     """A provider: its client, the beginnings of the names of its settings, and the setting of the model's id.
 
-    ``other_models`` are the ids, beside the configured one, that its keys are good for.
+    ``other_models`` are the ids, beside the configured one, that its keys are good for. ``is_built_in``: it
+    needs no keys and has no settings, and makes one picture at a time.
     """
 
     open: Callable[[Settings], Provider]
     prefixes: tuple[str, ...] = ()
     model_field: str = ""
     other_models: Callable[[Settings], Iterable[str]] = lambda _settings: ()
+    is_built_in: bool = False
 
 
 _SERVICES: dict[str, _Service] = {
     "jimeng": _Service(
-        open=jimeng.Jimeng,
+        open=cutout.open_jimeng,
         prefixes=("volcengine_", "jimeng_"),
         model_field="jimeng_req_key",
         other_models=jimeng.other_models,
@@ -62,6 +64,7 @@ _SERVICES: dict[str, _Service] = {
     "openai": _Service(open=OpenAIImages, prefixes=("openai_",), model_field="openai_image_model"),
     "sdapi": _Service(open=SdApi, prefixes=("sdapi_",)),
     "demo": _Service(open=Demo),
+    "white-ground": _Service(open=cutout.WhiteGround, is_built_in=True),
 }
 _SHARED_SETTINGS = ("image_model", "model_timeout", "price_per_image", "usd_cny", "watermark")
 
@@ -87,10 +90,12 @@ def open_providers(settings: Settings, earlier: Iterable[OpenedProvider] = ()) -
     opened = {each.settings: each.provider for each in earlier}
     return [
         OpenedProvider(
-            provider=opened.get(own) or _open(own), settings=own, concurrency=settings.concurrency_of(name)
+            provider=opened.get(own) or _open(own),
+            settings=own,
+            concurrency=1 if _SERVICES[name].is_built_in else settings.concurrency_of(name),
         )
         for name in sorted(_SERVICES, key=lambda name: name != settings.image_model)
-        if name == settings.image_model or settings.is_ready(name)
+        if name == settings.image_model or _SERVICES[name].is_built_in or settings.is_ready(name)
         for own in _settings_of(name, settings)
     ]
 
@@ -101,11 +106,12 @@ def open_provider(settings: Settings) -> Provider:
 
 
 def list_specs(settings: Settings) -> list[ModelSpec]:
-    """The spec of every model of every provider, whether or not its keys are set.
+    """The spec of every model of every provider that has settings, whether or not its keys are set.
 
     Of each provider the configured model is the first.
     """
-    return [_open(own).spec for name in _SERVICES for own in _settings_of(name, settings)]
+    names = (name for name, service in _SERVICES.items() if not service.is_built_in)
+    return [_open(own).spec for name in names for own in _settings_of(name, settings)]
 
 
 def list_variables(provider: str) -> list[str]:

@@ -79,6 +79,7 @@ _FAMILIES = {
     ),
 }
 _ABOUT_TRIAL = "没有证实即梦 4.0 会看直接发的参考图，不看也照样收费：带参考图的表格先只做一行，看过再放行"
+CUT_OUT = "saliency_seg"  # see ``cutout``
 _UNLISTED = "不知道这个 JIMENG_REQ_KEY 的参考强度怎么写，没有发送"
 
 _PUBLISHED = {
@@ -135,7 +136,7 @@ class Jimeng:
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
-        answer = self._call(self._client.post_once, "CVSync2AsyncSubmitTask", self._body(request, references))
+        answer = self.call(self._client.post_once, "CVSync2AsyncSubmitTask", self._body(request, references))
         task_id = self._task_id(answer)
         self._submitted_at[task_id] = time.monotonic()
         return SubmitResult(task_id=task_id)
@@ -250,9 +251,9 @@ class Jimeng:
             wanted["aigc_meta"] = who | {"producer_id": task_id, "propagate_id": task_id}
         options = json.dumps(wanted, separators=(",", ":"))
         body = {"req_key": self._req_key, "task_id": task_id, "req_json": options}
-        return self._call(client.post, "CVSync2AsyncGetResult", body)
+        return self.call(client.post, "CVSync2AsyncGetResult", body)
 
-    def _call(self, post: Callable[..., Response], action: str, body: Mapping[str, Any]) -> Response:
+    def call(self, post: Callable[..., Response], action: str, body: Mapping[str, Any]) -> Response:
         """Make a signed call by ``ServiceClient.post`` or ``post_once``."""
         query = (("Action", action), ("Version", VERSION))
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -264,7 +265,9 @@ class Jimeng:
 
 def other_models(settings: Settings) -> list[str]:
     """The other models that the same pair of keys is good for."""
-    return [model for model in (*_FAMILIES, *jimeng_edits.MODELS) if model != settings.jimeng_req_key]
+    return [
+        model for model in (*_FAMILIES, *jimeng_edits.MODELS, CUT_OUT) if model != settings.jimeng_req_key
+    ]
 
 
 def _family(req_key: str) -> _Family:

@@ -1,4 +1,4 @@
-"""A fake of Jimeng 4.0 on Volcengine's visual API, as strict as its description allows.
+"""A fake of Jimeng and of ``saliency_seg`` on Volcengine's visual API, as strict as its description allows.
 
 Where the description is silent (which code a wrong field returns) it answers 50200.
 
@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import io
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,15 +30,20 @@ from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, a
 ACCESS_KEY = "AKLTtest"
 SECRET_KEY = "c2VjcmV0"
 UPSCALER = "jimeng_i2i_seed3_tilesr_cvtob"
+CUT_OUT = "saliency_seg"
 INPAINT, OUTPAINT = "jimeng_image2image_dream_inpaint", "jimeng_img2img_seed3_painting_edit"
 REQ_KEYS = ("jimeng_t2i_v40", "jimeng_seedream46_cvtob", UPSCALER, INPAINT, OUTPAINT)
-ACTIONS = {"CVSync2AsyncSubmitTask": "submit", "CVSync2AsyncGetResult": "poll"}
+ACTIONS = {"CVSync2AsyncSubmitTask": "submit", "CVSync2AsyncGetResult": "poll", "CVProcess": "submit"}
 
 # CNY per picture, whatever its size and references
-_PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22")) | {UPSCALER: Decimal("0.40"), INPAINT: Decimal("0.20")}
+_PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22")) | {
+    UPSCALER: Decimal("0.40"),
+    INPAINT: Decimal("0.20"),
+    CUT_OUT: Decimal("0.03"),
+}
 _LARGEST_INPUT = 4_700_000  # bytes, of a picture as base64
 _SMALLEST_SIDE = 64  # 8 was refused and 512 accepted
-_MOST_REFERENCES = {"jimeng_t2i_v40": 10, "jimeng_seedream46_cvtob": 14}
+_MOST_REFERENCES = {"jimeng_t2i_v40": 10, "jimeng_seedream46_cvtob": 14, CUT_OUT: 1}
 _SUBMIT_FIELDS = {
     "req_key": str,
     "prompt": str,
@@ -128,6 +134,8 @@ class FakeJimeng(FakeService):
         body = _object(call)
         if not self.entitled:
             raise _refused(401, 50400)
+        if action == "CVProcess":
+            return self._cut_out(body)
         return self._submit(body) if step == "submit" else self._result(body)
 
     def bill(self, order: Submission) -> Decimal:
@@ -196,6 +204,29 @@ class FakeJimeng(FakeService):
             order.billed = not self._will_be_refused(prompt)
             self.peak_concurrency = max(self.peak_concurrency, under_way + 1)
         return _envelope({"task_id": order.task_id})
+
+    def image_of(self, order: Submission) -> bytes:
+        """Of a picture that is cut out, what is in its middle."""
+        content = super().image_of(order)
+        if order.body["req_key"] != CUT_OUT:
+            return content
+        packed = io.BytesIO()
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                alpha = Image.radial_gradient("L").point(lambda level: max(0, min(255, (180 - level) * 8)))
+                image.putalpha(alpha.resize(image.size))
+                image.save(packed, "PNG", compress_level=1)
+        except OSError:  # half of it, or noise
+            return content
+        return packed.getvalue()
+
+    def _cut_out(self, body: dict[str, Any]) -> Reply:
+        width, height = _check_cut_out(body)
+        with self.slot():
+            time.sleep(self.latency)
+            order = self.accept(body, width, height)
+        picture = base64.b64encode(self.image_of(order)).decode()
+        return _envelope({"binary_data_base64": [picture], "contours_point": None, "image_urls": None})
 
     def _fetch(self, url: str) -> bool:
         try:
@@ -280,6 +311,24 @@ def _check_contents(body: dict[str, Any]) -> None:
             raise _refused(400, 50200, message="image too large or too narrow")
         if min(sides) < _SMALLEST_SIDE:
             raise _refused(400, 50207, message="width or height is too small")
+
+
+def _check_cut_out(body: dict[str, Any]) -> tuple[int, int]:
+    """One picture as base64, and what is to come back."""
+    if body.get("req_key") != CUT_OUT:
+        raise _refused(400, 50204)
+    if body.keys() - {"req_key", "binary_data_base64", "only_mask", "refine_mask", "rgb"}:
+        raise _refused(400, 50200, message="unknown fields")
+    ranges = {"only_mask": range(5), "refine_mask": range(3)}
+    if any(body.get(name, 0) not in offered for name, offered in ranges.items()):
+        raise _refused(400, 50200, message="only_mask or refine_mask")
+    if not body.get("binary_data_base64"):
+        raise _refused(400, 50200, message="binary_data_base64 is missing")
+    _check_contents(body)
+    if body.get("only_mask") != 3 or body.get("rgb") != [-1, -1, -1]:
+        raise NotImplementedError("other answers than a transparent picture in full size")
+    with Image.open(io.BytesIO(base64.b64decode(body["binary_data_base64"][0]))) as image:
+        return image.size
 
 
 def _check_upscale(body: dict[str, Any]) -> tuple[int, int]:

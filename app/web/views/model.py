@@ -28,6 +28,8 @@ _LABELS = {  # by the end of a variable's name
     "_SK": "Secret Access Key",
     "_API_KEY": "API Key",
     "PRICE_PER_IMAGE": "每张的价格（元）",
+    "JIMENG_CUTOUT_PRICE": "抠图每张的价格（元）",
+    "JIMENG_OUTPAINT_PRICE": "扩图每张的价格（元）",
     "_PRICE": "每张的价格（元）",
     "_CONCURRENCY": "每个模型同时生成的张数",
     "MODEL_TIMEOUT": "一张图最多等多少秒",
