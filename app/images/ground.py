@@ -118,7 +118,7 @@ def lift_ground(image: Image.Image) -> tuple[Image.Image, float] | Message:
     )
     at_border = _share(found, ring)
     if at_border < _GROUND_AT_BORDER or _share(grey, ring) > _GREY_AT_BORDER:
-        return message("背景深浅不一")
+        return message("背景不是纯色") if kind == SCENE else message("背景深浅不一")
     edges = _grown(found, _EDGE).filter(ImageFilter.BoxBlur(1))
     amount = ImageChops.lighter(edges, _gentle_from(found, smooth, tint, low))
     fading = [max(0, min(255, round(255 * (level - low + _FADING) / _FADING))) for level in range(256)]

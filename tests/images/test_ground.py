@@ -85,7 +85,7 @@ def test_goods_may_touch_an_edge_and_the_ground_may_darken_gradually() -> None:
 
 def _with_floor() -> Image.Image:
     image = mug()
-    image.paste((205, 205, 207), (0, 400, 600, 600))
+    image.paste((205, 205, 207), (0, 510, 600, 600))
     return image
 
 
@@ -95,7 +95,7 @@ def _with_floor() -> Image.Image:
         (mug((215, 215, 215)), "离白色太远"),
         (mug((250, 240, 225)), "离白色太远"),
         (_with_floor(), "深浅不一"),
-        (Image.frombytes("RGB", (300, 300), random.Random(1).randbytes(270_000)), "深浅不一"),
+        (Image.frombytes("RGB", (300, 300), random.Random(1).randbytes(270_000)), "不是纯色"),
         (Image.effect_noise((300, 300), 20).point(lambda level: level - 60).convert("RGB"), "不是纯色"),
         (Image.new("RGBA", (300, 300)), "透明"),
     ],
