@@ -489,6 +489,7 @@ STATES = (
         query=_ENDED,
     ),
     _pictures("large", click("[data-shot][href]"), _LARGE, query=_ENDED),
+    _pictures("a picture to change", click("[data-shot][href]"), *_RETOUCH[1:], query=_ENDED),
     _pictures("keys", *_KEYS, query=_ENDED),
     _records("empty", wait_for(".empty"), server="empty"),
     _records("nothing found", wait_for(".empty"), query="?search=恐龙&status=failed"),
@@ -519,7 +520,6 @@ STATES = (
     ),
     _records("a spot to change", *_RETOUCH, press_at("[data-tool=box]", "Enter"), server="library"),
     _records("a larger frame", *_RETOUCH, click("[data-mode=expand]"), server="library"),
-    _records("what nothing is drawn for", *_RETOUCH, query=_MADE_ONES),
     _records(
         "changed",
         *_RETOUCH,

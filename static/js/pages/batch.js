@@ -22,6 +22,7 @@ import { loadItem } from "../core/storage.js";
 import { openDelivery } from "../delivery/open.js";
 import { goToCell, goToNextProblem, makeGrid } from "../grid/grid.js";
 import { bindEarlierPrompts, keepTyping } from "../ui/late_lists.js";
+import "../retouch/open.js";
 import "../ui/ask.js";
 import { loadDialog, loadPart } from "../ui/late_dialog.js";
 import { bindDownloads } from "../ui/downloads.js";

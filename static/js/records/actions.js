@@ -7,7 +7,6 @@ import { _ } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { openDelivery } from "../delivery/open.js";
-import { openRetouch } from "../retouch/open.js";
 import { ask } from "../ui/ask.js";
 import { loadDetails } from "../ui/details.js";
 import { download } from "../ui/downloads.js";
@@ -25,7 +24,6 @@ const COMMANDS = {
   keep: (target, context) => choose(target, "keep", context),
   reject: (target, context) => choose(target, "reject", context),
   unpick: (target, { page }) => pickAll(target, null, page.changed),
-  retouch: (_target, { record }) => openRetouch(record),
   deliver: (target) => openDelivery(recordsOf(target)),
   archive: (target) => download(urls().archiveUrl, target),
   export: (target) => download(urls().exportUrl, target),

@@ -61,6 +61,7 @@ export class RecordsViewer {
   async run(name, record) {
     if (name === "select") return this.#selection.toggle(Number(record.dataset.recordId));
     if (name === "compare") return this.#compareFrom(record);
+    if (name === "retouch") return cardViewer.run(name, record);
     if (REMOVING.includes(name)) return this.#removeAndAdvance(name, record);
     return this.#runCommand(name, targetOf(record), { record });
   }

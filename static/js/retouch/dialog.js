@@ -5,22 +5,29 @@ import { bodyOf, missingIn, modesOf } from "./modes.js";
 import { History, placeOf } from "./shapes.js";
 import { Surface } from "./surface.js";
 import { apply, create, show } from "../core/dom.js";
-import { attempt, fetchJsonIfChanged, requestJson } from "../core/http.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _, formatElapsed } from "../core/i18n.js";
 import { isTextInput } from "../core/keyboard.js";
 import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
-import { loadDetails } from "../ui/details.js";
-import { ImageViewer } from "../ui/image_viewer.js";
-import { lightbox } from "../ui/lightbox.js";
+import { loadItem, saveItem } from "../core/storage.js";
 import { announce, showToast } from "../ui/toast.js";
 
 const POLL_MS = 1000;
+const USUAL = "retouch.seconds"; // in storage: what the last change by a model took
 const ZOOMS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
 const SIDES = ["left", "top", "right", "bottom"];
 
-export class Retouch {
+let instance = null;
+
+/** The one of this page; see openRetouch() of open.js. */
+export function retouchIn(dialog, parts) {
+  return (instance ??= new Retouch(dialog, parts));
+}
+
+class Retouch {
   #dialog;
+  #parts; // of the large view
   #surface;
   #result;
   #known = new Map(); // record id -> state
@@ -28,13 +35,14 @@ export class Retouch {
   #state = null;
   #timer = 0;
 
-  constructor(dialog) {
+  constructor(dialog, parts) {
     this.#dialog = dialog;
-    this.#surface = new Surface(this.#part("[data-retouch-stage]"), {
+    this.#parts = parts;
+    this.#surface = new Surface(this.#part("[data-retouch-stage]"), parts.ImageViewer, {
       changed: () => this.#change({}), edges: (edges) => this.#change({ edges }),
       words: () => this.#part("[data-retouch-words]").focus(), onMove: (zoom) => this.#result.setState(zoom),
     });
-    this.#result = new ImageViewer(this.#part("[data-retouch-new]"), { onSwipe: () => null, onMove: (zoom) => this.#surface.viewer.setState(zoom) });
+    this.#result = new parts.ImageViewer(this.#part("[data-retouch-new]"), { onSwipe: () => null, onMove: (zoom) => this.#surface.viewer.setState(zoom) });
     dialog.addEventListener("click", ({ target }) => this.#onClick(target.closest("button")));
     dialog.addEventListener("input", ({ target }) => this.#onInput(target));
     dialog.addEventListener("keydown", (event) => this.#onKey(event));
@@ -78,7 +86,7 @@ export class Retouch {
   #load(state) {
     this.#set({ error: "" }, state);
     return attempt(async () => {
-      const [offer, { upscale }] = await Promise.all([requestJson("GET", this.#url("/edit", state)), loadDetails(state.item)]);
+      const [offer, { upscale }] = await Promise.all([requestJson("GET", this.#url("/edit", state)), this.#parts.loadDetails(state.item)]);
       const modes = modesOf(offer, upscale);
       this.#set({ modes, width: offer.width, height: offer.height, error: modes.length > 0 ? "" : offer.problem }, state);
     }, (error) => this.#set({ error }, state));
@@ -100,26 +108,35 @@ export class Retouch {
       const { records: [id] } = await postOnce(this.#url(mode.name === "upscale" ? "/upscale" : "/edit", state), { ...bodyOf(mode, model, order, place), ...(state.repeats && { repeats: "again" }) });
       document.dispatchEvent(new Event("poll-now"));
       this.#set({ phase: "queued", why: "", repeats: false }, state);
-      this.#follow(id, state);
-    }, (sentence, { records = [] }) => this.#set({ phase: "", error: sentence, repeats: records.length > 0 }, state)); // what was made already can be made once more
+      this.#follow(id, state, model);
+    }, (error, { records = [] }) => this.#end({ error, repeats: records.length > 0 }, state)); // what was made already can be made once more
   }
 
-  /** Ask for a record until it has ended. */
-  #follow(id, state) {
-    const { stop } = poll(async (memory) => {
-      const { record } = (await fetchJsonIfChanged(this.#url("", { id }), memory)) ?? {};
-      if (!record) return;
-      const isUnderWay = ["queued", "running", "held"].includes(record.status);
-      if (isUnderWay) return void this.#set({ phase: record.status, why: record.error ?? "" }, state);
+  /** Ask for a record until it has ended, or until its batch is paused, as by a wrong key. */
+  #follow(id, state, model) {
+    const { stop } = poll(async () => {
+      const { record } = await requestJson("GET", this.#url("", { id }));
+      const isWaiting = record.status === "queued";
+      const { batch } = isWaiting ? await requestJson("GET", `${this.#dialog.dataset.batchesUrl}/${record.batch_id}`) : {};
+      const isPaused = batch?.status === "paused";
+      if ((isWaiting && !isPaused) || record.status === "running") return void this.#set({ phase: record.status, why: record.error }, state);
       stop();
       document.dispatchEvent(new Event("poll-now"));
       const result = record.status === "success" && record.url ? record : null;
-      this.#set({ phase: "", result, error: result ? "" : record.error || _("没有做成，请再试一次") }, state);
-      if (result) this.#announce(state);
+      const error = isPaused ? batch.paused_reason || _("批次暂停了，继续后才做") : record.error || _("没有做成，请再试一次");
+      this.#end({ result, error: result ? "" : error }, state);
+      if (result) this.#announce(state, model);
     }, { interval: () => POLL_MS, onError: ({ message }) => this.#set({ why: message }, state) });
   }
 
-  #announce(state) {
+  /** The focus was lost to a panel that took nothing meanwhile. */
+  #end(changes, state) {
+    this.#set({ phase: "", ...changes }, state);
+    if (state === this.#state && !this.#dialog.contains(document.activeElement)) this.#part("[data-retouch-order]").focus();
+  }
+
+  #announce(state, model) {
+    saveItem(USUAL, { ...loadItem(USUAL), [model.id]: Math.max(1, (Date.now() - state.since) / 1000) });
     announce(_("改好了"));
     if (state === this.#state && this.#dialog.open) this.#showResult();
     else showToast(_("改好了"), { label: _("去看"), run: () => this.#openRecord(state.result) });
@@ -138,7 +155,7 @@ export class Retouch {
     const link = document.querySelector(`[data-record-id="${id}"] [data-image-url]`);
     if (!link) return location.assign(`${document.body.dataset.recordsUrl}?record=${id}`);
     this.#dialog.close();
-    return lightbox.open(link);
+    return this.#parts.lightbox.open(link);
   }
 
   // What is pressed
@@ -232,9 +249,13 @@ export class Retouch {
     clearTimeout(this.#timer);
     const { phase, since, why } = this.#state;
     if (!phase) return;
-    const time = formatElapsed(Math.floor((Date.now() - since) / 1000));
-    const words = phase === "posting" ? [_("正在提交…")] : [phase === "running" ? _("生成中") : _("等待中"), time];
-    show(this.#dialog, { "[data-retouch-wait]": words.join(" "), "[data-retouch-why]": why ?? "" });
+    const [elapsed, usual] = [Math.floor((Date.now() - since) / 1000), loadItem(USUAL)?.[this.#model.id]];
+    const time = phase === "posting" ? "" : formatElapsed(elapsed) + (usual > 2 ? _("，一般 {seconds} 秒", { seconds: Math.round(usual) }) : "");
+    const words = { posting: _("正在提交…"), running: _("生成中") }[phase] ?? _("等待中");
+    show(this.#dialog, { "[data-retouch-wait]": `${words} ${time}`, "[data-retouch-why]": why ?? "" });
+    const bar = this.#part("progress");
+    if (usual > 2) apply(bar, { max: usual, value: Math.min(elapsed, usual * 0.95) });
+    else bar.removeAttribute("value");
     this.#timer = setTimeout(() => this.#showWait(), POLL_MS);
   }
 }
