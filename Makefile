@@ -8,9 +8,12 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 IS_REQUESTED := $(if $(filter file,$(origin PYTHON)),true,[ "$$($(BIN)/python -c '$(IDENTITY)')" = "$$($(PYTHON) -c '$(IDENTITY)')" ])
 IS_FIT := { $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' && $(IS_REQUESTED); } >/dev/null 2>&1
+# What was compiled once is read by every process, also where the environment forbids to keep it.
+export PYTHONDONTWRITEBYTECODE :=
+WORKERS = auto
 # In CI cases that fail (status 1: all others ran) run once more, alone: a busy machine delays, a defect stays.
 PYTEST_ = $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$(VENV)
-PYTEST = $(PYTEST_) -n auto --dist loadscope $(1) || \
+PYTEST = $(PYTEST_) -n $(WORKERS) --dist loadscope $(1) || \
 	{ [ "$$?$$CI" = 11 ] && $(PYTEST_) -n 0 --last-failed --last-failed-no-failures none $(1); }
 .PHONY: help run test test-all test-rest test-python lint check fuzz torture bench bench-quick gallery mutants check-store \
 	backup
@@ -28,15 +31,13 @@ test: $(VENV)/.tests ## Run the tests; in browsers those of docs/promises.md, on
 
 test-all: test test-rest ## Run all tests
 
-test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases, and all tests on PostgreSQL
+test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases, and on PostgreSQL what runs statements
 	@sh tests/browser/install
 	@sh tests/postgres/install
-	$(call PYTEST,--rest tests/browser)
-	$(call PYTEST,--store postgres -m "not postgres")
+	$(call PYTEST,--rest --store postgres)
 
-test-python: $(VENV)/.tests ## Run the tests without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
-	$(call PYTEST,--ignore tests/browser -m "not postgres")
-	$(call PYTEST,--store postgres tests/db)
+test-python: $(VENV)/.tests ## Run a case of each test without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
+	$(call PYTEST,--once --ignore tests/browser -m "not postgres")
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .

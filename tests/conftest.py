@@ -106,6 +106,7 @@ def first_poll_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="the database engine")
     parser.addoption("--rest", action="store_true", help="only browser cases that verify no promise")
+    parser.addoption("--once", action="store_true", help="of a test with parameters only the first case")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -118,9 +119,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    selection = config.stash[_SELECTION]
-    config.hook.pytest_deselected(items=[item for item in items if not selection.has(item)])
-    items[:] = sorted(filter(selection.has, items), key=_turn)
+    kept = config.stash[_SELECTION].of(items)
+    left_out = set(items).difference(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = sorted(kept, key=_turn)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

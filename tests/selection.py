@@ -1,12 +1,12 @@
-"""Which tests run: of the browser cases those that verify a promise, or with ``--rest`` only the others; and
-nothing whose programs are not installed.
+"""Which tests run, of those whose programs are there. Of browser cases those that verify a promise, with
+``--rest`` the others; with ``--store postgres`` what executes SQL; with ``--once`` one case of each test.
 """
 
 import ast
 import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,11 @@ from tools.chromium import browser_path
 from tools.postgres_server import is_installed
 
 ROOT = Path(__file__).parents[1]
+# What executes SQL; tests/web/conftest.py says which modules of tests/web do.
+_OF_SQL = (
+    *("tests/db/", "tests/orders/", "tests/tables/", "tests/worker/", "tests/web/"),
+    *("tests/library/test_output_backup.py", "tests/test_cli.py"),
+)
 _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
@@ -30,24 +35,30 @@ class Selection:
     def __init__(self, config: pytest.Config) -> None:
         self.on_postgres = config.getoption("store") == "postgres"
         self.is_rest = bool(config.getoption("rest"))
+        self.is_once = bool(config.getoption("once"))
         self.has_postgres, self.has_browser = is_installed(), bool(browser_path())
         if os.environ.get("CI") and (missing := list(self.missing())):
             raise pytest.UsageError("; ".join(missing))
         self._promised = {test for row in promises() for test in row}
 
-    def has(self, item: pytest.Item) -> bool:
-        """Whether the item runs."""
-        file, name = item.path.relative_to(ROOT).as_posix(), getattr(item, "originalname", item.name)
+    def of(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
+        """Those that run."""
+        first: dict[object, pytest.Item] = {}
+        for item in filter(self._has, items):
+            first.setdefault(_test_of(item) if self.is_once else item, item)
+        return list(first.values())
+
+    def _has(self, item: pytest.Item) -> bool:
+        file, name = _test_of(item)
         if is_of_browser(file):
             is_wanted = ((file, name) in self._promised) != self.is_rest
-            return is_wanted and self.has_browser and not self.on_postgres
-        if self.is_rest:
-            return False
+            return is_wanted and self.has_browser and (self.is_rest or not self.on_postgres)
         if item.get_closest_marker("postgres"):
-            return self.has_postgres
+            return self.has_postgres and not self.is_rest
         if self.on_postgres:
-            return "postgres" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("sqlite")
-        return True
+            is_for_both = "postgres" in getattr(item, "fixturenames", ()) and file.startswith(_OF_SQL)
+            return is_for_both and not item.get_closest_marker("sqlite")
+        return not self.is_rest
 
     def missing(self) -> Iterator[str]:
         """A sentence for each program that is not there, with the number of promises it verifies."""
@@ -66,9 +77,14 @@ class Selection:
         if not (self.is_rest or self.on_postgres):
             parts.insert(
                 0,
-                "what make test-all runs besides: other browser cases, and all tests on PostgreSQL",
+                "what make test-all runs besides: other browser cases, and statements on PostgreSQL",
             )
         return "; ".join(parts)
+
+
+def _test_of(item: pytest.Item) -> tuple[str, str]:
+    """Its file and name, without the parameters."""
+    return item.path.relative_to(ROOT).as_posix(), getattr(item, "originalname", item.name)
 
 
 def is_of_browser(file: str) -> bool:
