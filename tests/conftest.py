@@ -1,6 +1,7 @@
 """Shared fixtures: settings in a temporary folder, a database, a bucket, a simple model spec."""
 
 import functools
+import gc
 import os
 import re
 import shutil
@@ -60,6 +61,7 @@ def make_apps_cheap() -> None:
 
 
 make_apps_cheap()
+gc.disable()  # until all tests are collected, which stay
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +125,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = set(items).difference(kept)
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = sorted(kept, key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage, but look at no module and no test again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
