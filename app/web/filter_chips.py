@@ -8,7 +8,7 @@ import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status
 from app.errors import NotFound
 from app.web.formatting import batch_label
-from app.web.i18n import gettext
+from app.web.i18n import gettext, translate
 from app.web.page_model import model_labels
 from app.web.services import services
 
@@ -118,7 +118,10 @@ def _facet(
     """The values that records have: the usual ones first, in their order; models by their labels."""
     chosen = query.get(name, "")
     values = sorted(filter(None, counts), key=lambda value: (*usual, value).index(value))
-    labels = model_labels(services().models) if name == "model" else {}
+    labels = {}
+    if name == "model":  # those that only change pictures are no models of rows
+        labels = {value: translate(services().label_of(value)) for value in values}
+        labels |= model_labels(services().models)
     choices = (
         Choice(
             value=value,
