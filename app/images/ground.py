@@ -106,12 +106,12 @@ def lift_ground(image: Image.Image) -> tuple[Image.Image, float] | Message:
     tint = ImageChops.subtract(ImageChops.lighter(red, ImageChops.lighter(green, blue)), darkest)
     ring = _ring(image.size)
     low = _lowest_of_ground(darkest.histogram(ring))
-    if low < _LIFTED_FROM or max(colour) - min(colour) > _TINT:
+    if min(colour) < _LIFTED_FROM or max(colour) - min(colour) > _TINT:
         far = message("底色 {colour} 离白色太远", colour=f"#{bytes(colour).hex().upper()}")
         return message("背景不是纯色") if kind == SCENE else far
     smooth = darkest.filter(ImageFilter.BoxBlur(1))
     found = _lightest_from_border(smooth, low)
-    if found is None:
+    if found is None or low < _LIFTED_FROM:
         return message("背景杂点太多")
     grey = ImageChops.darker(
         _mask(smooth, lambda level: low > level >= _GREY), _mask(tint, lambda level: level <= 2 * _TINT)

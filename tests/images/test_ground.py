@@ -97,9 +97,10 @@ def _with_floor() -> Image.Image:
         (_with_floor(), "深浅不一"),
         (Image.frombytes("RGB", (300, 300), random.Random(1).randbytes(270_000)), "不是纯色"),
         (Image.effect_noise((300, 300), 20).point(lambda level: level - 60).convert("RGB"), "不是纯色"),
+        (Image.effect_noise((300, 300), 20).point(lambda level: level + 115).convert("RGB"), "杂点太多"),
         (Image.new("RGBA", (300, 300)), "透明"),
     ],
-    ids=["grey", "cream", "a floor", "noise", "dark noise", "transparent"],
+    ids=["grey", "cream", "a floor", "noise", "dark noise", "light noise", "transparent"],
 )
 def test_a_ground_that_cannot_be_lifted_is_left_and_the_reason_said(image: Image.Image, why: str) -> None:
     reason = lift_ground(image)
