@@ -31,6 +31,7 @@ _MARGIN = 0.03  # between an overlay and the edge, as a share of the width
 _ENOUGH = 0.92  # of the bytes allowed: further search gains nothing that is seen
 _STEPS = 14  # of quality, for twice the bytes
 _MAX_SHRINKS = 6
+_FILL_MARGIN = 0.03  # inside the bounds of the share of the goods, which is measured to a hundredth
 _MAX_OVERLAY_PIXELS = 4_000_000
 
 
@@ -259,7 +260,8 @@ def _on_white(image: Image.Image, wanted: Finish, changes: list[Message]) -> Ima
     share = max((right - left) / size[0], (bottom - top) / size[1])
     if least <= share <= most:
         return image
-    target = (least + most) / 2
+    margin = min(_FILL_MARGIN, (most - least) / 2)
+    target = min(max(share, least + margin), most - margin)
     size = (round(size[0] * share / target), round(size[1] * share / target))
     framed = Image.new("RGB", size, "white")
     framed.paste(image, (round((size[0] - left - right) / 2), round((size[1] - top - bottom) / 2)))

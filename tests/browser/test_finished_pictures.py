@@ -50,7 +50,8 @@ def test_a_platform_gets_its_size_bytes_format_and_colours_and_nothing_hidden(
         finished = finish(odd.content, finish_of(profile))
         places = dict(_places(profile, finished, odd))
         read = _read(reader, finished.content, list(places))
-        assert (read["width"], read["height"]) == _size(profile, odd), title
+        is_moved = any("商品占比从" in str(change) for change in finished.changes)
+        assert (read["width"], read["height"]) == _size(profile, odd, finished if is_moved else None), title
         assert len(finished.content) <= profile.max_kb * 1000 or not profile.max_kb, title
         assert finished.content.startswith(_BEGINNINGS[finished.format]), title
         for (place, wanted), pixel in zip(places.items(), read["pixels"], strict=True):
@@ -62,9 +63,14 @@ def _read(reader: Page, content: bytes, points: list[tuple[int, int]]) -> Any:
     return reader.evaluate(_READ, {"data": base64.b64encode(content).decode(), "points": points})
 
 
-def _size(profile: Profile, odd: Odd) -> tuple[int, int]:
-    """The size that the platform asks for, as far as the original has it."""
+def _size(profile: Profile, odd: Odd, moved: Finished | None) -> tuple[int, int]:
+    """The size that the platform asks for, as far as the original has it, less the ground cut off where the
+    goods were moved into their share."""
     width, height = odd.size
+    if moved and profile.bound("long_side").at_least:
+        side = min(moved.width, profile.width)
+        assert side >= (profile.bound("long_side").at_least or 0)
+        return side, round(side * profile.height / profile.width)
     if profile.fit == "original":
         return odd.size
     if profile.fit == "inside":
@@ -81,15 +87,20 @@ def _places(
     profile: Profile, finished: Finished, odd: Odd
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int, int]]]:
     """(pixel of the finished picture, colour that it must have): in the goods, the ground and the padding."""
+    white, said = (255, 255, 255), " ".join(map(str, finished.changes))
+    if "商品占比从" in said:  # the goods are elsewhere, on white up to the corners
+        yield from dict.fromkeys([(0, 0), (finished.width - 1, finished.height - 1)], white).items()
+        return
+    ground = white if "提到纯白" in said else odd.ground
     width, height = layout(finish_of(profile), *odd.size).picture
     left, top = (finished.width - width) // 2, (finished.height - height) // 2
     is_shown = profile.fit != "original" or not odd.is_cmyk  # browsers ignore profiles of inks
     if min(width, height) >= 64 and is_shown:  # in smaller ones the fields share the blocks of a JPEG
         for (x, y), colour in odd.colours.items():
             yield (left + int(x * width), top + int(y * height)), colour
-    if odd.ground and profile.fit != "original":
-        padding = (255, 255, 255) if profile.background == "#ffffff" else odd.ground
-        yield from dict.fromkeys([(left, top), (left + width - 1, top + height - 1)], odd.ground).items()
+    if ground and profile.fit != "original":
+        padding = white if profile.background == "#ffffff" else ground
+        yield from dict.fromkeys([(left, top), (left + width - 1, top + height - 1)], ground).items()
         if left > 1 or top > 1:
             yield from dict.fromkeys([(0, 0), (finished.width - 1, finished.height - 1)], padding).items()
 
