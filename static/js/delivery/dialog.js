@@ -169,7 +169,7 @@ export class Delivery {
 
   #openForm(profile, old) {
     this.#set({ isForm: true, error: "" });
-    this.#form.open(profile, { old, columns: [...(this.#what.own ?? []), ...JSON.parse(this.#dialog.dataset.variables)], recordId: this.#state.plan?.files[0]?.record_id ?? null });
+    this.#form.open(profile, { old, columns: [...(this.#what.own ?? []), ...JSON.parse(this.#dialog.dataset.variables)], recordId: (this.#state.job ?? this.#state.plan)?.files[0]?.record_id ?? null });
   }
 
   async #remove() {
