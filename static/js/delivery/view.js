@@ -2,12 +2,13 @@
 
 import { checkGroups, problemGroups, profileWords, sourceWords, sumWords } from "./words.js";
 import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
-import { _ } from "../core/i18n.js";
+import { _, formatClock, formatDay, parseTime } from "../core/i18n.js";
 
 const MOST_SHOTS = 14;
 const MOST_ROWS = 16; // of a kind of problem
 const MOST_FILES = 60; // of a check
 const NOTHING = { files: 0, made: 0, failed: 0, bytes: 0 };
+const dayWords = (at, made = new Date(parseTime(at))) => `${formatDay(made)} ${formatClock(made)}`;
 const keyOf = ({ dataset }) => dataset.key;
 const moreThan = (most, { length: n }) => (n > most ? create("span", { className: "hint", textContent: _("还有 {n} 个", { n: n - most }) }) : "");
 
@@ -153,7 +154,7 @@ export class DeliveryView {
     const link = (textContent, data) => create("button", { type: "button", className: "button is-link", textContent, data });
     show(this.#dialog, { "[data-delivery-history]": { hidden: isForm || history.length === 0 } });
     this.#find("[data-delivery-past]").replaceChildren(...history.map(({ id, profile, created_at: at, files: n, changed }) => create("li", {},
-      create("span", { className: "truncate", textContent: _("{day} {profile} {n} 个", { day: at.slice(5, 10), profile: profiles.find(({ name }) => name === profile)?.label ?? profile, n }) }),
+      create("span", { className: "truncate", textContent: _("{day} {profile} {n} 个", { day: dayWords(at), profile: profiles.find(({ name }) => name === profile)?.label ?? profile, n }) }),
       ...(changed > 0 && !isRunning ? [link(_("交付后改过 {n} → 只交付改过的", { n: changed }), { deliveryChanged: id, deliveryProfile: profile })] : []),
       ...(isRunning || id === job?.id ? [] : [link(_("再下载一次"), { deliveryResume: id, deliveryProfile: profile })]))));
   }
