@@ -44,15 +44,16 @@ class Edit:
     @classmethod
     def from_json(cls, stored: Any) -> Edit | None:
         """The stored edit; None when it is not of this form."""
-        with suppress(TypeError, ValueError, KeyError):
-            if stored["kind"] in KINDS:
+        with suppress(AttributeError, TypeError, ValueError, KeyError):
+            edges = tuple(map(float, stored.get("edges", ())))
+            if stored["kind"] in KINDS and len(edges) == (len(SIDES) if stored["kind"] == EXPAND else 0):
                 boxes = [tuple(map(int, box)) for box in stored.get("boxes", ())]
                 return cls(
                     kind=stored["kind"],
                     width=int(stored["width"]),
                     height=int(stored["height"]),
                     boxes=tuple((left, top, right, bottom) for left, top, right, bottom in boxes),
-                    edges=tuple(map(float, stored.get("edges", ()))),
+                    edges=edges,
                 )
         return None
 
