@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SHOWN_SECONDS = 7_200
 _MARKED = re.compile(rf"(?P<stem>.*)-(?P<digest>[0-9a-f]{{{DIGEST_LENGTH}}})(?P<ending>\.[a-z]+)")
 _THUMBNAILS, _PARAMETERS = ".thumbnails/", f"{sidecar.FOLDER}/"
+_ANSWERS = ".answers/"
 _PROBE = ".probe"
 _MOST_PAGES = 100_000  # of 1,000 keys
 
@@ -34,11 +35,14 @@ class OutputBackup:
         self._bucket = bucket
         self._prefix = prefix
 
-    def upload(self, path: Path, *, name: str = "", thumbnail: Path | None = None) -> str:
+    def upload(
+        self, path: Path, *, name: str = "", thumbnail: Path | None = None, answer: Path | None = None
+    ) -> str:
         """Upload an image as ``name`` (default: its own) -> its key, which contains a hash of its content.
 
         So another object is never replaced, and a repeated upload writes the same one. The parameters that
-        lie beside the image are uploaded before it; a thumbnail that cannot be is left out. Raises NotFound.
+        lie beside the image and the ``answer`` that was laid over are uploaded before it; a thumbnail that
+        cannot be is left out. Raises NotFound.
         """
         target = Path(name or path.name)
         try:
@@ -49,6 +53,8 @@ class OutputBackup:
                     self._bucket.put(key, beside.read_bytes(), "text/plain; charset=utf-8")
                 file.seek(0)
                 key = f"{self._prefix}{target.stem}-{digest[:DIGEST_LENGTH]}{target.suffix}"
+                if answer:
+                    self._bucket.put(_answer_key(key), answer.read_bytes(), MEDIA_TYPES[answer.suffix])
                 media_type = MEDIA_TYPES.get(target.suffix.lower(), "application/octet-stream")
                 self._bucket.put(key, file, media_type)
         except FileNotFoundError as error:
@@ -76,11 +82,15 @@ class OutputBackup:
         except NotFound:
             return self.fetch(key, thumbnail=True)
 
+    def fetch_answer(self, key: str) -> bytes:
+        """The answer that was laid over, of the image of this key. Raises NotFound."""
+        return self._bucket.fetch(_answer_key(key))
+
     def list_all(self) -> Iterator[tuple[str, int, float]]:
         """(key, bytes, Unix time) of every image, by key."""
         for found in self._bucket.list_objects(self._prefix, most_pages=_MOST_PAGES):
             name = found.key.removeprefix(self._prefix)
-            if not name.startswith((_THUMBNAILS, _PARAMETERS)) and _MARKED.fullmatch(name):
+            if not name.startswith((_THUMBNAILS, _PARAMETERS, _ANSWERS)) and _MARKED.fullmatch(name):
                 yield found.key, found.size, found.modified_at
 
     def list_named(self, stem: str) -> Iterator[str]:
@@ -98,9 +108,10 @@ class OutputBackup:
         return [self._bucket.fetch(key).decode("utf-8", "replace") for key in keys]
 
     def delete(self, key: str, *, sha256: str, record_id: int) -> None:
-        """Delete an image, its thumbnail and the parameters beside it; missing ones are ignored."""
+        """Delete an image, its thumbnail and what lies beside it; missing ones are ignored."""
         if sha256:
             self._bucket.delete(f"{self._prefix}{_PARAMETERS}{sidecar.name_of(sha256, record_id)}")
+        self._bucket.delete(_answer_key(key))
         self._bucket.delete(_thumbnail_key(key))
         self._bucket.delete(key)
 
@@ -124,6 +135,11 @@ def filename_in(key: str) -> str:
     """The file name of an image, from its key."""
     marked = _MARKED.fullmatch(key.rpartition("/")[2])
     return marked["stem"] + marked["ending"] if marked else ""
+
+
+def _answer_key(key: str) -> str:
+    folder, slash, name = key.rpartition("/")
+    return f"{folder}{slash}{_ANSWERS}{name}"
 
 
 def _thumbnail_key(key: str) -> str:

@@ -19,7 +19,7 @@ from typing import TypeVar
 from app.config import Settings
 from app.domain import ReferenceInfo
 from app.errors import BucketError, DiskError, Message, NotFound
-from app.images import atomic_write, sidecar, store
+from app.images import answers, atomic_write, sidecar, store
 from app.images.marks import has_c2pa
 from app.library import catalogue
 from app.library.local import LocalLibrary
@@ -142,11 +142,21 @@ class Outputs:
         else:
             store.make_thumbnail(path, self.path(name))
 
-    def upload(self, path: Path, *, name: str, thumbnail: Path) -> str:
+    def upload(self, path: Path, *, name: str, thumbnail: Path, answer: Path | None = None) -> str:
         """Store an image in OSS -> its key. Raises NotFound and BucketError."""
         assert self._bucket
         bucket = self._bucket
-        return self._store_in_oss(lambda: bucket.upload(path, name=name, thumbnail=thumbnail))
+        return self._store_in_oss(lambda: bucket.upload(path, name=name, thumbnail=thumbnail, answer=answer))
+
+    def answer(self, record_id: int, key: str) -> bytes:
+        """The answer that was laid over; ``key``: of the image in OSS. Raises NotFound and BucketError."""
+        with contextlib.suppress(OSError):
+            if path := answers.find(self.folder, record_id):
+                return path.read_bytes()
+        if not (self._bucket and key):
+            raise NotFound("没有服务给的原样，或它在另一台机器上")
+        bucket = self._bucket
+        return self._call_oss(lambda: bucket.fetch_answer(key))
 
     def named(self, stem: str) -> Iterator[tuple[str, bytes]]:
         """Key and bytes of the images in OSS with this base name. Raises BucketError."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app import log
-from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record, Reference
+from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record, Reference, SavedImage
 from app.domain.edits import MASK
-from app.errors import AppError, DiskError
+from app.errors import AppError, BucketError, DiskError, NotFound
 from app.images import answers, laying, masks
 from app.images.decode import InvalidImage
 from app.images.marks import MarkLost
@@ -41,13 +41,12 @@ class Editing:
             log.record_event("answer_not_kept", record, why=str(error))
         return replace(image, content=laid.content), {"laid": laid.seam}
 
-    def measured(self, record: Record) -> dict[str, Any]:
+    def measured(self, record: Record, saved: SavedImage) -> dict[str, Any]:
         """The mark ``laid`` of a picture that was saved before a crash, from the answer beside it."""
         if not _has_mask(record):
             return {}
-        with suppress(OSError):
-            answer = answers.find(self.outputs.folder, record.id)
-            if answer and (laid := self._laid(record, answer.read_bytes())):
+        with suppress(NotFound, BucketError):
+            if laid := self._laid(record, self.outputs.answer(record.id, saved.oss_key)):
                 return {"laid": laid.seam}
         return {"laid": False}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import database
 from app import log
 from app.errors import BucketError, DiskError, NotFound
+from app.images import answers
 from app.images import store as images_store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
@@ -167,7 +168,8 @@ class Maintenance:
             return False
         try:
             path = images_store.open_output(self.outputs.folder, copy.filename)
-            key = self.output_backup.upload(path)
+            answer = answers.find(self.outputs.folder, copy.record_id)
+            key = self.output_backup.upload(path, answer=answer)
         except NotFound as missing:
             if in_oss:
                 not_before = time.time() + 5.0 * 2.0 ** min(copy.tries, 14)

@@ -135,7 +135,7 @@ class Pipeline:
         ``statuses``: see ``database.finish_record``.
         """
         if "laid" not in saved.marks:
-            saved = replace(saved, marks={**saved.marks, **self.editing.measured(record)})
+            saved = replace(saved, marks={**saved.marks, **self.editing.measured(record, saved)})
         finish = partial(database.finish_record, to_bucket=self.outputs.are_copied, statuses=statuses)
         ended = self.write_with_retry(lambda: finish(db, record, saved))
         if ended:

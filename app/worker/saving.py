@@ -17,7 +17,7 @@ import database
 from app import log
 from app.domain import GeneratedImage, PauseCause, Record, SavedImage, Status
 from app.errors import Billed, BucketError, DatabaseError, DiskError, Message, ModelError, NotFound, message
-from app.images import sidecar, store
+from app.images import answers, sidecar, store
 from app.images.parameters import format_parameters
 from app.library.outputs import SAVING, Outputs
 from app.worker.concurrency import DecodeLimit
@@ -134,6 +134,8 @@ class Saving:
         if saved.oss_key:
             for path in (self.outputs.folder / SAVING).glob(f"{record.id}[.-]*"):
                 self._settle(path, saved.oss_key, record.id, saved.sha256)
+            with suppress(OSError):
+                answers.delete(self.outputs.folder, record.id)
 
     def _settle(self, path: Path, key: str, record_id: int, sha256: str) -> None:
         """Move a file of ``.saving`` into the cache, unless it is not the image of this key in OSS."""
@@ -169,7 +171,8 @@ class Saving:
             return saved
         name = _name_of(record, path)
         thumbnail = store.thumbnail_path(self.outputs.folder, record.id)
-        key = self.outputs.upload(path, name=name, thumbnail=thumbnail)
+        answer = answers.find(self.outputs.folder, record.id)
+        key = self.outputs.upload(path, name=name, thumbnail=thumbnail, answer=answer)
         return replace(saved, filename=name, oss_key=key)
 
     def _find_in_oss(self, record: Record) -> SavedImage | None:

@@ -152,6 +152,13 @@ def test_a_canvas_is_extended_at_a_price_that_is_set(services: Any) -> None:
     assert [body[side] for side in ("left", "top", "right", "bottom")] == [0.25, 0, 0.25, 0]
 
 
+def test_under_a_budget_nothing_is_changed_at_an_unknown_price(services: Any) -> None:
+    web, _ = services("jimeng")
+    record_id = made(web)
+    web.client.put("/api/budgets", json={"total": 50})
+    assert "不知道 即梦扩图 每张多少钱" in edit(web, record_id, 409, edges=EDGES, model=OUTPAINT)["error"]
+
+
 def test_a_variation_is_the_record_with_its_picture_as_reference(demo: WebHarness) -> None:
     original = made(demo, negative_prompt="人物")
     first, second = changed(demo, original, vary=True), changed(demo, original, vary=True)

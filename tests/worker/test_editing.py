@@ -11,8 +11,9 @@ from app.images import answers, laying, store
 from tests.harness import Harness, crash_at, restart_after_crash
 from tests.web.harness import post
 from tests.worker.conftest import OpenFor
-from tools.fakes.jimeng import INPAINT
+from tools.fakes.jimeng import INPAINT, FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.oss import FakeOss
 
 pytestmark = pytest.mark.sqlite  # no statements of its own kind
 REGION = {"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.25}
@@ -77,6 +78,27 @@ def test_a_change_without_a_task_is_found_or_unknown_and_never_sent_again(
         assert changed.status is Status.UNKNOWN
     else:
         assert_laid_over(harness, original, changed)
+
+
+def test_another_machine_finds_picture_mask_and_answer_in_oss(
+    open_for: OpenFor, monkeypatch: pytest.MonkeyPatch, oss: FakeOss
+) -> None:
+    harness = open_for(FakeJimeng, **oss.settings(oss_output_prefix="out/", output_store="oss"))
+    _, changed_id = ordered(harness, model=INPAINT)
+    crash_at(harness, monkeypatch, where=database, name="finish_record")
+    folder = harness.settings.output_dir.with_name("elsewhere")
+    folder.mkdir()
+    restart_after_crash(harness, output_dir=folder, samples_dir=folder.with_name("others"))
+    harness.reap()
+    harness.run()
+    changed = harness.record(changed_id)
+    assert (changed.status, len(harness.service.submissions)) == (Status.SUCCESS, 2)
+    assert isinstance(changed.marks["laid"], float)
+    with harness.client().get(f"/api/records/{changed_id}/answer") as answer:
+        assert (answer.status_code, answer.mimetype) == (200, "image/png")
+    assert [key for key in oss.objects if ".answers/" in key]
+    harness.runtime.outputs.delete(changed_id, changed.filename)
+    assert [key for key in oss.objects if ".answers/" in key] == []
 
 
 def test_an_answer_that_cannot_be_laid_over_is_the_picture_and_said(

@@ -10,13 +10,12 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import MAX_MODEL_LENGTH, MAX_PROMPT_LENGTH, whole_characters
 from app.domain.edits import SIDES
-from app.errors import InvalidRequest, NotFound, message
-from app.images import answers
+from app.errors import InvalidRequest, message
+from app.images.containers import sniff
 from app.orders.edit import Offer, Wish, edit, offers
 from app.orders.read import REPEATS, wrong_repeats
-from app.web.downloads import picture
 from app.web.i18n import translate
-from app.web.openapi.describe import UNCHANGED, describe
+from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
     Shape,
@@ -112,13 +111,14 @@ def edit_record(record_id: int) -> Response:
 
 
 @bp.get("/records/<int:record_id>/answer")
-@describe("服务给的原样，盖回原图之前", ("image/png", "image/jpeg", "image/webp"), also=UNCHANGED)
+@describe("服务给的原样，盖回原图之前", ("image/png", "image/jpeg", "image/webp"))
 def answer_of(record_id: int) -> Response:
     """What the service answered, before it was laid over the picture that was changed."""
     record = database.get_record(connection(), record_id, trash=True)
-    if not (found := answers.find(services().outputs.folder, record.id)):
-        raise NotFound("没有服务给的原样，或它在另一台机器上")
-    return picture(found, max_age=3600, redirect_max_age=3600)
+    content = services().outputs.answer(record.id, database.find_output_copy(connection(), record.filename))
+    found = Response(content, mimetype=f"image/{sniff(content)}")
+    found.headers["Cache-Control"] = "private, max-age=3600"
+    return found
 
 
 def _wish(body: dict[str, Any]) -> Wish:
