@@ -224,7 +224,7 @@ class Retouch {
       '[data-step="-1"]': { disabled: !marks.has(-1) }, '[data-step="1"]': { disabled: !marks.has(1) }, "[data-retouch=clear]": { disabled: marks.isEmpty },
       "[data-retouch-edges]": { hidden: kind !== "edges" }, "[data-retouch-size]": sizeWith(edges, width, height),
       "[data-retouch-words-field]": { hidden: !model?.words }, "[data-retouch-words-label]": kind === "place" ? _("这里变成什么") : _("画上什么（可不写）"), "[data-retouch-words]": { value: words[mode?.name] ?? "" },
-      "[data-retouch-note]": mode?.name === "vary" ? _("原来的提示词和设置不变，以这张图为参考再做一张") : mode?.models.length === 1 ? model.label : "",
+      "[data-retouch-note]": mode?.name === "vary" ? _("原来的提示词和设置不变，以这张图为参考再做一张") : mode?.models.length === 1 && model.label !== mode.label ? model.label : "",
       "[data-retouch-order]": mode ? [repeats ? _("再做一张") : mode.label, model.price].join(" · ") : "",
     });
     for (const side of SIDES) if (document.activeElement?.dataset.edge !== side) show(this.#dialog, { [`[data-edge=${side}]`]: { value: String(Math.round(edges[side] * 100)) } });
