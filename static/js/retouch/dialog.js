@@ -60,10 +60,10 @@ class Retouch {
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#surface.viewer.reset();
     this.#surface.viewer.show(item.querySelector("[data-image-url]"));
-    this.#set({ item });
+    this.#change({ item });
     this.#dialog.focus();
     if (this.#state.result) this.#showResult();
-    if (!this.#state.modes) this.#load(this.#state);
+    this.#load(this.#state); // anew: a key or a price may have been set meanwhile
   }
 
   /** Change a state, and show it while it is the one in sight. */
@@ -84,11 +84,10 @@ class Retouch {
   }
 
   #load(state) {
-    this.#set({ error: "" }, state);
     return attempt(async () => {
       const [offer, { upscale }] = await Promise.all([requestJson("GET", this.#url("/edit", state)), this.#parts.loadDetails(state.item)]);
       const modes = modesOf(offer, upscale);
-      this.#set({ modes, width: offer.width, height: offer.height, error: modes.length > 0 ? "" : offer.problem }, state);
+      this.#set({ modes, width: offer.width, height: offer.height, error: modes.length > 0 ? state.error : offer.problem }, state);
     }, (error) => this.#set({ error }, state));
   }
 
@@ -139,7 +138,7 @@ class Retouch {
     saveItem(USUAL, { ...loadItem(USUAL), [model.id]: Math.max(1, (Date.now() - state.since) / 1000) });
     announce(_("改好了"));
     if (state === this.#state && this.#dialog.open) this.#showResult();
-    else showToast(_("改好了"), { label: _("去看"), run: () => this.#openRecord(state.result) });
+    else showToast(_("改好了"), { label: _("去看"), run: () => this.#openRecord(state) });
   }
 
   /** Beside the old one. */
@@ -151,9 +150,11 @@ class Retouch {
   }
 
   /** In the large view where the page has it, else in 生成记录. */
-  #openRecord({ id }) {
+  #openRecord(state) {
+    const { id } = state.result;
     const link = document.querySelector(`[data-record-id="${id}"] [data-image-url]`);
     if (!link) return location.assign(`${document.body.dataset.recordsUrl}?record=${id}`);
+    this.#set({ result: null }, state);
     this.#dialog.close();
     return this.#parts.lightbox.open(link);
   }
@@ -169,8 +170,8 @@ class Retouch {
     if (retouch === "order") this.#order();
     if (retouch === "clear") this.#undo(0);
     if (retouch === "back") this.#set({ result: null });
-    if (retouch === "open") this.#openRecord(this.#state.result);
-    if (retouch === "reload") this.#load(this.#state);
+    if (retouch === "open") this.#openRecord(this.#state);
+    if (retouch === "reload") [this.#change({}), this.#load(this.#state)];
   }
 
   /** step: -1 undoes, 1 does again, 0 clears. */
