@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.web.i18n import english
 from tests.browser.conftest import TIMEOUT_MS
@@ -78,24 +78,30 @@ OPENINGS = {
 
 
 @pytest.fixture(scope="module")
-def english_context(browser: Browser) -> Iterator[BrowserContext]:
-    """One for all states: it reads a script once."""
+def english_tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """A page for all states, so that its process starts once, and the errors in its console."""
+    problems: list[str] = []
     with browser.new_context(locale="en-US") as context:
         context.set_default_timeout(TIMEOUT_MS)
-        yield context
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        yield page, problems
 
 
 @pytest.fixture
-def english_page(english_context: BrowserContext) -> Iterator[Page]:
-    """A page of that context; what it keeps in the browser goes with it. An error in its console fails."""
-    problems: list[str] = []
-    with english_context.new_page() as page:
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        yield page
-        where = {"origin": page.evaluate("origin"), "storageTypes": "local_storage,indexeddb"}
-        english_context.new_cdp_session(page).send("Storage.clearDataForOrigin", where)
-    english_context.clear_cookies()
-    assert problems == []
+def english_page(english_tab: tuple[Page, list[str]]) -> Iterator[Page]:
+    """That page, which keeps nothing of the states before. An error in its console fails."""
+    page, problems = english_tab
+    yield page
+    where = {"origin": page.evaluate("origin"), "storageTypes": "local_storage,indexeddb"}
+    page.goto(f"{where['origin']}/healthz")  # where no script writes anything more
+    page.evaluate("sessionStorage.clear()")
+    page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", where)
+    page.context.clear_cookies()
+    page.emulate_media(color_scheme="light")
+    found = problems.copy()
+    problems.clear()
+    assert found == []
 
 
 def found_by_axe(page: Page, *rules: str) -> list[str]:
