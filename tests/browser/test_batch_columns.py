@@ -51,22 +51,6 @@ def test_own_cells_variables_and_a_prefix_are_edited_undone_and_kept(table: Batc
     table.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
 
 
-def test_a_run_keeps_columns_templates_and_prefix(table: BatchPage, shared_server: ServerProcess) -> None:
-    table.set_affixes("油画，", "")
-    table.edit_cell(2, "column:颜色", "黑色")
-    table.expect_text(2, "prompt", "油画，一只黑色的猫")
-    batch_id = table.start_batch()
-    records = shared_server.get(f"/api/batches/{batch_id}")["records"]
-    assert [record["columns"] for record in records] == [
-        {"SKU": "A-1", "颜色": "橘色"},
-        {"SKU": "A-2", "颜色": "黑色"},
-    ]
-    table.reload()
-    table.expect_text(1, "prompt", "油画，一只橘色的猫")
-    table.expect_text(2, "column:颜色", "黑色")
-    expect(table.page.locator("[data-command=affixes]")).to_have_text("前缀 ✓")
-
-
 def width_of(batch: BatchPage, column: str) -> int:
     label = batch.page.locator(f"[data-table-head] .is-{column}")
     return round(float(label.evaluate("label => label.getBoundingClientRect().width")))

@@ -122,19 +122,6 @@ def test_problems_of_what_is_changed_for_the_rest_stand_in_the_dialog(
     assert jimeng.charges == 1
 
 
-def test_equal_rows_share_unless_each_is_to_have_its_own(priced: BatchPage, jimeng: FakeJimeng) -> None:
-    batch = table(priced, ("猫", "1:1"), ("猫", "1:1"), ("狗", "1:1"))
-    dialog = batch.open_start()
-    expect(line(dialog, "share")).to_contain_text("1 行和别的行一样：共用那一行的图，不再付钱")
-    expect(yes(dialog)).to_have_text("生成 2 张 · ¥0.44")
-    dialog.get_by_label("各做一张 · ¥0.22").check()
-    expect(yes(dialog)).to_have_text("生成 3 张 · ¥0.66")
-    dialog.get_by_label("各做一张 · ¥0.22").uncheck()
-    batch.submit(dialog)
-    batch.wait_for_image(2)
-    assert prompts(jimeng) == ["狗", "猫"]
-
-
 def test_made_rows_and_charged_failures_are_made_once_more_only_when_asked(
     priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:

@@ -82,19 +82,6 @@ def test_figures_and_charts_show_the_spending_of_a_range(
     expect(usage.page.locator(".charts")).to_contain_text("这段时间没有")
 
 
-def test_timed_out_images_are_fetched_and_charged_once(
-    usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    timed_out_batch(server, jimeng)
-    lost_batch(server, jimeng, "狗")
-    usage.open()
-    usage.expect_sum("结果未知", "¥0.44")
-    usage.act_on_all("全部取回（1）")
-    usage.expect_sum("今天", "¥0.22")
-    expect(usage.unresolved()).to_have_count(1)
-    assert len(jimeng.submissions) == 2
-
-
 def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
