@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import database
+from app.domain import Status
 from database import RecordFilter
 
 COLUMNS = (
@@ -132,6 +133,17 @@ def test_any_filter_equals_reading_every_record(db: database.Connection, indexed
             page = database.list_records(db, wanted, limit=5, offset=offset)
             assert [record.id for record in page] == ids[offset : offset + 5], wanted
         change(db, chance)
+
+
+def test_all_records_are_listed_whatever_their_status(db: database.Connection) -> None:
+    fill(db, random.Random(1))
+    wanted = RecordFilter(statuses=tuple(Status))
+    rows = db.execute(
+        "SELECT id FROM generation_records WHERE deleted_at IS NULL ORDER BY id DESC"
+    ).fetchall()
+    page = database.list_records(db, wanted, limit=5, offset=20)
+    assert [record.id for record in page] == [row["id"] for row in rows[20:25]]
+    assert database.count_records(db, wanted) == len(rows)
 
 
 def test_counts_of_days_follow_every_change(db: database.Connection) -> None:

@@ -24,7 +24,6 @@ ON_POSTGRES = {
     *(
         "test_deliveries",
         "test_repair",
-        "test_rows_check",
         "test_tables_page",
         "test_upscale",
         "test_workbooks",
