@@ -3,13 +3,17 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelSetup, ModelSpec, exact_size
+from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelSetup, ModelSpec, SizeRule, exact_size
 
+_SIZES = SizeRule()
 ANY = ModelSpec(
     name="test",
     label="测试模型",
     model_id="test-1",
-    sizes={(r, k): exact_size(r, area) for r in ASPECT_RATIOS for k, area in RESOLUTION_AREAS.items()},
+    sizes={
+        (r, k): exact_size(r, area, _SIZES) for r in ASPECT_RATIOS for k, area in RESOLUTION_AREAS.items()
+    },
+    own_sizes=_SIZES,
     prompt_limit=800,
     max_references=4,
     reference_form="any",

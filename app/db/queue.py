@@ -255,14 +255,13 @@ def finish_record(
         )
         note_output(db, record.id, saved, to_bucket=to_bucket)
         close_charges(db, record.id, Billed.YES)
-        text = message(
-            "{place}：已保存 {filename}（{width}×{height}）",
-            place=row_label(record),
-            filename=saved.filename,
-            width=saved.width,
-            height=saved.height,
-        )
-        add_log(db, record.batch_id, "info", text, record.id)
+        missed = replace(record, width=saved.width, height=saved.height).missed_size
+        text = "{place}：已保存 {filename}（{width}×{height}）"
+        if missed:
+            text = "{place}：已保存 {filename}，但它是 {width}×{height}，要的是 {size}"
+        values = {"filename": saved.filename, "width": saved.width, "height": saved.height, "size": missed}
+        line = message(text, place=row_label(record), **values)
+        add_log(db, record.batch_id, "warning" if missed else "info", line, record.id)
         note_outcome(db, record.batch_id, None)
         finish_if_done(db, record.batch_id)
     return True

@@ -75,8 +75,20 @@ from app.domain.row_fields import (
     RowField,
 )
 from app.domain.samples import choose_sample
-from app.domain.sizes import ASPECT_RATIOS, RESOLUTION_AREAS, RESOLUTIONS, Size, exact_size, nearest_choice
+from app.domain.sizes import (
+    ASPECT_RATIOS,
+    COMMON_RATIOS,
+    RESOLUTION_AREAS,
+    RESOLUTIONS,
+    USUAL_RATIOS,
+    Size,
+    SizeRule,
+    exact_size,
+    nearest_choice,
+    own_size,
+)
 from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verdict
+from app.domain.token_prices import TokenPrices
 from app.domain.validation import (
     KEY,
     READERS,

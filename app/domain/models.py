@@ -12,7 +12,8 @@ from app.domain.edits import EXPAND, MASK, WHOLE, Edit
 from app.domain.references import ReferenceInfo, ReferenceLimits
 from app.domain.requests import ImageRequest
 from app.domain.row_fields import MAX_MODEL_LENGTH
-from app.domain.sizes import RESOLUTIONS, Size
+from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS, Size, SizeRule
+from app.domain.token_prices import TokenPrices
 from app.domain.validation import normal_text
 from app.errors import Conflict, InvalidRequest, Message, message
 
@@ -87,6 +88,7 @@ class ModelSpec:
 
     name             value of IMAGE_MODEL; ``label`` is the display name, ``model_id`` the service's own id
     sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
+    own_sizes        which other widths and heights it takes; None: no other size than those of ``sizes``
     prompt_limit     recommended maximum in characters; a longer prompt is a warning, not an error
     max_references   per picture, at most MAX_REFERENCES; 0 = no reference images. ``reference_form``: "url" =
                      public addresses only, "bytes" = uploaded as bytes, "any" = either. ``min_references``:
@@ -98,8 +100,8 @@ class ModelSpec:
     prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
                      ``price_extra_reference`` is added for each reference after the first
                      ``included_references``
-    quality_prices   (aspect ratio, resolution) -> quality, "" where none is chosen -> CNY per picture, of a
-                     model whose ``prices`` depend on both: those are then of 1:1 without a choice
+    token_prices     what a picture costs by its size and quality, where the service counts tokens: ``prices``
+                     are then of 1:1 without a choice
     local_sibling    (id, label) of a model with the same keys that takes references of this computer, where
                      this one does not; empty when there is none
     tries_local      whether it is not proven to look at references of this computer: the first run of a table
@@ -123,6 +125,7 @@ class ModelSpec:
     reference_form: str
     prices: Mapping[str, Decimal]
     setup: ModelSetup
+    own_sizes: SizeRule | None = None
     min_references: int = 0
     local_sibling: tuple[str, str] | tuple[()] = ()
     tries_local: bool = False
@@ -131,7 +134,7 @@ class ModelSpec:
     takes_steps: bool = False
     price_extra_reference: Decimal = Decimal(0)
     included_references: int = 1
-    quality_prices: Mapping[tuple[str, str], Mapping[str, Decimal]] = field(default_factory=dict)
+    token_prices: TokenPrices | None = None
     retirement: Retirement | None = None
     self_hosted: bool = False
     edit: EditRules | None = None
@@ -163,7 +166,7 @@ class ModelSpec:
 
     def size(self, request: ImageRequest) -> Size:
         """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
-        return self.sizes[request.aspect_ratio, request.resolution]
+        return request.own_size or self.sizes[request.aspect_ratio, request.resolution]
 
     @property
     def has_watermark(self) -> bool:
@@ -185,9 +188,15 @@ class ModelSpec:
         if not self.is_priced:
             return None
         extra = max(len(request.pictures) - self.included_references, 0)
-        price = self.prices.get(request.resolution, Decimal(0))
-        of_quality = self.quality_prices.get((request.aspect_ratio, request.resolution), {})
-        return of_quality.get(request.quality, price) + self.price_extra_reference * extra
+        return self._price_of_size(request) + self.price_extra_reference * extra
+
+    def _price_of_size(self, request: ImageRequest) -> Decimal:
+        own, key = request.own_size, (request.aspect_ratio, request.resolution)
+        if self.token_prices and (size := own or self.sizes.get(key)):
+            prices = self.token_prices.of(size)
+            return prices.get(request.quality, prices[""])
+        tier = self.own_sizes.tier(own) if own and self.own_sizes else request.resolution
+        return self.prices.get(tier, Decimal(0))
 
     def is_free(self, request: ImageRequest) -> bool:
         """Whether this request can never be charged, so that it is safe to resubmit."""
@@ -232,12 +241,8 @@ class ModelSpec:
     def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
         """Errors for a size or a number of references this model does not support."""
         found, model = [], message(self.label)
-        ratio, resolution = request.aspect_ratio, request.resolution
-        if (ratio, resolution) not in self.sizes:
-            text = "{model} 没有 {aspect_ratio} 的 {resolution}，可选：{choices}"
-            choices = tuple(r for r in RESOLUTIONS if (ratio, r) in self.sizes)
-            values = {"model": model, "aspect_ratio": ratio, "resolution": resolution, "choices": choices}
-            found.append(InvalidRequest("resolution", text, **values))
+        if problem := self._wrong_size(request):
+            found.append(problem)
         if len(request.pictures) > self.max_references:
             text = "{model} 最多接受 {limit} 张参考图"
             found.append(InvalidRequest("sample_images", text, model=model, limit=self.max_references))
@@ -264,6 +269,34 @@ class ModelSpec:
             return [InvalidRequest("mask", text, model=model, limit=rules.boxes, n=len(edit.boxes))]
         return []
 
+    def _pair_of(self, own: Size) -> tuple[str, str] | None:
+        """The ratio and resolution whose size this is."""
+        return next((pair for pair, size in self.sizes.items() if size == own), None)
+
+    def _wrong_size(self, request: ImageRequest) -> InvalidRequest | None:
+        ratio, resolution, own = request.aspect_ratio, request.resolution, request.own_size
+        values = {"model": message(self.label), "aspect_ratio": ratio, "resolution": resolution}
+        if (ratio, resolution) in self.sizes:
+            return None
+        if own and ratio != own.aspect_ratio:
+            text = "比例是 {aspect_ratio}，宽高是 {resolution}，对不上：请清空一个，或改成一样的"
+            return InvalidRequest("resolution", text, **values)
+        if own and self._pair_of(own):
+            return None
+        if own and self.own_sizes:
+            text = "{model} 做不了 {resolution}：{rule}"
+            is_taken = self.own_sizes.accepts(own)
+            rule = self.own_sizes.in_words
+            return None if is_taken else InvalidRequest("resolution", text, **values, rule=rule)
+        choices = tuple(each for each in RESOLUTIONS if (ratio, each) in self.sizes)
+        if not choices and not own:
+            text = "{model} 没有 {aspect_ratio} 这个比例，可选：{choices}"
+            ratios = tuple(each for each in ASPECT_RATIOS if any(each == one for one, _ in self.sizes))
+            return InvalidRequest("aspect_ratio", text, **values, choices=ratios)
+        choices = choices or tuple(each for each in RESOLUTIONS if any(each == one for _, one in self.sizes))
+        text = "{model} 没有 {aspect_ratio} 的 {resolution}，可选：{choices}"
+        return InvalidRequest("resolution", text, **values, choices=choices)
+
     def _wrong_option(self, name: str, value: str | int, choices: Sequence[str] | range) -> InvalidRequest:
         if isinstance(choices, range):
             limits = {"low": choices.start, "high": choices.stop - 1}
@@ -275,7 +308,8 @@ class ModelSpec:
     def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
         """The request without the fields this model ignores, so that they are not recorded as used.
 
-        The strength of references is one of them where there are none.
+        The strength of references is one of them where there are none. An own size that is that of a ratio
+        and resolution is written as these: both are the same call.
         """
         takes_strength = "reference_strength" in self.options and request.sample_images
         kept = {
@@ -286,6 +320,8 @@ class ModelSpec:
             "output_format": request.output_format if "output_format" in self.options else "",
             "quality": request.quality if "quality" in self.options else "",
         }
+        if (own := request.own_size) and (pair := self._pair_of(own)):
+            kept |= {"aspect_ratio": pair[0], "resolution": pair[1]}
         changed = {name: value for name, value in kept.items() if getattr(request, name) != value}
         return replace(request, **changed) if changed else request  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ from typing import Any
 from app.domain.records import Record
 from app.domain.requests import ImageRequest
 from app.domain.row_fields import CHANGEABLE
+from app.domain.sizes import own_size
 from app.domain.validation import READERS
 from app.errors import InvalidRequest, Message, message
 
@@ -16,7 +17,10 @@ _MAX_SHOWN = 200
 
 
 def read_changes(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidRequest]]:
-    """Parse untrusted fields -> (the changes, the problems with the others); null changes nothing."""
+    """Parse untrusted fields -> (the changes, the problems with the others); null changes nothing.
+
+    An own size changes the ratio too.
+    """
     changes: dict[str, Any] = {}
     problems: list[InvalidRequest] = []
     for name, value in fields.items():
@@ -25,6 +29,9 @@ def read_changes(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[Invali
                 changes[name] = READERS[name](value)
             except InvalidRequest as problem:
                 problems.append(problem)
+    own = own_size(changes.get("aspect_ratio", "")) or own_size(changes.get("resolution", ""))
+    if own and len(changes.keys() & {"aspect_ratio", "resolution"}) == 1:
+        changes |= {"aspect_ratio": own.aspect_ratio, "resolution": str(own)}
     return changes, problems
 
 

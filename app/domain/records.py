@@ -11,6 +11,7 @@ from app.domain.marks import marks_of
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
 from app.domain.row_extras import RowExtras
+from app.domain.sizes import Size, own_size
 from app.domain.validation import normalised
 from app.errors import Message
 
@@ -124,6 +125,12 @@ class Record:
             model=self.model,
             **self.options,
         )
+
+    @property
+    def missed_size(self) -> Size | None:
+        """The width and height that were asked for, where the picture has others."""
+        own = own_size(self.resolution)
+        return own if own and self.width and (self.width, self.height) != (own.width, own.height) else None
 
     @property
     def row_request(self) -> ImageRequest:

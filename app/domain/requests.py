@@ -9,6 +9,7 @@ from typing import Any
 from app.domain.edits import Edit
 from app.domain.references import SampleImage
 from app.domain.row_fields import CONTENT_FIELDS, MAX_SEED, OPTIONS
+from app.domain.sizes import Size, own_size
 from app.domain.validation import READERS, trimmed_text
 from app.errors import InvalidRequest
 
@@ -81,7 +82,32 @@ class ImageRequest:
                 values[name] = read(value)
             except InvalidRequest as problem:
                 problems.append(problem)
-        return (None, problems) if problems else (cls(**values), [])
+        return (None, problems) if problems else (cls(**values).settled(), [])
+
+    @property
+    def own_size(self) -> Size | None:
+        """The width and height that are asked for instead of a resolution."""
+        return own_size(self.resolution)
+
+    def settled(self) -> ImageRequest:
+        """The request with an own size as its resolution and the nearest ratio beside it.
+
+        It may be written as the ratio. What stands at the other field stays where it says something else than
+        the default, which also stands for an empty field: the check tells that the two differ.
+        """
+        size = own_size(self.aspect_ratio)
+        if size and self.resolution in ("2K", str(size)):
+            return replace(self, aspect_ratio=size.aspect_ratio, resolution=str(size))
+        size = self.own_size
+        return replace(self, aspect_ratio=size.aspect_ratio) if size and self.aspect_ratio == "1:1" else self
+
+    def sized(self, aspect_ratio: str | None, resolution: str | None) -> ImageRequest:
+        """The request with another ratio or resolution; either may be an own size, which brings both."""
+        own = own_size(aspect_ratio or "") or own_size(resolution or "")
+        if own and not (aspect_ratio and resolution):
+            return replace(self, aspect_ratio=own.aspect_ratio, resolution=str(own))
+        ratio, resolution = aspect_ratio or self.aspect_ratio, resolution or self.resolution
+        return replace(self, aspect_ratio=ratio, resolution=resolution)
 
     def seed_of(self, picture_number: int) -> int | None:
         """The row's seed plus the picture's offset: an equal seed would pay for the same picture twice."""

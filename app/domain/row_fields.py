@@ -198,7 +198,11 @@ GUIDES: Mapping[str, tuple[float, str, str]] = {
     "prompt": (56, "必填。要画什么，一行一条；可以很长，可以换行。", "一只橘猫趴在窗台上晒太阳，水彩风格"),
     "negative_prompt": (28, "选填。不想出现的东西；模型没有这一项时，会用一句话写进提示词。", "模糊，水印"),
     "aspect_ratio": (11, "从下拉里选，不填按 1:1。可选：{ratios}。", "16:9"),
-    "resolution": (10, "从下拉里选，不填按 2K。可选：{resolutions}。", "2K"),
+    "resolution": (
+        10,
+        "从下拉里选，不填按 2K。可选：{resolutions}；有的模型也可以写 800x600 这样的宽高。",
+        "2K",
+    ),
     "num_images": (11, "这一行要几张，1–{max_pictures}，不填按 1 张。每一张都计费。", "1"),
     "filename": (22, "选填。保存的文件名，不写扩展名；重名时自动加序号，不会覆盖。", "橘猫"),
     "references": (

@@ -22,7 +22,7 @@ from app.domain.row_fields import (
     UNSET_WORDS,
     RowField,
 )
-from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
+from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS, own_size
 from app.errors import InvalidRequest, message
 
 _JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: joins letters and the parts of an emoji
@@ -123,21 +123,32 @@ def _read_text(
 
 
 def read_aspect_ratio(value: Any) -> str:
-    """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
-    text = re.sub(r"\s*[:∶xX×*/比]\s*", ":", _short(value)) or "1:1"
-    if text not in ASPECT_RATIOS:
-        problem = "不支持的图片比例「{value}」，可选：{choices}"
-        raise InvalidRequest("aspect_ratio", problem, value=str(value)[:60], choices=ASPECT_RATIOS)
-    return text
+    """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; ``800×600`` -> ``800x600``; empty -> ``1:1``.
+
+    InvalidRequest for anything else.
+    """
+    written = _short(value)
+    text = re.sub(r"\s*[:∶xX×*/比]\s*", ":", written) or "1:1"
+    if text in ASPECT_RATIOS:
+        return text
+    if size := own_size(written):
+        return str(size)
+    problem = "不支持的图片比例「{value}」，可选：{choices}，或 800x600 这样的宽高"
+    raise InvalidRequest("aspect_ratio", problem, value=str(value)[:60], choices=ASPECT_RATIOS)
 
 
 def read_resolution(value: Any) -> str:
-    """``2k``, ``２Ｋ`` -> ``2K``; empty -> ``2K``; InvalidRequest for anything else."""
+    """``2k``, ``２Ｋ`` -> ``2K``; ``800×600`` -> ``800x600``; empty -> ``2K``.
+
+    InvalidRequest for anything else.
+    """
     text = _short(value).upper() or "2K"
-    if text not in RESOLUTIONS:
-        problem = "不支持的分辨率「{value}」，可选：{choices}"
-        raise InvalidRequest("resolution", problem, value=str(value)[:60], choices=RESOLUTIONS)
-    return text
+    if text in RESOLUTIONS:
+        return text
+    if size := own_size(text):
+        return str(size)
+    problem = "不支持的分辨率「{value}」，可选：{choices}，或 800x600 这样的宽高"
+    raise InvalidRequest("resolution", problem, value=str(value)[:60], choices=RESOLUTIONS)
 
 
 def _short(value: Any) -> str:

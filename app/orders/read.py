@@ -151,8 +151,7 @@ class RowReader:
         models, rows = Models([spec]), list[ParsedRow]()
         for row in parsed:
             if request := row.request:
-                wanted = resolution or request.resolution
-                request = models.accept(replace(request, model=spec.model_id, resolution=wanted))
+                request = models.accept(replace(request.sized(None, resolution), model=spec.model_id))
                 row = replace(row, request=request, problems=[])
             rows.append(row)
         return self.complete(rows, fix_references)

@@ -143,11 +143,7 @@ class Release(Order):
             templates.pop("prompt", None)
             templates |= filled.extras.templates
             request = replace(request, prompt=sent.prompt) if sent else request
-        request = replace(
-            request,
-            aspect_ratio=self.changes.aspect_ratio or request.aspect_ratio,
-            resolution=self.changes.resolution or request.resolution,
-        )
+        request = request.sized(self.changes.aspect_ratio, self.changes.resolution)
         facts = self.conditions.library.facts(request.sample_images)
         problems = [*problems, *self.models.of(request).validate(request, facts)]
         return _held_row(records, self.models.accept(request), templates), problems

@@ -29,6 +29,7 @@ from app.domain import (
     Reference,
     ReferenceLimits,
     Retirement,
+    SizeRule,
 )
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
@@ -69,8 +70,9 @@ class _Family:
     """Properties shared by one kind of models.
 
     ``price`` is CNY an image, ``reference_price`` CNY for each reference; empty: none is published in CNY.
-    ``takes_negative``: it has a field for the negative prompt. ``rewrites``: it rewrites the prompt unless
-    a field turns that off. ``ended_on`` is the day on which the service stopped the models.
+    ``sizes`` are those of its own that it takes; None: only those of _SIZES. ``takes_negative``: it has a
+    field for the negative prompt. ``rewrites``: it rewrites the prompt unless a field turns that off.
+    ``ended_on`` is the day on which the service stopped the models.
     """
 
     label: str
@@ -79,15 +81,26 @@ class _Family:
     prompt_limit: int = 800
     price: str = ""
     reference_price: str = "0"
+    sizes: SizeRule | None = None
     takes_negative: bool = False
     rewrites: bool = False
     edit: EditRules | None = None
     ended_on: date | None = None
 
 
+# A range that every model takes. 4K is left out: only one model has it, and only without references. How much
+# longer one side may be is not published.
+_OF_ALL = SizeRule.by_area(768 * 768, 2048 * 2048, max_ratio=4)
+_SIZES = size_table({}, replace(_OF_ALL, multiple_of=16), resolutions=("1K", "2K"))
+
 _BOXES = EditRules(takes="boxes", boxes=2, words=True)
-_wan = partial(_Family, max_references=9, prompt_limit=5000, edit=_BOXES)
-_qwen = partial(_Family, takes_negative=True, rewrites=True)
+_wan = partial(_Family, max_references=9, prompt_limit=5000, sizes=_OF_ALL, edit=_BOXES)
+_qwen = partial(
+    _Family,
+    takes_negative=True,
+    rewrites=True,
+    sizes=SizeRule.by_area(262_144, 6_553_600, max_ratio=4),
+)
 _FAMILIES = (
     _wan(label="万相 2.7 pro", ids=("wan2.7-image-pro",), price="0.50"),
     _wan(label="万相 2.7", ids=("wan2.7-image",)),
@@ -103,7 +116,7 @@ _FAMILIES = (
     _qwen(label="Qwen-Image 2.1", ids=("qwen-image-2.1",), max_references=10),
     _qwen(label="Qwen-Image 2.0 pro", ids=("qwen-image-2.0-pro",), max_references=3, price="0.50"),
     _qwen(label="Qwen-Image 2.0", ids=("qwen-image-2.0",), max_references=3, price="0.20"),
-    _Family(label="Z-Image Turbo", ids=("z-image-turbo",), rewrites=True, price="0.10"),
+    _Family(label="Z-Image Turbo", ids=("z-image-turbo",), rewrites=True, price="0.10", sizes=_OF_ALL),
     _qwen(
         label="Qwen-Image",
         ids=("qwen-image", "qwen-image-plus", "qwen-image-max", "qwen-image-edit"),
@@ -113,8 +126,6 @@ _FAMILIES = (
 _BY_ID = {model: family for family in _FAMILIES for model in family.ids}
 _SUCCESSOR = "qwen-image-3.0"
 
-# A range that every model takes. 4K is left out: only one model has it, and only without references.
-_SIZES = size_table({}, minimum=768 * 768, maximum=2048 * 2048, multiple_of=16, resolutions=("1K", "2K"))
 _REFERENCE_LIMITS = ReferenceLimits(
     formats=("jpeg", "png", "webp", "bmp"), max_bytes=10 * 1_048_576, max_side=8000, max_ratio=8
 )
@@ -301,6 +312,7 @@ def _spec(settings: Settings, family: _Family) -> ModelSpec:
         label=family.label,
         model_id=settings.bailian_model,
         sizes=_SIZES,
+        own_sizes=family.sizes,
         prompt_limit=family.prompt_limit,
         max_references=family.max_references,
         reference_form="any",

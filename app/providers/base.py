@@ -11,14 +11,15 @@ from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from app.domain import (
-    ASPECT_RATIOS,
     RESOLUTION_AREAS,
     RESOLUTIONS,
+    USUAL_RATIOS,
     GeneratedImage,
     ImageRequest,
     ModelSpec,
     Reference,
     Size,
+    SizeRule,
     exact_size,
 )
 from app.errors import Message
@@ -137,25 +138,21 @@ def size_like(width: int, height: int, *, minimum: int, maximum: int, multiple_o
 
 def size_table(
     published: Mapping[tuple[str, str], tuple[int, int]],
+    rule: SizeRule,
     *,
-    minimum: int = 1,
-    maximum: int | None = None,
-    multiple_of: int = 1,
     resolutions: Sequence[str] = RESOLUTIONS,
+    ratios: Sequence[str] = USUAL_RATIOS,
 ) -> dict[tuple[str, str], Size]:
     """Return sizes for every ratio and resolution: the published ones (swapped for portraits), else computed.
 
-    Computed sizes have exactly the ratio and the area nearest to the tier's, within minimum and maximum.
+    Computed sizes have exactly the ratio, and the area nearest to the tier's that the rule accepts.
     """
     table = {}
-    for ratio in ASPECT_RATIOS:
+    for ratio in ratios:
         for tier in resolutions:
             turned = ":".join(reversed(ratio.split(":")))
             height, width = published.get((turned, tier), (0, 0))
             width, height = published.get((ratio, tier), (width, height))
             size = Size(width=width, height=height) if width else None
-            area = min(RESOLUTION_AREAS[tier], maximum or RESOLUTION_AREAS[tier])
-            table[ratio, tier] = size or exact_size(
-                ratio, area, minimum=minimum, maximum=maximum, multiple_of=multiple_of
-            )
+            table[ratio, tier] = size or exact_size(ratio, RESOLUTION_AREAS[tier], rule)
     return table

@@ -32,6 +32,7 @@ from app.domain import (
     ModelSpec,
     Reference,
     Size,
+    SizeRule,
 )
 from app.errors import Billed, ModelError, message
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
@@ -68,6 +69,10 @@ _STROKES = (
 
 _NOTES = {"sample_images": "演示图只把参考图缩小贴在右上角"}
 
+_SIZES = SizeRule(
+    min_side=256, max_side=8192, min_area=256 * 256, max_area=17_000_000, max_ratio=8, multiple_of=2
+)
+
 _SETUP = ModelSetup(
     title="演示",
     about="在这台电脑上作画，不联网；图上带「演示」字样，用来熟悉每个页面。",
@@ -85,7 +90,8 @@ class Demo:
             name="demo",
             label="演示",
             model_id="demo",
-            sizes=size_table({}, multiple_of=2),
+            sizes=size_table({}, _SIZES),
+            own_sizes=_SIZES,
             prompt_limit=MAX_PROMPT_LENGTH,
             max_references=4,
             reference_form="bytes",

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import (
+    COMMON_RATIOS,
     MAX_PROMPT_LENGTH,
     RESOLUTIONS,
     GeneratedImage,
@@ -28,6 +29,7 @@ from app.domain import (
     ModelSpec,
     Reference,
     ReferenceLimits,
+    SizeRule,
 )
 from app.errors import Billed, ModelError, message
 from app.providers.base import (
@@ -60,6 +62,8 @@ _GOOGLE = "generativelanguage.googleapis.com"
 _BILLS_REFUSALS = ("laozhang.ai",)  # and only answers with HTTP status 200
 _MOST_THROTTLED = 30  # calls in a row: a spending cap gives the same answer as too many calls
 _REFERENCE_TOKENS = 1120
+_TEN = (*COMMON_RATIOS, "4:5", "5:4", "21:9")
+_FOURTEEN = (*_TEN, "1:4", "4:1", "1:8", "8:1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +78,18 @@ class _Family:
     text: str = ""
     read: str = ""
     max_references: int = 4
+    ratios: tuple[str, ...] = _TEN
 
 
 _full = partial(_Family, max_references=14)
 _FAMILIES = {
     "gemini-nano-banana-2.1": _full(
-        label="Gemini Nano Banana 2.1", tokens=(1120, 1680, 3780), image="30", text="7.5", read="1.5"
+        label="Gemini Nano Banana 2.1",
+        tokens=(1120, 1680, 3780),
+        image="30",
+        text="7.5",
+        read="1.5",
+        ratios=_FOURTEEN,
     ),
     "gemini-3-pro-image": _full(
         label="Gemini 3 Pro Image", tokens=(1120, 1120, 2000), image="120", text="12", read="2"
@@ -306,7 +316,9 @@ def _spec(settings: Settings, family: _Family | None, rate: Decimal | None) -> M
         name="gemini",
         label=known.label,
         model_id=model,
-        sizes=size_table(_PUBLISHED, resolutions=RESOLUTIONS[: len(known.tokens)]),
+        sizes=size_table(
+            _PUBLISHED, SizeRule(), resolutions=RESOLUTIONS[: len(known.tokens)], ratios=known.ratios
+        ),
         prompt_limit=MAX_PROMPT_LENGTH,
         max_references=known.max_references,
         reference_form="bytes",

@@ -24,6 +24,7 @@ from app.domain import (
     ModelSpec,
     Reference,
     ReferenceLimits,
+    SizeRule,
 )
 from app.errors import Billed, ModelError, message
 from app.providers import base, jimeng_edits, key_check
@@ -46,7 +47,7 @@ from app.providers.latency import LatencyEstimate
 from app.providers.polling import Poller
 from app.providers.volc_signature import Signer, canonical_query
 
-MINIMUM_AREA, MAXIMUM_AREA = 1_048_576, 16_777_216
+_SIZES = SizeRule.by_area(1_048_576, 16_777_216, max_ratio=3)
 VERSION = "2022-08-31"
 _MAX_DOWNLOADS = 4
 _NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not exist
@@ -284,7 +285,8 @@ def _spec(settings: Settings) -> ModelSpec:
         name="jimeng",
         label=family.label,
         model_id=req_key,
-        sizes=size_table(_PUBLISHED, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA),
+        sizes=size_table(_PUBLISHED, _SIZES),
+        own_sizes=_SIZES if req_key in _FAMILIES else None,
         prompt_limit=800,
         max_references=family.max_references,
         reference_form=form,

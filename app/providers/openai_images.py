@@ -16,14 +16,18 @@ from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import (
+    COMMON_RATIOS,
     MAX_PROMPT_LENGTH,
     RESOLUTIONS,
+    USUAL_RATIOS,
     GeneratedImage,
     ImageRequest,
     ModelSetup,
     ModelSpec,
     Reference,
     Retirement,
+    SizeRule,
+    TokenPrices,
 )
 from app.errors import Billed, Message, ModelError, message
 from app.providers.base import (
@@ -52,9 +56,12 @@ from app.providers.error_rules import (
 from app.providers.http import Response, ServiceClient, secrets_in
 from app.providers.key_check import list_models
 from app.providers.openai_edits import MAXIMUM_AREA, RULES, form_of, size_of
-from app.providers.openai_tokens import cost_of, price_of_reference, prices_by_quality
+from app.providers.openai_tokens import cost_of, price_of_reference, price_of_token
 
 LABEL = message("图片服务")
+_SIZES = SizeRule(
+    min_side=480, max_side=3840, min_area=655_360, max_area=MAXIMUM_AREA, max_ratio=3, multiple_of=16
+)
 _OWN_HOST = "api.openai.com"
 _SUCCESSOR = "gpt-image-2.6-sunburst"
 _USUAL_QUALITY = "medium"  # without one the service chooses, up to the dearest
@@ -277,13 +284,13 @@ def _spec(settings: Settings) -> ModelSpec:
     model = settings.openai_image_model
     family = _BY_ID.get(model, _UNLISTED)
     ends = family.ended_on if _is_own(settings) else None
-    sizes = size_table({}, maximum=MAXIMUM_AREA, multiple_of=16)
+    sizes = size_table({}, _SIZES, ratios=USUAL_RATIOS if family.units else COMMON_RATIOS)
     rate = _rate(settings) if settings.price_per_image is None else None
-    by_quality = {}
+    by_quality = None
     if rate:
-        by_quality = prices_by_quality(
-            sizes, family.units, rate, usual=_USUAL_QUALITY, is_bound=family.is_bound
-        )
+        each = price_of_token(rate, is_bound=family.is_bound)
+        by_quality = TokenPrices(units=family.units, usual=_USUAL_QUALITY, each=each)
+    tiers = [by_quality.of(sizes["1:1", tier])[""] for tier in RESOLUTIONS] if by_quality else []
     about = _SETUP.about
     if _is_own(settings) and family.units:
         about = _ABOUT_BOUND if family.is_bound else _ABOUT_OWN
@@ -292,15 +299,14 @@ def _spec(settings: Settings) -> ModelSpec:
         label=model,
         model_id=model,
         sizes=sizes,
+        own_sizes=_SIZES if family.units else None,
         prompt_limit=MAX_PROMPT_LENGTH,
         max_references=family.max_references,
         reference_form="bytes",
-        prices=prices(
-            settings.price_per_image, *(by_quality["1:1", tier][""] for tier in RESOLUTIONS if rate)
-        ),
+        prices=prices(settings.price_per_image, *tiers),
         price_extra_reference=price_of_reference(rate) if rate else Decimal(0),
         included_references=0 if rate else 1,
-        quality_prices=by_quality,
+        token_prices=by_quality,
         retirement=Retirement(since=ends, variable="OPENAI_IMAGE_MODEL", successor=_SUCCESSOR)
         if ends
         else None,

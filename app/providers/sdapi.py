@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from app.domain import (
     ModelSetup,
     ModelSpec,
     Reference,
+    SizeRule,
 )
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
@@ -46,6 +48,10 @@ from app.providers.http import Response, ServiceClient, decode_base64, parse_obj
 _NAME = "本地图片服务"
 LABEL = message(_NAME)
 _NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
+
+_SIZES = SizeRule(
+    min_side=256, max_side=8192, min_area=256 * 256, max_area=17_000_000, max_ratio=8, multiple_of=8
+)
 
 _SETUP = ModelSetup(
     title="Stable Diffusion 服务",
@@ -181,7 +187,8 @@ def _spec(settings: Settings) -> ModelSpec:
         name="sdapi",
         label=_NAME,
         model_id="sdapi",
-        sizes=size_table({}, multiple_of=16),
+        sizes=size_table({}, replace(_SIZES, multiple_of=16)),
+        own_sizes=_SIZES,
         prompt_limit=MAX_PROMPT_LENGTH,
         max_references=1,
         reference_form="bytes",

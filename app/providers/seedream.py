@@ -17,7 +17,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.config import Settings
-from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Retirement, Size
+from app.domain import (
+    RESOLUTIONS,
+    ImageRequest,
+    ModelSetup,
+    ModelSpec,
+    Reference,
+    Retirement,
+    Size,
+    SizeRule,
+)
 from app.errors import Billed, ModelError, message
 from app.providers.base import SubmitResult, prices, reference_address, size_table, with_negative_prompt
 from app.providers.error_rules import REFUSED, ErrorRule, parse_error, pausing, redacted, throttling
@@ -27,13 +36,15 @@ LABEL = message("方舟 Seedream")
 
 _MAX_REFERENCE_BYTES = 45 * 1_048_576  # 63 MB as base64; the service takes bodies up to 64 MB
 
-_SHAPES = ("1:1", "4:3", "16:9", "3:2")
-_Row = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
+_OLD_SIZES = SizeRule.by_area(3_686_400, 16_777_216, max_ratio=16)
+_LINE_OF_PRO = 2_360_000  # sources name up to 2,610,000 pixels: in doubt the dearer price
+_SHAPES = ("1:1", "4:3", "16:9", "3:2", "21:9")
+_Row = tuple[tuple[int, int], ...]  # of the first shapes
 _2K: _Row = ((2048, 2048), (2304, 1728), (2848, 1600), (2496, 1664))
 _4K: _Row = ((4096, 4096), (4704, 3520), (5504, 3040), (4992, 3328))
 _1K_OF_4_0: _Row = ((1024, 1024), (1152, 864), (1280, 720), (1248, 832))
-_1K_OF_PRO: _Row = ((1024, 1024), (1152, 864), (1424, 800), (1248, 832))
-_2K_OF_PRO: _Row = ((2048, 2048), (2368, 1776), (2816, 1584), (2496, 1664))
+_1K_OF_PRO: _Row = ((1024, 1024), (1152, 864), (1424, 800), (1248, 832), (1568, 672))
+_2K_OF_PRO: _Row = ((2048, 2048), (2368, 1776), (2816, 1584), (2496, 1664), (3136, 1344))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +59,7 @@ class _Family:
     label: str
     versions: tuple[str, ...] = ()
     published: Mapping[str, _Row] = field(default_factory=lambda: {"2K": _2K, "4K": _4K})
-    minimum: int = 3_686_400
-    maximum: int = 16_777_216
+    sizes: SizeRule = _OLD_SIZES
     max_references: int = 14
     prices: tuple[str, ...] = ()
     extra_reference: str = "0"
@@ -66,8 +76,7 @@ _BACKGROUNDS = ("transparent", "opaque")
 _current = partial(
     _Family,
     published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
-    minimum=921_600,
-    maximum=4_624_220,
+    sizes=SizeRule.by_area(921_600, 4_624_220, max_ratio=16, lines=(_LINE_OF_PRO,)),
     max_references=10,
     resolutions=("1K", "2K"),
 )
@@ -100,7 +109,7 @@ _FAMILIES = (
         label="Seedream 4.0",
         versions=("4-0-250828",),
         published={"1K": _1K_OF_4_0, "2K": _2K, "4K": _4K},
-        minimum=921_600,
+        sizes=SizeRule.by_area(921_600, 16_777_216, max_ratio=16),
         prices=("0.20",),
     ),
 )
@@ -270,6 +279,7 @@ def _spec(settings: Settings) -> ModelSpec:
         label=family.label,
         model_id=model,
         sizes=_sizes(family),
+        own_sizes=family.sizes,
         prompt_limit=300,
         max_references=family.max_references,
         reference_form="any",
@@ -291,8 +301,6 @@ def _sizes(family: _Family) -> dict[tuple[str, str], Size]:
     published = {
         (shape, tier): size
         for tier, row in family.published.items()
-        for shape, size in zip(_SHAPES, row, strict=True)
+        for shape, size in zip(_SHAPES, row, strict=False)
     }
-    return size_table(
-        published, minimum=family.minimum, maximum=family.maximum, resolutions=family.resolutions
-    )
+    return size_table(published, family.sizes, resolutions=family.resolutions)

@@ -27,6 +27,7 @@ from app.domain import (
     Reference,
     ReferenceLimits,
     Size,
+    SizeRule,
 )
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
@@ -61,8 +62,10 @@ _HUNYUAN, _SEEDREAM = "/hunyuan-image/v35-generation", "/si-image/generation"
 _NONEXISTENT_TASK = "/vidu-image/tasks/0"  # the only family whose tasks are known to be asked for by GET
 _ZERO = 4_294_967_295  # the greatest seed, which no row has; 0 is out of range
 
-_UP_TO_2K = size_table({}, minimum=960 * 960, maximum=2048 * 2048, resolutions=("1K", "2K"))
-_4K = size_table({}, maximum=4096 * 4096, resolutions=("4K",))
+_OF_HUNYUAN = SizeRule(min_side=256, max_side=8192, min_area=256 * 256, max_ratio=16)
+_OF_SEEDREAM = SizeRule.by_area(921_600, 4_624_220, max_ratio=16)
+_UP_TO_2K = size_table({}, SizeRule.by_area(921_600, 2048 * 2048, max_ratio=16), resolutions=("1K", "2K"))
+_4K = size_table({}, _OF_HUNYUAN, resolutions=("4K",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class _Family:
     label: str
     path: str = _HUNYUAN
     sizes: Mapping[tuple[str, str], Size] = field(default_factory=lambda: _UP_TO_2K)
+    own_sizes: SizeRule | None = None
     prompt_limit: int = MAX_PROMPT_LENGTH
     max_references: int = 0
     max_megabytes: int = 20
@@ -87,6 +91,7 @@ _FAMILIES = {
     "hy-image-v3.5-preview": _Family(
         label="混元图像 3.5",
         sizes=_UP_TO_2K | _4K,
+        own_sizes=_OF_HUNYUAN,
         max_references=16,
         prices=("0.15", "0.15", "0.20"),
         takes_seed=True,
@@ -94,6 +99,7 @@ _FAMILIES = {
     "seedream-image-v5.0-pro": _Family(
         label="TokenHub Seedream 5.0 pro",
         path=_SEEDREAM,
+        own_sizes=_OF_SEEDREAM,
         prompt_limit=600,
         max_references=10,
         max_megabytes=30,
@@ -283,6 +289,7 @@ def _spec(settings: Settings, family: _Family) -> ModelSpec:
         label=family.label,
         model_id=settings.tokenhub_image_model,
         sizes=family.sizes,
+        own_sizes=family.own_sizes,
         prompt_limit=family.prompt_limit,
         max_references=family.max_references,
         reference_form="any",

@@ -12,6 +12,7 @@ from app.domain import (
     MAX_OWN_COLUMNS,
     MAX_OWN_TEXT_LENGTH,
     MAX_REFERENCES,
+    READERS,
     TEXT_TEMPLATES,
     ImageRequest,
     ModelSpec,
@@ -42,6 +43,7 @@ from app.sheets.table import (
 
 _AS_DISPLAYED = (*TEXT_FIELDS, "aspect_ratio", "resolution")
 _TOO_WIDE = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
+_SIZE = frozenset(("aspect_ratio", "resolution"))
 _REQUEST_FIELDS = tuple(name for name in FIELD_LABELS if name != "references")
 
 
@@ -368,10 +370,14 @@ class _RowReader:
             good = {name: text for name, text in raw.items() if name not in bad}
             request = ImageRequest.parse({"prompt": "·", **good})
         for error in spec.validate(request) if spec else ():
-            if error.field != "resolution" or not bad & {"aspect_ratio", "resolution"}:
+            if error.field not in _SIZE or not bad & _SIZE:
                 seen = raw[error.field] or DEFAULTS.get(error.field, "")
                 self.problems.append(problem(number, error.field, seen, error.message))
-        return {name: texts[name] if name in bad else getattr(request, name) for name in _REQUEST_FIELDS}
+        fields = {name: texts[name] if name in bad else getattr(request, name) for name in _REQUEST_FIELDS}
+        if request.own_size:  # it stays where it was written
+            own = {name: READERS[name](raw[name]) if raw[name] else "" for name in _SIZE - bad}
+            return {**fields, **own}
+        return fields
 
 
 def _references_error(names: Sequence[str], spec: ModelSpec | None) -> str | Message | None:

@@ -143,6 +143,7 @@ def _drop_down(
         formula1=formula,
         allow_blank=True,
         showErrorMessage=True,
+        errorStyle="warning" if label == LABELS["resolution"] else "stop",  # it may be an own size
         errorTitle=workbook.translate(label),
         error=workbook.translate(message("可选：{choices}", choices=tuple(choices))),
         sqref=f"{letter}2:{letter}{MAX_ROWS_A_TABLE + 1}",

@@ -19,7 +19,7 @@ from app.domain import (
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.web.i18n import gettext, in_english, translate
 from app.web.page_model import model_labels
-from app.web.serializers import pace_json, sizes_json, translated_spec
+from app.web.serializers import own_sizes_json, pace_json, ratios_of, sizes_json, translated_spec
 from app.worker.engines import Engine
 from app.worker.pace import Pace
 
@@ -251,6 +251,8 @@ def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
         "id": spec.model_id,
         "label": spec.label,
         "prices": _prices(spec),
+        "own_sizes": own_sizes_json(spec),
+        "ratios": ratios_of(spec),
         "price_extra_reference": float(spec.price_extra_reference),
         "included_references": spec.included_references,
         "max_references": spec.max_references,

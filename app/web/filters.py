@@ -9,9 +9,29 @@ from typing import Any
 from flask import request
 
 import database
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status, normal_text, refuse_marks, whole_characters
+from app.domain import (
+    ASPECT_RATIOS,
+    RESOLUTIONS,
+    Pick,
+    Status,
+    normal_text,
+    own_size,
+    refuse_marks,
+    whole_characters,
+)
 from app.errors import InvalidRequest, message
-from app.web.openapi.schemas import ID, Schema, Shape, enum, open_object, strict_object, text, whole
+from app.web.openapi.schemas import (
+    ID,
+    RATIO,
+    RESOLUTION,
+    Schema,
+    Shape,
+    enum,
+    open_object,
+    strict_object,
+    text,
+    whole,
+)
 from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
 from app.web.services import connection
 
@@ -31,8 +51,8 @@ QUERY: dict[str, Schema] = {
     "words": {**enum("all"), "description": "每个词都要有，不必连在一起"},
     "status": text(description="可写多个，用逗号分开"),
     "batch_id": PHRASE,
-    "aspect_ratio": enum(*ASPECT_RATIOS),
-    "resolution": enum(*RESOLUTIONS),
+    "aspect_ratio": RATIO,
+    "resolution": RESOLUTION,
     "model": PHRASE,
     "favourite": {**enum("1", "0"), "description": "留下的，或其余的"},
     "pick": {**enum(*PICKS), "description": "选中的、淘汰的、没选的"},
@@ -147,6 +167,7 @@ def _facet_value(fields: Mapping[str, Any], name: str, usual_values: tuple[str, 
     known = normal_text(value).upper()
     if not value or known in usual_values:
         return known
+    value = str(own_size(known) or value)
     if value not in database.count_facets(connection())[name]:
         label = {"aspect_ratio": "比例", "resolution": "分辨率"}[name]
         raise InvalidRequest(

@@ -11,7 +11,16 @@ from flask import Flask, jsonify, url_for
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.wrappers import Response
 
-from app.domain import OPTIONS, BatchModel, ModelSpec, Record, Status, edge_problem
+from app.domain import (
+    ASPECT_RATIOS,
+    OPTIONS,
+    RESOLUTIONS,
+    BatchModel,
+    ModelSpec,
+    Record,
+    Status,
+    edge_problem,
+)
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
@@ -107,6 +116,7 @@ def spec_json(spec: ModelSpec) -> dict[str, Any]:
     return {name: getattr(shown, name) for name in names} | {
         "notes": shown.field_notes,
         "sizes": sizes_json(spec),
+        "own_sizes": own_sizes_json(spec),
         "options": {name: _choices_json(choices) for name, choices in spec.options.items()},
         "local_reference_problem": translate(spec.local_reference_problem),
     }
@@ -135,15 +145,42 @@ def sizes_json(spec: ModelSpec) -> dict[str, dict[str, Any]]:
     offers = {}
     for (ratio, resolution), size in spec.sizes.items():
         offer = {"size": str(size), "width": size.width, "height": size.height, "price": None}
-        prices = {
-            name: f"{price.normalize():f}"
-            for name, price in spec.quality_prices.get((ratio, resolution), {}).items()
-        }
+        of_tokens = spec.token_prices.of(size) if spec.token_prices else {}
+        prices = {name: f"{price.normalize():f}" for name, price in of_tokens.items()}
         if spec.is_priced:
             price = prices.pop("", f"{spec.prices.get(resolution, Decimal(0)).normalize():f}")
             offer |= {"price": price} | ({"qualities": prices} if prices else {})
         offers[f"{ratio}|{resolution}"] = offer
     return offers
+
+
+def ratios_of(spec: ModelSpec) -> list[str]:
+    """The ratios that a model takes, the common ones first."""
+    taken = {ratio for ratio, _ in spec.sizes}
+    return [ratio for ratio in ASPECT_RATIOS if ratio in taken]
+
+
+def own_sizes_json(spec: ModelSpec) -> dict[str, Any] | None:
+    """The bounds of own sizes, ``rule`` in words, and what they cost; None where there are none.
+
+    ``prices``: of one image without references, by the most pixels that it may have (null: any larger one),
+    and ``tokens``: what the price follows from where the service counts them.
+    """
+    rule, tokens = spec.own_sizes, spec.token_prices
+    if not rule:
+        return None
+    lines = [*rule.lines, None]
+    prices = [
+        {"pixels": line, "price": f"{spec.prices[tier].normalize():f}" if spec.is_priced else None}
+        for line, tier in zip(lines, RESOLUTIONS, strict=False)
+    ]
+    names = ("multiple_of", "min_side", "max_side", "min_area", "max_area", "max_ratio")
+    return {
+        **{name: getattr(rule, name) for name in names},
+        "rule": translate(rule.in_words),
+        "prices": prices,
+        "tokens": tokens and {"units": tokens.units, "usual": tokens.usual, "each": f"{tokens.each:f}"},
+    }
 
 
 def success(*, status: int = 200, **fields: Any) -> Response:

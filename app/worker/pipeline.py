@@ -228,8 +228,9 @@ class Pipeline:
     def _pixels(self, record: Record) -> int:
         """The pixels that the service was asked for; not known: as many as are decoded at once."""
         engine = self.engines.find(record.model)
-        size = engine.spec.sizes.get((record.aspect_ratio, record.resolution)) if engine else None
-        return size.width * size.height if size else _PIXELS_AT_ONCE
+        with suppress(KeyError):
+            return engine.spec.size(record.request).area if engine else _PIXELS_AT_ONCE
+        return _PIXELS_AT_ONCE
 
     def write_with_retry(self, write: Callable[[], _T], *, retry_lost: bool = True) -> _T:
         """Call ``write``, which may be repeated, every second until the database accepts it.

@@ -72,7 +72,7 @@ def test_a_row_shows_its_line_number_in_the_file_everywhere(draft: BatchPage, tm
         ("雪山", datetime.time(16, 9), "1K"),
         (None, "9:16"),
         ("橘猫", "16:9", "1K"),
-        ("茶室", "5:4", "1K"),
+        ("茶室", "7:5", "1K"),
     ]
     draft.import_workbook(workbook(tmp_path / "表.xlsx", *rows, title="十一月商品图"))
     corrected = draft.page.locator("[data-column=aspect_ratio].is-fixed")
@@ -95,7 +95,7 @@ def test_a_row_shows_its_line_number_in_the_file_everywhere(draft: BatchPage, tm
 
 
 def test_the_import_report_stays_closed_after_a_reload_and_is_reopened(draft: BatchPage) -> None:
-    draft.import_csv("提示词,图片比例,生成数量", "雪山,5:4,", "橘猫,4：3,12")
+    draft.import_csv("提示词,图片比例,生成数量", "雪山,7:5,", "橘猫,4：3,12")
     draft.edit_cell(2, "num_images", "3")
     draft.close_strip()
     draft.wait_until_saved()
@@ -109,7 +109,7 @@ def test_the_import_report_stays_closed_after_a_reload_and_is_reopened(draft: Ba
 
 def test_a_file_is_added_below_the_rows_of_the_open_table_and_taken_away_again(draft: BatchPage) -> None:
     draft.import_csv("提示词", "雪山", "橘猫")
-    draft.import_csv("提示词,图片比例", "茶室,5:4", name="乙.csv", place="add")
+    draft.import_csv("提示词,图片比例", "茶室,7:5", name="乙.csv", place="add")
     expect(draft.report()).to_contain_text("「乙.csv」读到 1 行，1 处要改")
     draft.expect_text(3, "number", "4")
     expect(draft.page.locator("[data-report-problems] li")).to_contain_text("第 4 行 图片比例")

@@ -78,7 +78,7 @@ def test_a_workbook_is_generated_by_keyboard(
     chooser.value.set_files(workbook(tmp_path / "十一月.xlsx"))
     expect(batch.report()).to_contain_text("1 处要改")
     keys.press(page.get_by_role("button", name="第 3 行 图片比例"))
-    expect(page.locator("[data-footer-error]")).to_contain_text("5:4")
+    expect(page.locator("[data-footer-error]")).to_contain_text("7:5")
     keys.type("4:3", "Enter")
     expect(batch.bad_cells()).to_have_count(0)
     keys.type("Control+Enter")
@@ -108,7 +108,7 @@ def workbook(file: Path) -> Path:
     sheet.append(("提示词", "图片比例", "分辨率"))
     for number in range(1, 9):
         prompt = f"第 {number} 款" + ("违禁" if number == 3 else "")
-        sheet.append((prompt, "5:4" if number == 2 else "1:1", "1K"))
+        sheet.append((prompt, "7:5" if number == 2 else "1:1", "1K"))
     book.save(file)
     return file
 

@@ -109,7 +109,7 @@ def test_words_are_changed_back_and_earlier_pictures_return_for_nothing(
 def test_what_is_wrong_with_a_change_stands_at_its_cell_and_it_is_left_out(
     run: BatchPage, jimeng: FakeJimeng
 ) -> None:
-    run.edit_cell(2, "aspect_ratio", "5:4")
+    run.edit_cell(2, "aspect_ratio", "7:5")
     run.edit_cell(3, "prompt", "好的词")
     run.wait_until_saved()
     expect(run.cell(2, "aspect_ratio")).to_have_class(re.compile("is-bad"))

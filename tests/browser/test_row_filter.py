@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tools.pages.batch_page import BatchPage
 
-BAD = "5:4"  # a ratio that is not offered
+BAD = "7:5"  # a ratio that is not offered
 
 
 def fill(batch: BatchPage) -> None:

@@ -12,7 +12,7 @@ from tools.server_process import ServerProcess
 from tools.workbooks.written import by_openpyxl
 
 HEADER = ["SKU", "提示词", "图片比例", "分辨率"]
-ROWS = [[f"A-{n}", f"第 {n} 款茶具，白底主图", "5:4" if n % 10 == 0 else "1:1", "1K"] for n in range(1, 41)]
+ROWS = [[f"A-{n}", f"第 {n} 款茶具，白底主图", "7:5" if n % 10 == 0 else "1:1", "1K"] for n in range(1, 41)]
 
 
 def workbook(file: Path, rows: list[list[str]]) -> Path:

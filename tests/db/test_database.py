@@ -530,6 +530,17 @@ def test_only_what_changed_since_a_version_is_listed(db: database.Connection) ->
     assert "已保存" in str(database.list_log(db, batch_id, since=version)[0].text)
 
 
+def test_a_picture_of_another_size_than_asked_is_told(db: database.Connection) -> None:
+    batch_id, ids = queue.add(db, *[replace(CAT, aspect_ratio="4:3", resolution="800x600")] * 2)
+    for saved in (SAVED, replace(SAVED, filename="b.png", width=800, height=600)):
+        database.finish_record(db, queue.charged(db), saved)
+    lines = [line for line in database.list_log(db, batch_id) if "已保存" in str(line.text)]
+    told = [(line.level, "800x600" in str(line.text)) for line in lines]
+    assert told == [("warning", True), ("info", False)]
+    sizes = [database.get_record(db, record_id).missed_size for record_id in ids]
+    assert [str(size or "") for size in sizes] == ["800x600", ""]
+
+
 def test_a_deleted_record_can_be_restored(db: database.Connection) -> None:
     _, ids = queue.add(db)
     assert database.delete_records(db, ids) == 0  # still queued: not one to delete

@@ -29,6 +29,7 @@ ROW = ImageRequest(
         {"negative_prompt": ""},
         {"aspect_ratio": "1:1"},
         {"resolution": "4K"},
+        {"resolution": "1280x720"},
         {"seed": 8},
         {"steps": 21},
         {"model": "another"},

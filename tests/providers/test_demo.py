@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, GeneratedImage, ImageRequest, Reference
+from app.domain import RESOLUTION_AREAS, USUAL_RATIOS, GeneratedImage, ImageRequest, Reference
 from app.providers import demo
 from app.providers.demo import Demo
 from tools.fakes.images import make_image
@@ -41,7 +41,7 @@ def test_a_missing_seed_is_chosen_and_returned() -> None:
     assert made(replace(CABIN, seed=lot.seed)).content == lot.content
 
 
-@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+@pytest.mark.parametrize("ratio", USUAL_RATIOS)
 def test_the_image_has_the_size_of_the_spec(ratio: str) -> None:
     request = replace(CABIN, aspect_ratio=ratio)
     size = Demo(Settings()).spec.size(request)
@@ -88,7 +88,7 @@ def text_pixels(request: ImageRequest, monkeypatch: pytest.MonkeyPatch, share: t
 @pytest.mark.usefixtures("without_fonts")
 @pytest.mark.parametrize(
     ("ratio", "without_fonts"),
-    [*((ratio, False) for ratio in ASPECT_RATIOS), ("1:1", True)],
+    [*((ratio, False) for ratio in USUAL_RATIOS), ("1:1", True)],
     indirect=["without_fonts"],
 )
 def test_without_a_chinese_font_the_demo_mark_is_drawn_as_shapes(

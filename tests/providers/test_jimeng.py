@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, ImageRequest, ModelSpec, Reference, SampleImage
+from app.domain import USUAL_RATIOS, ImageRequest, ModelSpec, Reference, SampleImage
 from app.errors import Billed
 from app.providers import latency
 from app.providers.downloads import Downloads
@@ -266,7 +266,7 @@ def test_published_sizes_are_used(model: Jimeng, ratio: str, resolution: str, si
     assert str(model.spec.sizes[ratio, resolution]) == size
 
 
-@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+@pytest.mark.parametrize("ratio", USUAL_RATIOS)
 def test_small_sizes_have_the_exact_ratio_above_the_minimum(model: Jimeng, ratio: str) -> None:
     size = model.spec.sizes[ratio, "1K"]
     across, down = map(int, ratio.split(":"))

@@ -9,9 +9,9 @@ from PIL import Image
 
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Reference, Size
+from app.domain.token_prices import tokens
 from app.errors import Billed
 from app.providers.openai_images import _BY_ID, OpenAIImages
-from app.providers.openai_tokens import tokens
 from tests.providers import services
 from tests.providers.services import failure, opened, size_of
 from tools.fakes.clock import Clock

@@ -1,9 +1,10 @@
 """The estimate of a request and the bill of the fakes: all ids, sizes, numbers of references and options."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from itertools import product
+from itertools import chain, product
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,7 +12,7 @@ import pytest
 
 import generator
 from app.config import Settings
-from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
+from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage, Size, TokenPrices
 from app.providers import bailian, gemini, jimeng, openai_images, seedream, tokenhub
 from app.providers.http import Response, ServiceClient
 from app.web.serializers import sizes_json
@@ -55,10 +56,22 @@ def in_process(monkeypatch: pytest.MonkeyPatch, service: FakeService) -> FakeSer
     return service
 
 
+def own_sizes(spec: ModelSpec) -> Iterator[Size]:
+    """The smallest and the largest, the longest, and on both sides of each line of the prices."""
+    if not (rule := spec.own_sizes):
+        return
+    step = rule.multiple_of
+    for area in (rule.min_area, *rule.lines, rule.max_area):
+        for ratio in (1, rule.max_ratio):
+            short = math.isqrt(area // ratio) // step * step
+            sizes = {Size(width=w, height=short * ratio) for w in (short, short + step)}
+            yield from sorted(filter(rule.accepts, sizes), key=str)
+
+
 def all_requests(spec: ModelSpec) -> Iterator[ImageRequest]:
     """Every size with every number of references and every combination of options that the model takes.
 
-    Of a range of numbers the ends and a middle.
+    Of a range of numbers the ends and a middle, of own sizes those at the bounds and the lines of prices.
     """
     choices = {
         name: (None, offered.start, offered.stop // 3, offered.stop - 1)
@@ -66,7 +79,9 @@ def all_requests(spec: ModelSpec) -> Iterator[ImageRequest]:
         else ("", *offered)
         for name, offered in spec.options.items()
     }
-    for pair, count in product(spec.sizes, range(spec.max_references + 1)):
+    counts = range(spec.max_references + 1)
+    own = [(size.aspect_ratio, str(size)) for size in own_sizes(spec)]
+    for pair, count in chain(product(spec.sizes, counts), product(own, (0, spec.max_references))):
         plain = request_for(spec, *pair, count)
         for values in product(*choices.values()):
             request = replace(plain, **dict(zip(choices, values, strict=True)))  # type: ignore[arg-type]
@@ -158,7 +173,8 @@ def test_openai_bills_the_estimate_and_the_words(in_process: Any, model_id: str)
     provider = opened(in_process, openai_image_model=model_id, **address)
     words = 7 * 5 * in_process.rate / 1_000_000
     qualities = ("", *provider.spec.options["quality"])
-    for (ratio, resolution), count, quality in product(provider.spec.sizes, (0, 1, 16), qualities):
+    sizes = [*provider.spec.sizes, *((each.aspect_ratio, str(each)) for each in own_sizes(provider.spec))]
+    for (ratio, resolution), count, quality in product(sizes, (0, 1, 16), qualities):
         request = replace(request_for(provider.spec, ratio, resolution, count), quality=quality)
         images = [reference_for(image, is_bytes=True) for image in request.sample_images]
         result = generator.submit(provider, request, images)
@@ -207,17 +223,19 @@ def test_a_surcharge_begins_after_the_included_references() -> None:
 
 
 def test_a_price_may_depend_on_size_and_quality() -> None:
-    table = {("1:1", "2K"): {"": Decimal(1), "high": Decimal(4)}}
-    spec = replace(ANY, quality_prices=table, price_extra_reference=Decimal("0.1"))
-    request = request_for(spec, "1:1", "2K", 2)
-    assert [spec.price(replace(request, quality=quality)) for quality in ("", "high", "max")] == [
-        Decimal("1.1"),
-        Decimal("4.1"),
-        Decimal("0.32"),
-    ]
-    offers = sizes_json(spec)
-    assert (offers["1:1|2K"]["price"], offers["1:1|2K"]["qualities"]) == ("1", {"high": "4"})
-    assert (offers["3:2|2K"]["price"], "qualities" in offers["3:2|2K"]) == ("0.22", False)
+    tokens = TokenPrices(units={"low": 16, "high": 32}, usual="low", each=Decimal("0.001"))
+    spec = replace(ANY, token_prices=tokens, price_extra_reference=Decimal("0.1"))
+    prices = {
+        resolution: [
+            spec.price(replace(request_for(spec, "1:1", resolution, 2), quality=quality))
+            for quality in ("", "low", "high", "max")
+        ]
+        for resolution in ("1K", "2K", "2000x2000")
+    }
+    assert prices["1K"] == [Decimal("0.296"), Decimal("0.296"), Decimal("0.881"), Decimal("0.296")]
+    assert prices["2000x2000"][0] == Decimal("0.484")
+    offer = sizes_json(spec)["1:1|2K"]
+    assert (offer["price"], offer["qualities"]) == ("0.397", {"low": "0.397", "high": "1.586"})
 
 
 def test_the_most_references_are_those_of_the_tables() -> None:

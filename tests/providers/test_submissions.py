@@ -154,7 +154,27 @@ def test_the_task_id_is_the_url_of_the_image(
 def test_every_size_is_accepted(service: FakeService, model: generator.Provider) -> None:
     for ratio, resolution in model.spec.sizes:
         model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
-    assert service.charges == len(model.spec.sizes) == 21
+    assert service.charges == len(model.spec.sizes) >= 33
+
+
+@pytest.mark.parametrize(
+    ("service", "size"),
+    [
+        ("jimeng", "1500x1000"),
+        ("seedream", "1500x1000"),
+        ("openai", "1536x640"),
+        ("bailian", "1500x1000"),
+        ("tokenhub", "300x1000"),
+        ("sdapi", "1000x800"),
+    ],
+    indirect=["service"],
+)
+def test_own_sizes_are_sent_and_made(service: FakeService, model: generator.Provider, size: str) -> None:
+    request = ImageRequest.parse({"prompt": "狐狸", "resolution": size})
+    assert not model.spec.unsupported(request)
+    result = model.submit(model.spec.strip_unsupported(request), ())
+    image = result.image or model.fetch(result.task_id or "", Clock().sleep)
+    assert "x".join(map(str, size_of(image.content))) == size
 
 
 @pytest.mark.parametrize("service", ["seedream", "bailian"], indirect=True)

@@ -54,7 +54,7 @@ def test_a_ratio_converted_to_a_time_is_corrected_and_noted(cell: Any, seen: str
         (0.75, "0.75"),
         (1.7777777777777777, "1.77777777777778"),
         (169, "169"),
-        ("21:9", "21:9"),
+        ("7:5", "7:5"),
         ("横版", "横版"),
     ],
 )
@@ -65,6 +65,20 @@ def test_an_unrecoverable_ratio_is_reported_and_unchanged(cell: Any, seen: str) 
     assert found.rows[0].fields["aspect_ratio"] == problem.seen == seen
     assert problem.fixed is None
     assert "16:9" in str(problem.error)
+
+
+def test_an_own_size_is_no_problem_and_stays_where_it_is_written(spec: ModelSpec) -> None:
+    found = read(
+        ("提示词", "图片比例", "分辨率"),
+        ("猫", "", "800×600"),
+        ("狗", "８００＊６００", ""),
+        ("鸟", "16:9", "800x600"),
+        find_model=lambda _: spec,
+    )
+
+    cells = [(row.fields["aspect_ratio"], row.fields["resolution"]) for row in found.rows]
+    assert cells == [("", "800x600"), ("800x600", ""), ("16:9", "800x600")]
+    assert only_problem(found).row == 4
 
 
 def test_an_iso_time_of_a_strict_workbook_is_corrected_too() -> None:

@@ -48,7 +48,7 @@ def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(spec: ModelSp
 
     choices = {str(v.sqref): v.formula1 for v in table.data_validations.dataValidation}
     assert choices == {
-        "C2:C20001": '"1:1,2:3,3:2,3:4,4:3,16:9,9:16"',
+        "C2:C20001": '"1:1,2:3,3:2,3:4,4:3,16:9,9:16,4:5,5:4,21:9,9:21,1:4,4:1,1:8,8:1"',
         "D2:D20001": '"1K,2K"',
         "E2:E20001": '"1,2,3,4,5,6,7,8,9,10"',
     }

@@ -75,10 +75,10 @@ def script_of(client: FlaskClient, accept_language: str) -> str:
 def test_the_api_answers_browsers_in_their_language_and_scripts_in_chinese(
     module_client: FlaskClient,
 ) -> None:
-    body = {"rows": [{"prompt": "猫", "aspect_ratio": "5:4"}]}
+    body = {"rows": [{"prompt": "猫", "aspect_ratio": "7:5"}]}
     payload = module_client.post("/api/batches", json=body, headers=ENGLISH).get_json()
-    assert payload["problems"][0]["error"].startswith("Aspect ratio “5:4” is not supported")
-    assert payload["error"].startswith("Row 1: Aspect ratio “5:4”")
+    assert payload["problems"][0]["error"].startswith("Aspect ratio “7:5” is not supported")
+    assert payload["error"].startswith("Row 1: Aspect ratio “7:5”")
     chinese = module_client.post("/api/batches", json=body).get_json()
     assert chinese["error"].startswith("第 1 行：不支持的图片比例")
     error = module_client.get("/api/records/7", headers=ENGLISH).get_json()["error"]
@@ -136,12 +136,12 @@ def test_models_are_described_in_the_language_of_the_request(module_client: Flas
 
 
 def test_import_problems_are_reported_in_english(module_client: FlaskClient) -> None:
-    table = "提示词,图片比例\n猫,5:4\n".encode()
+    table = "提示词,图片比例\n猫,7:5\n".encode()
     answer = module_client.post(
         "/api/spreadsheet/import", data={"file": (BytesIO(table), "t.csv")}, headers=ENGLISH
     )
     payload = answer.get_json()
-    assert payload["problems"][0]["error"].startswith("Aspect ratio “5:4”")
+    assert payload["problems"][0]["error"].startswith("Aspect ratio “7:5”")
     assert payload["problems"][0]["column"] == "图片比例"
     assert payload["notes"] == ["Missing columns use the defaults: Resolution (2K), Images (1)"]
 
@@ -226,7 +226,7 @@ def test_the_openapi_document_is_served_in_english(module_client: FlaskClient) -
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        *(("records?limit=0", None), ("records?aspect_ratio=5:4", None), ("usage?from=x", None)),
+        *(("records?limit=0", None), ("records?aspect_ratio=7:5", None), ("usage?from=x", None)),
         *(("batches", {"rows": [{"prompt": "", "seed": "x", "number": 0}, 5]}), ("batches", {"rows": 1})),
         *(("records/delete", {"odd": 1}), ("records/favourite", {"ids": [1], "favourite": 1})),
         ("spreadsheet/export", {"rows": 1}),

@@ -122,6 +122,28 @@ def test_a_value_that_no_model_takes_is_kept_and_marked(web: WebHarness) -> None
     assert row["state"] == "to_make"
 
 
+def test_an_own_size_is_a_value_of_a_row(web: WebHarness) -> None:
+    sizes: list[dict[str, str]] = [
+        {"resolution": "1600×1200"},
+        {"aspect_ratio": "5:4"},
+        {"aspect_ratio": "2048*2048"},
+        {"resolution": "2K"},
+        {"resolution": "800x600"},
+        {"aspect_ratio": "16:9", "resolution": "1600x1200"},
+    ]
+    table = new(web, *[CAT | size for size in sizes])
+    rows = rows_of(web, table)
+    assert [row["state"] for row in rows] == ["to_make"] * 4 + ["problem"] * 2
+    assert [row.get("same_as") for row in rows] == [None, None, None, 3, None, None]
+    assert [{name: row[name] for name in size} for row, size in zip(rows, sizes, strict=True)] == sizes
+    run(web, table, rows=[row["id"] for row in rows[:4]])
+    made = web.get("/api/records?status=queued")["records"]
+    assert sorted((record["aspect_ratio"], record["resolution"]) for record in made) == [
+        *(("1:1", "2K"), ("4:3", "1600x1200"), ("5:4", "2K"))
+    ]
+    assert web.get("/api/records?status=queued&resolution=1600×1200")["total"] == 1
+
+
 def refused(web: WebHarness, table: str, operation: object, status: int = 400) -> str:
     """The sentence with which an operation is refused after a valid one; nothing is changed."""
     before = opened(web, table)

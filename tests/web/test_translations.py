@@ -63,8 +63,12 @@ def is_translated(entry: Entry) -> bool:
             "Row 3, image 2 failed: The prompt was blocked by moderation. Change the prompt",
         ),
         (
-            message("不支持的图片比例「{value}」，可选：{choices}", value="5:4", choices=("1:1", "2:3")),
-            "Aspect ratio “5:4” is not supported; available: 1:1, 2:3",
+            message(
+                "不支持的图片比例「{value}」，可选：{choices}，或 800x600 这样的宽高",
+                value="7:5",
+                choices=("1:1", "2:3"),
+            ),
+            "Aspect ratio “7:5” is not supported; available: 1:1, 2:3, or a width and height such as 800x600",
         ),
         (
             SettingError(

@@ -12,6 +12,7 @@ import re
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -38,14 +39,15 @@ class _Model:
 _SHARED = frozenset({"size", "n", "seed", "watermark"})
 _QWEN = _SHARED | {"negative_prompt", "prompt_extend"}
 _WAN = _SHARED | {"thinking_mode", "enable_sequential", "bbox_list", "color_palette"}
+_qwen = partial(_Model, parameters=_QWEN, least=262_144, most=6_553_600)  # image-models-update.md, section 6
 _MODELS = {
     "wan2.7-image-pro": _Model(parameters=_WAN, images=9, least=768 * 768, price="0.50"),
     "wan2.7-image": _Model(parameters=_WAN, images=9, least=768 * 768),
-    "qwen-image-3.0-pro": _Model(parameters=_QWEN, images=3),
-    "qwen-image-3.0": _Model(parameters=_QWEN, images=3, price="0.18", price_of_image="0.02"),
-    "qwen-image-2.1": _Model(parameters=_QWEN, images=10),
-    "qwen-image-2.0-pro": _Model(parameters=_QWEN, images=3, price="0.50"),
-    "qwen-image-2.0": _Model(parameters=_QWEN, images=3, price="0.20"),
+    "qwen-image-3.0-pro": _qwen(images=3),
+    "qwen-image-3.0": _qwen(images=3, price="0.18", price_of_image="0.02"),
+    "qwen-image-2.1": _qwen(images=10),
+    "qwen-image-2.0-pro": _qwen(images=3, price="0.50"),
+    "qwen-image-2.0": _qwen(images=3, price="0.20"),
     "z-image-turbo": _Model(parameters=_SHARED | {"prompt_extend"}, price="0.10"),
 }
 

@@ -197,7 +197,8 @@ class FakeOpenAIImages(FakeService):
     def _check_size(self, size: str) -> tuple[int, int]:
         found = re.fullmatch(r"(\d+)x(\d+)", size)
         width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-        fits = width % 16 == height % 16 == 0 and max(width, height) <= 3840 and width * height <= 3840 * 2160
+        fits = width % 16 == height % 16 == 0 and max(width, height) <= 3840
+        fits = fits and 655_360 <= width * height <= 3840 * 2160
         if not found or not fits or not 1 / 3 <= width / height <= 3:
             raise self._error(400, "invalid_value", "size")
         return width, height

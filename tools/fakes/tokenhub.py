@@ -140,7 +140,7 @@ def _clamped(size: str) -> tuple[int, int]:
 
 def _within(size: str) -> tuple[int, int]:
     width, height = _numbers(size)
-    if not 921_600 <= width * height <= 4_624_220:
+    if not (921_600 <= width * height <= 4_624_220 and 1 / 16 <= width / height <= 16):
         raise error(400, 400001, "size is out of range")
     return width, height
 

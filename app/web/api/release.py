@@ -4,17 +4,18 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ASPECT_RATIOS, MAX_MODEL_LENGTH, RESOLUTIONS
+from app.domain import MAX_MODEL_LENGTH
 from app.orders.place import place
 from app.orders.release import Release, ReleaseChanges
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     AFFIX,
     ID,
+    RATIO,
+    RESOLUTION,
     answer,
     array_of,
     closed_object,
-    enum,
     or_null,
     strict_object,
     text,
@@ -42,8 +43,8 @@ _CHECKED = answer(
     json=strict_object(
         prefix=or_null(AFFIX),
         suffix=or_null(AFFIX),
-        aspect_ratio=or_null(enum(*ASPECT_RATIOS)),
-        resolution=or_null(enum(*RESOLUTIONS)),
+        aspect_ratio=or_null(RATIO),
+        resolution=or_null(RESOLUTION),
         model=or_null(
             text(maxLength=MAX_MODEL_LENGTH, description="等放行的行应该都由它来做，不是就 400；不写就都放行")
         ),

@@ -161,12 +161,20 @@ _COLUMNS: Schema = {
 }
 
 
+_OWN_SIZE = "[1-9][0-9]{1,4}x[1-9][0-9]{1,4}"
+RATIO = text(pattern=f"^({'|'.join(ASPECT_RATIOS)}|{_OWN_SIZE})$", description="比例，或 800x600 这样的宽高")
+RESOLUTION = text(
+    pattern=f"^({'|'.join(RESOLUTIONS)}|{_OWN_SIZE})$",
+    description="1K、2K、4K，或 800x600 这样的宽高：比例跟着它",
+)
+
+
 def _field(each: RowField) -> Schema:
     match each.kind:
         case "ratio":
-            return {**enum(*ASPECT_RATIOS), "default": "1:1"}
+            return RATIO | {"default": "1:1"}
         case "resolution":
-            return {**enum(*RESOLUTIONS), "default": "2K"}
+            return RESOLUTION | {"default": "2K"}
         case "images":
             return array_of("Reference", maxItems=MAX_REFERENCES)
         case "word":
@@ -343,6 +351,16 @@ SCHEMAS: dict[str, Schema] = {
         options=map_of({"anyOf": [array_of(str), closed_object(low=int, high=int)]}),
         notes=map_of(str),
         sizes=map_of(_SIZE),
+        own_sizes=or_null(
+            closed_object(
+                **dict.fromkeys(("multiple_of", "min_side", "max_side", "min_area", "max_area"), int),
+                max_ratio=int,
+                rule=text(description="范围，一句话"),
+                prices=[closed_object(pixels=or_null(int), price=or_null(str))],
+                tokens=or_null(closed_object(units=map_of(int), usual=str, each=str)),
+            )
+        )
+        | {"description": "别的宽高；没有就是 null。prices：不超过 pixels 的每张多少元"},
         reference_form=enum("url", "bytes", "any"),
         local_reference_problem=text(description="这台电脑上的图片为什么不能作参考图；能就是空的"),
         negative_prompt=enum("field", "folded"),

@@ -6,11 +6,12 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ASPECT_RATIOS, BUILT_IN_NAMES, Batch, BatchStatus, Status
+from app.domain import BUILT_IN_NAMES, Batch, BatchStatus, Status
 from app.domain.tables import Table
 from app.web.batch_columns import batch_columns, batch_models
 from app.web.formatting import resolutions
 from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
+from app.web.serializers import ratios_of
 from app.web.services import connection, services
 from app.web.views.tables import render_tables
 
@@ -103,7 +104,7 @@ def dialogs() -> str:
     return render_template(
         "batch/pictures.html" if request.args.get("part") == "pictures" else "batch/dialogs.html",
         page_spec=spec,
-        ratios=[ratio for ratio in ASPECT_RATIOS if any(ratio == one for one, _ in spec.sizes)],
+        ratios=ratios_of(spec),
         resolutions=resolutions(spec),
         choices=model_choices(),
     )

@@ -8,7 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ImageRequest, ModelSpec, Record, Status
+from app.domain import COMMON_RATIOS, ImageRequest, ModelSpec, Record, Status
 from app.errors import InvalidRequest, KeyReused
 from app.orders.batches import SINGLE, submit_rows
 from app.orders.read import RowErrors
@@ -16,7 +16,7 @@ from app.web.batch_columns import option_words
 from app.web.etags import with_etag
 from app.web.page_model import STUDIO, PageModel, model_choices, page_model, remember
 from app.web.params import int_arg
-from app.web.serializers import sizes_json, translated_spec
+from app.web.serializers import own_sizes_json, ratios_of, sizes_json, translated_spec
 from app.web.services import connection, services
 from app.web.single_results import Request, group_by_request, settled_ids
 from app.web.submit import conditions, request_key
@@ -108,6 +108,9 @@ def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: 
         model_problem=chosen.problem,
         option_words=option_words(services().models),
         sizes=sizes_json(chosen.spec),
+        own_sizes=own_sizes_json(chosen.spec),
+        ratios=ratios_of(chosen.spec),
+        common_ratios=COMMON_RATIOS,
         request_id=secrets.token_hex(16),
         **_card_context(translated_spec(chosen.spec), results),
         **context,

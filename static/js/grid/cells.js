@@ -23,7 +23,8 @@ export function renderRow(view, index, table) {
   const problems = table.validation.problemsOf(row);
   table.columns.forEach((column, columnIndex) => {
     const cell = view.cells[column.name];
-    const { field, placeholder, refuses } = column;
+    const { field, refuses } = column;
+    const placeholder = column.placeholderOf?.(row) ?? column.placeholder;
     const refusal = refuses?.(row) ?? "";
     const words = column.render || problems[field] ? null : table.wordsOf(row, column);
     if (column.render) column.render(cell, row);

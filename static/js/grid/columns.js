@@ -19,16 +19,20 @@ export function textColumn(column) {
   });
 }
 
-/** One of column.options; the placeholder stands for an empty cell. spell(normalised text) -> how the options write it. */
-export function choiceColumn(column, { spell, check = () => "" }) {
+/**
+ * One of column.options; the placeholder stands for an empty cell. spell(normalised text) -> how the options write it; accepts(value):
+ * whether a value that is no option is one all the same.
+ */
+export function choiceColumn(column, { spell, accepts = () => false, check = () => "" }) {
   const { label, options, placeholder } = column;
-  return valueColumn(column, {
+  const isValue = (value) => options.includes(value) || accepts(value);
+  return valueColumn({ ...column, isValue }, {
     read(text) {
       const value = spell(normalise(text));
-      return options.includes(value) ? value : text.trim();
+      return isValue(value) ? value : text.trim();
     },
     check(value, row) {
-      if (value && !options.includes(value)) return _("不支持的{label}「{value}」，可选：{options}", { label, value, options: options.join(_("、")) });
+      if (value && !isValue(value)) return _("不支持的{label}「{value}」，可选：{options}", { label, value, options: options.join(_("、")) });
       return check(value || placeholder, row);
     },
   });

@@ -77,7 +77,8 @@ export function makeEditor(table, onTyping) {
   }
 
   function showChoices(isFiltered) {
-    const { options, placeholder } = editing.column;
+    const { offered, placeholder } = editing.column;
+    const options = offered?.(editing.row) ?? editing.column.options;
     if (isFiltered) choices.filter(options, textarea.value);
     else choices.open(options, textarea.value || placeholder);
   }

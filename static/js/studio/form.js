@@ -4,6 +4,7 @@ import { apply, show } from "../core/dom.js";
 import { attempt } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
+import { isTaken, ownSize, priceOfSize, spellSize } from "../core/sizes.js";
 import { budgetLeft } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
 
@@ -19,11 +20,17 @@ export function readForm(form) {
 
 /** Fill in a request; fields that it does not name, or that the model does not take, stay, and the model itself. */
 export function fillForm(form, request) {
+  const own = form.querySelector("[data-own]");
+  if (own && ownSize(request.resolution)) {
+    form.querySelector("[data-own-text]").value = request.resolution;
+    own.value = request.resolution; // one of the choices that are filled in below
+  }
   for (const [name, value] of Object.entries(request)) {
     const field = form.elements[name];
     if (!field || field.disabled || name === "model") continue;
     field.value = name === "sample_images" ? JSON.stringify(value) : (value ?? "");
   }
+  form.querySelector("[data-more-ratios]:has(:checked)")?.setAttribute("open", "");
   form.dispatchEvent(new Event("input", { bubbles: true }));
   form.dispatchEvent(new CustomEvent("form-filled", { detail: request }));
 }
@@ -33,7 +40,8 @@ export function makeForm(form) {
   let isSubmitting = false;
 
   form.addEventListener("input", (event) => {
-    if (event.target.name) setFieldError(form, event.target.name, "");
+    const name = "ownText" in event.target.dataset ? "resolution" : event.target.name;
+    if (name) setFieldError(form, name, "");
     render(form);
   });
   form.addEventListener("click", (event) => onButton(form, event.target.closest("button")));
@@ -72,6 +80,11 @@ function isRepeated([first]) {
 
 function validate(form) {
   if (!form.elements.prompt.value.trim()) return setFieldError(form, "prompt", _("请填写提示词"));
+  if (form.querySelector("[data-own]:checked") && !offerOf(form)) {
+    setFieldError(form, "resolution", _("请把宽高写成 1200x800 这样，并在上面的范围里"));
+    form.querySelector("[data-own-text]").focus();
+    return false;
+  }
   if (form.querySelector(".is-uploading")) return setFieldError(form, "sample_images", _("参考图还在上传，请稍等"));
   return true;
 }
@@ -129,29 +142,43 @@ function showLength(form) {
   });
 }
 
-/** What the model offers for an aspect ratio and a resolution: {size, price}, at the chosen quality, or nothing. */
-function offerOf(form, resolution) {
-  const offer = JSON.parse(form.dataset.sizes)[`${form.elements.aspect_ratio.value}|${resolution}`];
-  return offer && { ...offer, price: offer.qualities?.[form.elements.quality?.value] ?? offer.price };
+/** What the model offers for a radio of the resolution, by default the chosen one: {size, price}, at the chosen quality, or nothing. */
+function offerOf(form, radio = form.querySelector('[name="resolution"]:checked')) {
+  const quality = form.elements.quality?.value;
+  if (radio && "own" in radio.dataset) {
+    const [size, rule] = [ownSize(form.querySelector("[data-own-text]").value), JSON.parse(form.dataset.ownSizes)];
+    return size && isTaken(size, rule) ? { size: spellSize(size), price: priceOfSize(size, rule, quality) } : null;
+  }
+  const offer = JSON.parse(form.dataset.sizes)[`${form.elements.aspect_ratio.value}|${radio?.value}`];
+  return offer && { ...offer, price: offer.qualities?.[quality] ?? offer.price };
 }
 
 function showSizes(form) {
   const radios = [...form.elements.resolution];
   for (const radio of radios) {
-    const offer = offerOf(form, radio.value);
-    radio.disabled = !offer;
+    const [offer, isOwn] = [offerOf(form, radio), "own" in radio.dataset];
+    if (isOwn) radio.value = offer?.size || form.querySelector("[data-own-text]").value || "?"; // what is wrong is told, not replaced
+    else radio.disabled = !offer;
     show(radio.closest("label"), {
-      "[data-size]": offer ? offer.size.replace("x", "×") : _("不提供"), "[data-price]": offer ? formatPrice(Number(offer.price ?? NaN)) : "",
+      "[data-size]": offer ? offer.size.replace("x", "×") : isOwn ? _("宽×高") : _("不提供"),
+      "[data-price]": offer ? formatPrice(Number(offer.price ?? NaN)) : "",
     });
   }
+  showOwnSize(form);
   if (radios.some((radio) => radio.checked && !radio.disabled)) return;
   const offered = radios.find((radio) => !radio.disabled);
   if (offered) offered.checked = true;
 }
 
+/** An own size takes the place of the ratio. */
+function showOwnSize(form) {
+  const own = form.querySelector("[data-own]");
+  if (own) show(form, { "[data-ratios]": { disabled: own.checked }, "[data-own-size]": { hidden: !own.checked } });
+}
+
 function showPrice(form) {
-  const { resolution, num_images: count, sample_images: references } = form.elements;
-  const offer = offerOf(form, resolution.value);
+  const { num_images: count, sample_images: references } = form.elements;
+  const offer = offerOf(form);
   const n = Number(count.value) || 1;
   const extra = Math.max(JSON.parse(references.value || "[]").length - Number(form.dataset.includedReferences), 0) * Number(form.dataset.extraPrice);
   const price = offer ? Number(offer.price ?? NaN) + extra : 0;

@@ -3,6 +3,7 @@
 
 import { model, refusalOf, wordOf } from "./models.js";
 import { _ } from "../core/i18n.js";
+import { isTaken, ownSize, spellSize } from "../core/sizes.js";
 import { choiceColumn, integerColumn, normalise, parseInteger, textColumn, trimText } from "../grid/columns.js";
 
 // What speaks of what a picture must not show is never the prompt.
@@ -21,20 +22,47 @@ export function makeColumns(described) {
     if (column.like) return optionColumn(column);
     if (column.kind === "text") return textColumn(column);
     if (column.kind === "integer") return withUse(column.name === "seed" ? seedColumn(column) : integerColumn(column));
-    if (column.name === "aspect_ratio") return choiceColumn(column, { spell: (text) => text.replace(/\s*[:∶xX×*/比]\s*/g, ":") });
-    if (column.name === "resolution") return choiceColumn(column, { spell: (text) => text.toUpperCase(), check: sizeProblem });
+    if (column.name === "aspect_ratio") {
+      const ofModel = (row) => column.options.filter((ratio) => model.of(row).ratios.includes(ratio));
+      return { ...choiceColumn(column, { spell: spellRatio, accepts: ownSize, check: ratioProblem }), offered: ofModel, placeholderOf: besideOwn("resolution") };
+    }
+    if (column.name === "resolution") {
+      return { ...choiceColumn(column, { spell: spellResolution, accepts: ownSize, check: sizeProblem }), placeholderOf: besideOwn("aspect_ratio") };
+    }
     return column.kind === "references" ? referencesColumn(column) : column;
+  }
+
+  function spellRatio(text) {
+    const ratio = text.replace(/\s*[:∶xX×*/比]\s*/g, ":");
+    return ratios.includes(ratio) ? ratio : spelled(text, ratio);
+  }
+
+  function ratioProblem(ratio, row) {
+    const { label, ratios: offered } = model.of(row);
+    if (ownSize(ratio)) return ownProblem(ratio, row);
+    return offered.includes(ratio) ? "" : _("{label} 没有 {ratio} 这个比例，可选：{offered}", { label, ratio, offered: offered.join(_("、")) });
   }
 
   function sizeProblem(resolution, row) {
     const ratio = row.aspect_ratio || "1:1";
-    const { label, prices } = model.of(row);
-    if (!ratios.includes(ratio) || `${ratio}|${resolution}` in prices) return "";
+    const { label, prices, ratios: ofModel } = model.of(row);
+    if (ownSize(resolution)) return ownProblem(resolution, row);
+    if (!ofModel.includes(ratio) || `${ratio}|${resolution}` in prices) return "";
     const offered = resolutions.filter((one) => `${ratio}|${one}` in prices);
     return _("{label} 没有 {ratio} 的 {resolution}，可选：{offered}", { label, ratio, resolution, offered: offered.join(_("、")) });
   }
 
   return columns;
+}
+
+const besideOwn = (field) => (row) => (ownSize(row[field]) ? _("自定") : undefined);
+const spelled = (text, otherwise) => (ownSize(text) ? spellSize(ownSize(text)) : otherwise);
+const spellResolution = (text) => spelled(text, text.toUpperCase());
+
+// Whether a model without a rule has just this size is for the server to say, and what a ratio beside it says.
+function ownProblem(size, row) {
+  const { label, own_sizes: rule } = model.of(row);
+  return !rule || isTaken(ownSize(size), rule) ? "" : _("{label} 做不了 {size}：{rule}", { label, size, rule: rule.rule });
 }
 
 // Columns that not every model takes can be hidden.

@@ -1,5 +1,6 @@
 // How many pictures rows come to and what they cost.
 
+import { ownSize, priceOfSize } from "../core/sizes.js";
 import { parseInteger } from "../grid/columns.js";
 
 /** Pictures a row asks for; a number that cannot be read counts as none. */
@@ -15,10 +16,13 @@ export function priceOf(row, model) {
 
 /** CNY for one picture of a row by its model. */
 export function pricePerPicture(row, model) {
-  const { prices, included_references: included, price_extra_reference: priceOfMore } = model.of(row);
-  const size = `${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`;
-  const price = prices[`${size}|${row.quality}`] ?? prices[size] ?? prices["1:1|2K"];
+  const { prices, own_sizes: rule, included_references: included, price_extra_reference: priceOfMore } = model.of(row);
   const extra = Math.max(row.sample_images.length - included, 0) * priceOfMore;
+  const quality = model.qualityOf?.(row) ?? row.quality;
+  const own = rule && (ownSize(row.resolution) ?? ownSize(row.aspect_ratio));
+  if (own) return priceOfSize(own, rule, quality) + extra;
+  const size = `${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`;
+  const price = prices[`${size}|${quality}`] ?? prices[size] ?? prices["1:1|2K"];
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 

@@ -3,6 +3,7 @@
 // those of the row that can be ordered)}.
 
 import { _ } from "../core/i18n.js";
+import { ownSize } from "../core/sizes.js";
 
 const ENDED = ["failed", "unknown"];
 const BEGUN = ["success", "running", "queued", ...ENDED];
@@ -42,8 +43,9 @@ export function lookAt(row, { pictures = [], missing = 0, state }, { isOpen = fa
   };
 }
 
-function ratioOf({ width, height }, { aspect_ratio: asked }) {
-  const [across, down] = width ? [width, height] : String(asked || "1:1").split(/[:：]/).map(Number);
+function ratioOf({ width, height }, { aspect_ratio: asked, resolution }) {
+  const own = width ? { width, height } : ownSize(resolution) ?? ownSize(asked);
+  const [across, down] = own ? [own.width, own.height] : String(asked || "1:1").split(/[:：]/).map(Number);
   return Math.min(Math.max(across / down || 1, NARROWEST), WIDEST);
 }
 

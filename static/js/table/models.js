@@ -10,8 +10,8 @@ const byLabel = new Map(others.map((other) => [other.label, other]));
 const described = JSON.parse(dataset.columns).filter(({ like }) => like);
 const dictionaries = new Map(described.map((column) => [column.name, dictionaryOf(column)]));
 
-/** The model of the page, with of(row): the model that makes a row. */
-export const model = { ...own, all: [own, ...others], of: (row) => byLabel.get(row.model) ?? own };
+/** The model of the page, with of(row): the model that makes a row, and qualityOf(row): its quality as prices have it. */
+export const model = { ...own, all: [own, ...others], of: (row) => byLabel.get(row.model) ?? own, qualityOf: ({ quality }) => apiValueOf("quality", quality) };
 
 /** The model of a row, and what can be asked of some models. */
 export const OPTIONAL = described.map(({ name }) => name);

@@ -7,6 +7,7 @@ import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
 import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
+import { ownSize } from "../core/sizes.js";
 import { budgetLeft } from "../ui/status.js";
 import { showToast } from "../ui/toast.js";
 
@@ -81,8 +82,9 @@ export class OrderDialog {
       const shown = shownNow(row, this.#page);
       if (mode === "release" && shown.state !== "held") return [];
       const maker = spec || model.of(row);
-      const sized = { aspect_ratio: changes.aspect_ratio || row.aspect_ratio, resolution: changes.resolution || row.resolution, quality: row.quality, sample_images: row.sample_images };
-      return [{ row, shown, wanted: pictureCount(row, model), each: pricePerPicture(sized, { of: () => maker }), model: maker }];
+      const written = changes.resolution && ownSize(row.aspect_ratio) ? "" : row.aspect_ratio;
+      const sized = { aspect_ratio: changes.aspect_ratio || written, resolution: changes.resolution || row.resolution, quality: row.quality, sample_images: row.sample_images };
+      return [{ row, shown, wanted: pictureCount(row, model), each: pricePerPicture(sized, { of: () => maker, qualityOf: model.qualityOf }), model: maker }];
     });
   }
 

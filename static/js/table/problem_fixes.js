@@ -1,6 +1,7 @@
 // What can be done about a group of equal problems (problem_groups.js), for all its rows in one step.
 
 import { _ } from "../core/i18n.js";
+import { ownSize } from "../core/sizes.js";
 import { normalise } from "../grid/columns.js";
 
 const DIGITS = "\u3007\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d"; // 〇 to 九
@@ -93,7 +94,8 @@ function chineseNumber(text) {
 
 /** The option whose size or ratio is nearest to that of a text (5:4 -> 4:3, 1080P -> 1K); `usual` where it has none. */
 function nearestOption(text, options, usual) {
-  const wanted = sizeOf(text);
+  const own = options[0].endsWith("K") && ownSize(text);
+  const wanted = own ? Math.sqrt(own.width * own.height) / 1024 : sizeOf(text);
   const distance = (option) => Math.abs(Math.log(sizeOf(option) / wanted));
   if (!wanted) return options.includes(usual) ? usual : options[0];
   return options.reduce((best, option) => (distance(option) < distance(best) ? option : best));

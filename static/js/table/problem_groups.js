@@ -52,7 +52,7 @@ function partsOf(problem, row, column, model) {
   if (problem !== column.check(value, row)) return [{ kind: "other", text: withValue(problem, value) }];
   if (value === "") return [{ kind: "blank", text: _("没有填写") }];
   if (column.kind === "integer") return [{ kind: "number", value, text: quote(value) }];
-  if (column.kind === "choice") return [{ kind: "choice", value, text: column.options.includes(value) ? problem : quote(value) }];
+  if (column.kind === "choice") return [{ kind: "choice", value, text: column.isValue(value) ? problem : quote(value) }];
   if (column.limit && value.length > column.limit) return [{ kind: "long", text: _("超过 {limit} 字", { limit: column.limit }) }];
   return [{ kind: "other", text: withValue(problem, value) }];
 }

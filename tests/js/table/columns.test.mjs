@@ -43,7 +43,7 @@ test("an own column is found by its name", () => {
 test("values are read in the spellings that the server takes", () => {
   for (const [name, text, value] of [
     ["aspect_ratio", "16：9", "16:9"], ["aspect_ratio", "16x9", "16:9"], ["aspect_ratio", "16 × 9", "16:9"], ["aspect_ratio", "\u200e16比9", "16:9"],
-    ["aspect_ratio", "5:4", "5:4"], ["resolution", "2k", "2K"], ["resolution", "２Ｋ", "2K"], ["num_images", "３", "3"], ["num_images", "3.0", "3"],
+    ["aspect_ratio", "5：4", "5:4"], ["aspect_ratio", "800*600", "800x600"], ["resolution", "800 × 600", "800x600"], ["resolution", "2k", "2K"], ["resolution", "２Ｋ", "2K"], ["num_images", "３", "3"], ["num_images", "3.0", "3"],
     ["num_images", "两张", "两张"], ["seed", "-1", ""], ["seed", "７", "7"], ["seed", "-2", "-2"],
   ]) assert.equal(columnOf(name).read(text), value, `${name} ${text}`);
 });
@@ -55,11 +55,25 @@ test("the bounds of numbers are part of them", () => {
   }
 });
 
+test("an own size is a value within the bounds of the row's model", () => {
+  for (const name of ["aspect_ratio", "resolution"]) {
+    assert.equal(problemOf(name, "800x600"), "");
+    assert.match(problemOf(name, "801x600"), /做不了 801x600：宽高要是 2 的倍数/);
+  }
+  assert.equal(columnOf("aspect_ratio").placeholderOf(makeRow({ resolution: "800x600" })), "自定");
+});
+
+test("only the ratios of the row's model are offered", () => {
+  assert.ok(columnOf("aspect_ratio").offered(makeRow({})).includes("21:9"));
+  assert.ok(!columnOf("aspect_ratio").offered(makeRow({})).includes("8:1"));
+  assert.match(problemOf("aspect_ratio", "8:1"), /没有 8:1 这个比例，可选：1:1、/);
+});
+
 test("a size that the row's model does not offer says which it does", () => {
   assert.equal(problemOf("resolution", "4K"), "");
   assert.equal(problemOf("resolution", "4K", { model: OTHER }), `${OTHER} 没有 1:1 的 4K，可选：1K、2K`);
   assert.equal(problemOf("resolution", "", { model: OTHER }), "");
-  assert.equal(problemOf("resolution", "4K", { model: OTHER, aspect_ratio: "5:4" }), ""); // the ratio is what is wrong
+  assert.equal(problemOf("resolution", "4K", { model: OTHER, aspect_ratio: "7:5" }), ""); // the ratio is what is wrong
 });
 
 test("what the row's model does not take is neither checked nor sent", () => {

@@ -22,15 +22,22 @@ test("a picture costs what its size costs by the model of its row, and reference
   assert.equal(cents(priceOf(row({ num_images: "3" }), model)), 66);
 });
 
+test("an own size costs what its model says, in whichever cell it stands", () => {
+  const rule = { prices: [{ pixels: 1_000_000, price: "0.3" }, { pixels: null, price: "0.6" }], tokens: null };
+  const priced = { prices: { "1:1|2K": "0.5" }, own_sizes: rule, included_references: 1, price_extra_reference: 0.1 };
+  const cells = [{ resolution: "800x600" }, { aspect_ratio: "2000x600", resolution: "2K" }, { resolution: "800x600", sample_images: images(2) }, {}];
+  assert.deepEqual(cells.map((fields) => cents(pricePerPicture(row(fields), { of: () => priced }))), [30, 60, 40, 50]);
+});
+
 test("a price may depend on the quality", () => {
   const priced = { prices: { "1:1|2K": "0.5", "1:1|2K|high": "2" }, included_references: 1, price_extra_reference: 0 };
-  const prices = ["", "high", "max"].map((quality) => pricePerPicture(row({ quality }), { of: () => priced }));
+  const prices = ["", "高质量", "max"].map((quality) => pricePerPicture(row({ quality }), { ...model, of: () => priced }));
   assert.deepEqual(prices, [0.5, 2, 0.5]);
 });
 
 test("an unknown price is no number, and a size that is not offered costs as the usual one", () => {
   assert.ok(Number.isNaN(pricePerPicture(row({ model: OTHER }), model)));
-  assert.equal(pricePerPicture(row({ aspect_ratio: "5:4" }), model), 0.22);
+  assert.equal(pricePerPicture(row({ aspect_ratio: "7:5" }), model), 0.22);
 });
 
 test("what has no known price is counted beside the sum", () => {

@@ -149,8 +149,8 @@ test("cells that cannot be changed are found, but stay as they are", (t) => {
 });
 
 test("what takes the place is read as the column reads it", (t) => {
-  const bar = makeBar(t, [{ prompt: "猫", aspect_ratio: "5:4" }]);
-  bar.look("5:4");
+  const bar = makeBar(t, [{ prompt: "猫", aspect_ratio: "7:5" }]);
+  bar.look("7:5");
   bar.with("4：3");
   bar.press("all");
   assert.equal(bar.table.rows.at(0).aspect_ratio, "4:3");

@@ -25,7 +25,7 @@ function offeredFor(name, value) {
 }
 
 test("the option with the nearest ratio or size is offered, without a number the usual one", () => {
-  for (const [ratio, nearest] of [["5:4", "4:3"], ["1920x1080px", "16:9"], ["竖的", "1:1"], ["7:7:7", "1:1"], ["１:２", "9:16"]]) {
+  for (const [ratio, nearest] of [["7:5", "4:3"], ["32x18", "16:9"], ["竖的", "1:1"], ["7:7:7", "1:1"], ["１:２", "9:16"]]) {
     assert.equal(offeredFor("aspect_ratio", ratio).preset, nearest, ratio);
   }
   for (const [size, nearest] of [["8K", "4K"], ["1080P", "1K"], ["3840", "4K"], ["大", "2K"], ["0.5k", "1K"]]) {
@@ -41,11 +41,11 @@ test("a number is read out of the text, within its bounds", () => {
 
 test("equal problems stand together, those of most rows first", () => {
   const { groups, count } = problemsOf([
-    { prompt: "甲", aspect_ratio: "5:4", num_images: "2张" }, { prompt: "乙", aspect_ratio: "5:4", num_images: "两张" }, { filename: "丙", aspect_ratio: "5:4" }, {},
+    { prompt: "甲", aspect_ratio: "7:5", num_images: "2张" }, { prompt: "乙", aspect_ratio: "7:5", num_images: "两张" }, { filename: "丙", aspect_ratio: "7:5" }, {},
   ]);
   assert.equal(count, 6);
   assert.deepEqual(groups.map(({ kind, value, rows }) => [kind, value, rows.length]),
-    [["choice", "5:4", 3], ["number", "2张", 1], ["number", "两张", 1], ["blank", "", 1]]);
+    [["choice", "7:5", 3], ["number", "2张", 1], ["number", "两张", 1], ["blank", "", 1]]);
 });
 
 test("a text that is too long is to be looked at where it stands", () => {
@@ -54,13 +54,13 @@ test("a text that is too long is to be looked at where it stands", () => {
 });
 
 test("one step changes all cells of a kind", () => {
-  const { table, fixes: [[fix]] } = problemsOf([..."甲乙丙"].map((prompt, index) => ({ prompt, aspect_ratio: index < 2 ? "5:4" : "16:9" })));
+  const { table, fixes: [[fix]] } = problemsOf([..."甲乙丙"].map((prompt, index) => ({ prompt, aspect_ratio: index < 2 ? "7:5" : "16:9" })));
   assert.equal(fix.label, "全部改");
   fix.run(fix.preset);
   assert.deepEqual(valuesOf(table, "aspect_ratio"), ["4:3", "4:3", "16:9"]);
   assert.deepEqual(table.offered.map(({ text }) => text), ["2 行的图片比例改成了 4:3"]);
   table.undo();
-  assert.deepEqual(valuesOf(table, "aspect_ratio"), ["5:4", "5:4", "16:9"]);
+  assert.deepEqual(valuesOf(table, "aspect_ratio"), ["7:5", "7:5", "16:9"]);
 });
 
 test("rows without a prompt can be removed", () => {

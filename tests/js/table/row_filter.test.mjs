@@ -11,7 +11,7 @@ const NAMES = "甲乙丙丁戊己";
 /** Rows 甲 to 己, of which only those with a problem are shown: 乙, 丁 and 己. */
 function filtered(t) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const table = makeBatchTable([...NAMES].map((prompt, index) => ({ prompt, aspect_ratio: index % 2 ? "5:4" : "1:1" })));
+  const table = makeBatchTable([...NAMES].map((prompt, index) => ({ prompt, aspect_ratio: index % 2 ? "7:5" : "1:1" })));
   const line = new FakeElement();
   const part = (name) => line.querySelector(`[data-filter-${name}]`);
   const changes = [];
