@@ -14,7 +14,7 @@ from tools.noise_images import noise_image
 from tools.openapi_document import Document, Operation, Schema
 
 PNG = noise_image("PNG", size=(40, 30))
-TABLE = "提示词,图片比例,参考示例图,种子\n猫,16：9,红茶,7\n=1+1,5:4,,x\n".encode()
+TABLE = "提示词,图片比例,参考示例图,种子\n猫,16：9,红茶,7\n=1+1,7:5,,x\n".encode()
 _WORDS = r"""
 % _ \ =1+1 @SUM(A1) ../../etc/passwd ..\..\x /etc/passwd C:\x .env con a/b . NaN -1 1e999 ９ 1_0 0x10
 2026-02-30 9999-12-31 0001-01-01T00:00:00+14:00 true null [] {}

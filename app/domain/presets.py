@@ -6,6 +6,7 @@ from typing import Any
 
 from app.domain.row_extras import read_affix
 from app.domain.row_fields import OPTIONS
+from app.domain.sizes import own_size
 from app.domain.validation import READERS, normal_text
 from app.errors import InvalidRequest
 
@@ -33,6 +34,8 @@ def read_preset(name: str, fields: Mapping[str, Any]) -> Preset:
         field: read_affix(value, "suffix") if field == "suffix" else READERS[field](value)
         for field, value in given.items()
     }
+    if own := own_size(values.get("resolution", "")) or own_size(values.get("aspect_ratio", "")):
+        values |= {"aspect_ratio": own.aspect_ratio, "resolution": str(own)}  # it brings its ratio along
     kept = {field: value for field, value in values.items() if value not in (None, "")}
     if not kept:
         raise InvalidRequest("fields", "预设里至少要有一项")

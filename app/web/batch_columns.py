@@ -116,6 +116,9 @@ def _content_columns(
         Column(
             **_of("resolution", headers),
             kind="choice",
+            note=gettext("也可以写 800x600 这样的宽高：{rule}", rule=translate(spec.own_sizes.in_words))
+            if spec.own_sizes
+            else "",
             placeholder="2K",
             options=RESOLUTIONS,
         ),

@@ -20,7 +20,7 @@ def messy_workbook(file: Path) -> Path:
     sheet.append(("十一月商品图，周五前要",))
     sheet.append((" 提示词 ", "图片\n比例", "分辨率", "数量", "文件名"))
     sheet.append(("江南水乡的清晨", datetime.time(16, 9), "1k", "１", "江南"))
-    sheet.append(("雪山脚下的木屋", "5:4", "１K", 1.0, "雪山"))
+    sheet.append(("雪山脚下的木屋", "7:5", "１K", 1.0, "雪山"))
     sheet.append((None,))
     sheet.append(("一只橘猫打盹", "3：4", "1K", 12, "橘猫"))
     book.save(file)
@@ -42,7 +42,7 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     batch.expect_text(1, "aspect_ratio", "16:9")
     expect(batch.bad_cells()).to_have_count(2)
     batch.click_command("next-problem")
-    expect(batch.page.locator("[data-footer-error]")).to_contain_text("5:4")
+    expect(batch.page.locator("[data-footer-error]")).to_contain_text("7:5")
 
     batch.edit_cell(2, "aspect_ratio", "4：3")
     batch.expect_text(2, "aspect_ratio", "4:3")

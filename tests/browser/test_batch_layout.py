@@ -110,7 +110,7 @@ def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(batch: Batc
 def test_on_a_phone_a_card_shows_all_fields_while_it_has_the_focus(batch: BatchPage) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 844})
     batch.open()
-    batch.import_csv("提示词,图片比例", *["茶具,5:4"] * 12)
+    batch.import_csv("提示词,图片比例", *["茶具,7:5"] * 12)
     expect(batch.page.locator(".report-line")).to_be_hidden()
     wait_until(lambda: rows_in_view(batch) >= 5)
     expect(batch.cell(2, "negative_prompt")).to_be_hidden()
@@ -142,7 +142,7 @@ def test_many_rows_are_in_view(batch: BatchPage, server: ServerProcess) -> None:
 
 
 def test_an_open_table_shows_few_controls(batch: BatchPage, server: ServerProcess) -> None:
-    rows = [{"prompt": f"第 {n} 款", "aspect_ratio": "1:1" if n % 5 else "5:4"} for n in range(40)]
+    rows = [{"prompt": f"第 {n} 款", "aspect_ratio": "1:1" if n % 5 else "7:5"} for n in range(40)]
     table_id = server.post("/api/tables", {"rows": rows})["table"]["id"]
     batch.open_table(table_id)
     batch.open_report()

@@ -144,7 +144,7 @@ def test_a_batch_is_imported_corrected_and_started_in_english(
     english_page: Page, server: ServerProcess, tmp_path: Path
 ) -> None:
     table = tmp_path / "table.csv"
-    rows = ("Prompt,Aspect ratio,Images", "a hill,16x9,1", "a tree,5:4,2")
+    rows = ("Prompt,Aspect ratio,Images", "a hill,16x9,1", "a tree,7:5,2")
     table.write_text("\n".join(rows), "utf-8")
     batch = BatchPage(english_page, server.address)
     batch.open()

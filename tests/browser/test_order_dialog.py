@@ -54,7 +54,7 @@ def test_rows_without_problems_are_made_while_the_others_are_mended(
 ) -> None:
     batch = priced
     batch.open()
-    batch.import_csv("SKU,提示词,图片比例", "A-1,{SKU} 的猫,1:1", "A-2,狗,5:4", "A-3,羊,1:1")
+    batch.import_csv("SKU,提示词,图片比例", "A-1,{SKU} 的猫,1:1", "A-2,狗,7:5", "A-3,羊,1:1")
     batch.wait_until_saved()
     dialog = batch.open_start()
     expect(line(dialog, "problem")).to_contain_text("1 行有问题，先不做")

@@ -13,7 +13,7 @@ from tools.server_process import ServerProcess
 HEADERS = ("提示词", "图片比例", "分辨率", "参考图", "生成数量", "文件名")
 # What is wrong, by kind: where, what stands there, and in how many rows.
 WRONG = [
-    ("图片比例", "5:4", 12),
+    ("图片比例", "7:5", 12),
     ("生成数量", "2张", 9),
     ("提示词", None, 9),
     ("参考图", "logo.png", 32),
@@ -58,14 +58,14 @@ def test_a_messy_table_is_clean_after_one_click_for_each_kind(draft: BatchPage, 
         [
             "参考示例图没有找到「logo.png」× 32换一张…去掉",
             "分辨率「8K」× 181K2K4K全部改",
-            "图片比例「5:4」× 121:12:33:23:44:316:99:16全部改",
+            "图片比例「7:5」× 121:12:33:23:44:316:99:164:55:421:99:21全部改",
             "生成数量「2张」× 9改成 2",
             "提示词没有填写× 9删掉这些行",
         ]
     )
     toasts = draft.page.locator(".toast")
     for text, fix, words in (
-        ("5:4", "全部改", "12 行的图片比例改成了 4:3"),
+        ("7:5", "全部改", "12 行的图片比例改成了 4:3"),
         ("2张", "改成 2", "9 行的生成数量改成了 2"),
         ("没有填写", "删掉这些行", "已删除 9 行"),
         ("logo.png", "去掉", "32 行去掉了「logo.png」"),
@@ -84,22 +84,22 @@ def test_every_action_is_one_step_and_the_list_follows_the_table(draft: BatchPag
     paste(
         draft,
         ("提示词", "图片比例", "生成数量"),
-        ("甲", "5:4", "2张"),
-        ("乙", "5:4", "两张"),
-        ("丙", "5:4", "1"),
+        ("甲", "7:5", "2张"),
+        ("乙", "7:5", "两张"),
+        ("丙", "7:5", "1"),
     )
     expect(draft.report()).to_have_text("5 处要改")
     expect(lines(draft)).to_have_count(3)
-    line(draft, "5:4").get_by_role("combobox").select_option("3:4")
+    line(draft, "7:5").get_by_role("combobox").select_option("3:4")
     draft.edit_cell(3, "aspect_ratio", "1:1")
-    ratio = line(draft, "5:4")
+    ratio = line(draft, "7:5")
     expect(ratio).to_contain_text("× 2")
     expect(ratio.get_by_role("combobox")).to_have_value("3:4")  # what was chosen stays chosen
     ratio.get_by_role("button", name="全部改").click()
     expect(draft.report()).to_have_text("2 处要改")
     expect(line(draft, "两张")).to_contain_text("改成 2")
     draft.page.locator(".toast").get_by_role("button", name="撤销").click()
-    expect(line(draft, "5:4")).to_contain_text("× 2")
+    expect(line(draft, "7:5")).to_contain_text("× 2")
     draft.click_command("redo")
     draft.edit_cell(1, "num_images", "3")
     line(draft, "两张").get_by_role("button", name="改成 2").click()
@@ -112,23 +112,23 @@ def test_every_action_is_one_step_and_the_list_follows_the_table(draft: BatchPag
 def test_a_line_leads_to_its_cells_and_mended_rows_go_where_only_those_with_problems_are_shown(
     draft: BatchPage,
 ) -> None:
-    paste(draft, ("提示词", "图片比例"), ("甲", "5:4"), ("长" * 10_001, "1:1"), ("丙", "5:4"))
+    paste(draft, ("提示词", "图片比例"), ("甲", "7:5"), ("长" * 10_001, "1:1"), ("丙", "7:5"))
     expect(line(draft, "超过 10000 字").get_by_role("button")).to_have_count(1)  # nothing but the way there
     for row in (1, 3, 1):
-        line(draft, "5:4").locator(".report-item").click()
+        line(draft, "7:5").locator(".report-item").click()
         expect(draft.cell(row, "aspect_ratio")).to_have_class(re.compile(r"\bis-bad is-active\b"))
     draft.edit_cell(3, "aspect_ratio", "1:1")
     draft.click_command("only-problems")
     draft.expect_rows(2)
-    line(draft, "5:4").get_by_role("button", name="改", exact=False).last.click()
+    line(draft, "7:5").get_by_role("button", name="改", exact=False).last.click()
     draft.expect_rows(1)
     draft.expect_text(1, "number", "2")
     expect(draft.page.locator("[data-filter]")).to_contain_text("1 行，共 3 行")
 
 
 def test_each_line_is_one_tab_stop_and_arrows_move_inside(draft: BatchPage) -> None:
-    paste(draft, ("提示词", "图片比例", "生成数量"), ("甲", "5:4", "2张"), ("乙", "5:4", "1"))
-    keyboard, ratio, number = draft.page.keyboard, line(draft, "5:4"), line(draft, "2张")
+    paste(draft, ("提示词", "图片比例", "生成数量"), ("甲", "7:5", "2张"), ("乙", "7:5", "1"))
+    keyboard, ratio, number = draft.page.keyboard, line(draft, "7:5"), line(draft, "2张")
     ratio.locator(".report-item").focus()
     keyboard.press("ArrowRight")
     expect(ratio.get_by_role("combobox")).to_be_focused()

@@ -24,6 +24,11 @@ def test_a_preset_is_stored_replaced_and_deleted(client: FlaskClient, settings: 
     ]
     client.put("/api/presets/海报", json={"resolution": "4K"})
     assert other.get("/api/presets").get_json()["presets"][1]["fields"] == {"resolution": "4K"}
+    client.put("/api/presets/海报", json={"resolution": "800×600"})
+    assert other.get("/api/presets").get_json()["presets"][1]["fields"] == {
+        "aspect_ratio": "4:3",
+        "resolution": "800x600",
+    }
     assert other.delete("/api/presets/海报").status_code == 200
     assert (other.delete("/api/presets/海报").status_code, names(client)) == (404, ["头像 1/2"])
 

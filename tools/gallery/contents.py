@@ -70,7 +70,7 @@ def messy_workbook(folder: Path) -> Path:
     ]
     for index, (ware, prompt, ratio) in enumerate(wares(36)):
         text = "" if index in (16, 29) else f"{REFUSED}{prompt}" if index in (8, 31) else prompt
-        odd_ratio = {"16:9": "16：9", "3:2": "5:4"}.get(ratio, ratio)
+        odd_ratio = {"16:9": "16：9", "3:2": "7:5"}.get(ratio, ratio)
         logo = "秋山标志.png" if index % 7 == 3 else ""
         number = "各1张" if index % 9 == 1 else 1
         rows.append([f"QS-{1101 + index}", ware, text, odd_ratio, "1k", number, logo, "{SKU}-主图"])

@@ -68,7 +68,7 @@ READY = """
 _HOUR = 3600  # seconds: latency and timeout of the running images
 _TABLE = f"""提示词,图片比例,分辨率,生成数量,参考示例图,文件名
 一只橘猫趴在窗台上看雨,16：9,2k,1,示例一.jpg,猫
-雪山木屋,5:4,2K,12,没有这张.png,a/b
+雪山木屋,7:5,2K,12,没有这张.png,a/b
 {LONG},1:1,9K,1,,{"长" * 60}
 """
 _RUN_TABLE = "SKU,提示词,图片比例,分辨率\n" + "".join(

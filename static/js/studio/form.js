@@ -166,7 +166,7 @@ function showSizes(form) {
   }
   showOwnSize(form);
   if (radios.some((radio) => radio.checked && !radio.disabled)) return;
-  const offered = radios.find((radio) => !radio.disabled);
+  const offered = radios.find((radio) => !radio.disabled && !("own" in radio.dataset));
   if (offered) offered.checked = true;
 }
 

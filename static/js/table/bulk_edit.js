@@ -13,7 +13,7 @@ export function openBulkEdit(dialog, table) {
 
   function showChoice() {
     const { column, preset } = choices.get(select.value);
-    dialog.querySelector("[data-bulk-options]").replaceChildren(...(column?.options ?? []).map((option) => new Option(option)));
+    dialog.querySelector("[data-bulk-options]").replaceChildren(...(column?.offered?.(rows[0]) ?? column?.options ?? []).map((option) => new Option(option)));
     apply(value.closest("label"), { hidden: Boolean(preset) });
     show(dialog, { "[data-bulk-value]": { value: "" }, "[data-bulk-preset]": preset ? Object.values(wordsOf(table, preset)).join(" · ") : "" });
   }
