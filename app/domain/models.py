@@ -12,7 +12,7 @@ from app.domain.edits import EXPAND, MASK, WHOLE, Edit
 from app.domain.references import ReferenceInfo, ReferenceLimits
 from app.domain.requests import ImageRequest
 from app.domain.row_fields import MAX_MODEL_LENGTH
-from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS, Size, SizeRule
+from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS, Size, SizeRule, own_size
 from app.domain.token_prices import TokenPrices
 from app.domain.validation import normal_text
 from app.errors import Conflict, InvalidRequest, Message, message
@@ -278,8 +278,8 @@ class ModelSpec:
         values = {"model": message(self.label), "aspect_ratio": ratio, "resolution": resolution}
         if (ratio, resolution) in self.sizes:
             return None
-        if own and ratio != own.aspect_ratio:
-            text = "比例是 {aspect_ratio}，宽高是 {resolution}，对不上：请清空一个，或改成一样的"
+        if own_size(ratio) or (own and ratio != own.aspect_ratio):
+            text = "比例写的是 {aspect_ratio}，分辨率写的是 {resolution}，对不上：请清空一个，或改成一样的"
             return InvalidRequest("resolution", text, **values)
         if own and self._pair_of(own):
             return None

@@ -88,19 +88,14 @@ class _Family:
     ended_on: date | None = None
 
 
-# A range that every model takes. 4K is left out: only one model has it, and only without references. How much
-# longer one side may be is not published.
+# A range that every model takes, without 4K, which only one has. How long a side may be is not known.
 _OF_ALL = SizeRule.by_area(768 * 768, 2048 * 2048, max_ratio=4)
+_OF_QWEN = SizeRule.by_area(262_144, 6_553_600, max_ratio=4)
 _SIZES = size_table({}, replace(_OF_ALL, multiple_of=16), resolutions=("1K", "2K"))
 
 _BOXES = EditRules(takes="boxes", boxes=2, words=True)
 _wan = partial(_Family, max_references=9, prompt_limit=5000, sizes=_OF_ALL, edit=_BOXES)
-_qwen = partial(
-    _Family,
-    takes_negative=True,
-    rewrites=True,
-    sizes=SizeRule.by_area(262_144, 6_553_600, max_ratio=4),
-)
+_qwen = partial(_Family, takes_negative=True, rewrites=True, sizes=_OF_QWEN)
 _FAMILIES = (
     _wan(label="万相 2.7 pro", ids=("wan2.7-image-pro",), price="0.50"),
     _wan(label="万相 2.7", ids=("wan2.7-image",)),

@@ -28,6 +28,7 @@ from app.providers.latency import LatencyEstimate
 
 _COUNT_NAME, _MAX_COUNT, _MAX_COUNTS = r"\w{1,40}", 10**12, 20
 _STEPS, _GOOD_RATIO = 12, 0.004  # how far ``size_like`` looks, and which difference it does not mind
+_ANY_SIZE = SizeRule()
 LONGEST_TASK_ID = 8192  # characters; it is stored with the record
 
 Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
@@ -138,7 +139,7 @@ def size_like(width: int, height: int, *, minimum: int, maximum: int, multiple_o
 
 def size_table(
     published: Mapping[tuple[str, str], tuple[int, int]],
-    rule: SizeRule,
+    rule: SizeRule = _ANY_SIZE,
     *,
     resolutions: Sequence[str] = RESOLUTIONS,
     ratios: Sequence[str] = USUAL_RATIOS,

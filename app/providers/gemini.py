@@ -29,7 +29,6 @@ from app.domain import (
     ModelSpec,
     Reference,
     ReferenceLimits,
-    SizeRule,
 )
 from app.errors import Billed, ModelError, message
 from app.providers.base import (
@@ -82,14 +81,10 @@ class _Family:
 
 
 _full = partial(_Family, max_references=14)
+_current = partial(_full, ratios=_FOURTEEN)
 _FAMILIES = {
-    "gemini-nano-banana-2.1": _full(
-        label="Gemini Nano Banana 2.1",
-        tokens=(1120, 1680, 3780),
-        image="30",
-        text="7.5",
-        read="1.5",
-        ratios=_FOURTEEN,
+    "gemini-nano-banana-2.1": _current(
+        label="Gemini Nano Banana 2.1", tokens=(1120, 1680, 3780), image="30", text="7.5", read="1.5"
     ),
     "gemini-3-pro-image": _full(
         label="Gemini 3 Pro Image", tokens=(1120, 1120, 2000), image="120", text="12", read="2"
@@ -316,9 +311,7 @@ def _spec(settings: Settings, family: _Family | None, rate: Decimal | None) -> M
         name="gemini",
         label=known.label,
         model_id=model,
-        sizes=size_table(
-            _PUBLISHED, SizeRule(), resolutions=RESOLUTIONS[: len(known.tokens)], ratios=known.ratios
-        ),
+        sizes=size_table(_PUBLISHED, resolutions=RESOLUTIONS[: len(known.tokens)], ratios=known.ratios),
         prompt_limit=MAX_PROMPT_LENGTH,
         max_references=known.max_references,
         reference_form="bytes",
