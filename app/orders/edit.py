@@ -33,7 +33,6 @@ from app.orders.repeats import OneMore, stem_for
 
 MASK_NAME = "改动的地方.png"
 _VARIATION_STRENGTH = 60  # of the picture as a reference, in percent, where its record has none
-_MAX_RATIO_DIFFERENCE = 0.01  # beyond it the answer could not be laid over the picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
