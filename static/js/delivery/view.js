@@ -128,9 +128,10 @@ export class DeliveryView {
   }
 
   #file({ record_id: id, name, seen }) {
-    const title = [name.split("/").at(-1), seen].filter(Boolean).join(" · ");
+    const file = name.split("/").at(-1);
+    const title = [file, seen].filter(Boolean).join(" · ");
     return create("a", { className: "delivery-file", href: `${this.#dialog.dataset.recordUrl}?record=${id}`, target: "_blank", title },
-      create("img", { src: this.#thumbnail(id), alt: "", loading: "lazy" }), create("span", { className: "line-clamp", textContent: title }));
+      create("img", { src: this.#thumbnail(id), alt: "", loading: "lazy" }), create("span", { className: "truncate", textContent: file }), create("span", { className: "line-clamp", textContent: seen ?? "" }));
   }
 
   #showChoices({ plan, job, pick, since, note, workbook }, isRunning) {
