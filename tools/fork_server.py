@@ -1,10 +1,11 @@
 """Starts the product in forks of a process that has imported it, in a third of the time. On Linux only.
 
-``python -m tools.fork_server`` is that process: a line of JSON on its input, a line on its output.
+``python -m tools.fork_server MODULE`` is that process: a line of JSON on its input, a line on its output.
 """
 
 import atexit
 import gc
+import importlib
 import json
 import os
 import signal
@@ -23,14 +24,15 @@ ROOT = Path(__file__).parents[1]
 class ForkedProcess:
     """A server that was forked; as ``subprocess.Popen``, as far as the tests use it."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, parent: "_Parent", pid: int) -> None:
+        self._parent = parent
         self.pid = pid
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """Its exit code, negative for a signal; None while it runs."""
         if self.returncode is None:
-            self.returncode = _parent().ask({"poll": self.pid})
+            self.returncode = self._parent.ask({"poll": self.pid})
         return self.returncode
 
     def wait(self, timeout: float) -> int:
@@ -48,19 +50,20 @@ class ForkedProcess:
             os.kill(self.pid, number)
 
 
-def fork(arguments: list[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> ForkedProcess:
-    """Run ``web_app.py`` with these arguments; its output is appended to ``log``."""
+def fork(module: str, arguments: list[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> ForkedProcess:
+    """Run the ``main`` of a module with these arguments; its output is appended to ``log``."""
     order = {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "log": str(log)}
-    return ForkedProcess(_parent().ask(order))
+    parent = _parent(module)
+    return ForkedProcess(parent, parent.ask(order))
 
 
 class _Parent:
     """The process that forks, seen from the tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "tools.fork_server"),
+            (sys.executable, "-m", "tools.fork_server", module),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -82,14 +85,15 @@ class _Parent:
 
 
 @cache
-def _parent() -> _Parent:
-    return _Parent()
+def _parent(module: str) -> _Parent:
+    return _Parent(module)
 
 
 def main() -> int:
     """Answer orders until the input ends; in a fork, serve -> exit code."""
-    import web_app
-
+    program = importlib.import_module(sys.argv[1])
+    if prepare := getattr(program, "prepare", None):
+        prepare()
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
@@ -99,7 +103,8 @@ def main() -> int:
             _answer(pid)
         else:
             _become(order)
-            return web_app.main()
+            code: int = program.main()
+            return code
     return 0
 
 

@@ -50,6 +50,7 @@ class ServerProcess:
     """``python web_app.py`` with its own data folder; settings by the names of ``config.Settings``."""
 
     program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
+    module = "web_app"  # what a fork runs
     is_forked: ClassVar[bool] = False  # from a process that has imported the product: tests/conftest.py
 
     def __init__(self, data_dir: Path, *arguments: str, **settings: object) -> None:
@@ -92,8 +93,8 @@ class ServerProcess:
 
     def _open(self, environment: dict[str, str]) -> subprocess.Popen[bytes] | ForkedProcess:
         path = self.data_dir / "log.txt"
-        if self.is_forked and self.program == ServerProcess.program:
-            return fork(list(self.arguments), cwd=self.data_dir, env=environment, log=path)
+        if self.is_forked:
+            return fork(self.module, list(self.arguments), cwd=self.data_dir, env=environment, log=path)
         with path.open("ab") as log:
             command = [sys.executable, *self.program, *self.arguments]
             return subprocess.Popen(command, cwd=self.data_dir, env=environment, stdout=log, stderr=log)

@@ -29,15 +29,14 @@ from tools.torture.plan import STORED_POINT
 
 LEASE_SECONDS = 2.5
 _real_time = time.time
+_shift: Callable[[], float] = float  # seconds
 
 
-def shift_clock(control: Path) -> None:
-    """Let ``time.time`` and ``datetime.now`` follow the file. SQLite's own clock does not."""
-    with control.open("rb") as file:
-        shown = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+def make_clock_settable() -> None:
+    """Let ``time.time`` and ``datetime.now`` follow ``follow_clock``. SQLite's own clock does not."""
 
     def shifted() -> float:
-        return _real_time() + float(struct.unpack("d", shown[:8])[0])
+        return _real_time() + _shift()
 
     class ShiftedDatetime(calendar.datetime):
         @classmethod
@@ -46,6 +45,18 @@ def shift_clock(control: Path) -> None:
 
     time.time = shifted
     calendar.datetime = ShiftedDatetime  # type: ignore[misc]
+
+
+def follow_clock(control: Path) -> None:
+    """Add the seconds in this file to the time."""
+    global _shift
+    with control.open("rb") as file:
+        shown = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+
+    def read() -> float:
+        return float(struct.unpack("d", shown[:8])[0])
+
+    _shift = read
 
 
 def end_with_parent() -> None:
@@ -219,12 +230,18 @@ def _describe(about: Any) -> dict[str, Any]:
     return {"record": about if isinstance(about, int) else about.id}
 
 
+def prepare() -> None:
+    """Import the product, with a clock that can be set."""
+    make_clock_settable()
+    import web_app  # noqa: F401
+
+
 def main() -> int:
     """Install the changes, then run ``web_app.main``."""
-    end_with_parent()
-    shift_clock(Path(os.environ["TORTURE_CLOCK"]))
     import web_app
 
+    end_with_parent()
+    follow_clock(Path(os.environ["TORTURE_CLOCK"]))
     shorten_waits()
     if times := int(os.environ.get("TORTURE_LOCK", "0")):
         lock_at_the_ledger(times)
@@ -233,4 +250,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     sys.exit(main())
