@@ -37,7 +37,7 @@ test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases,
 	$(call PYTEST,--rest --store postgres)
 
 test-python: $(VENV)/.tests ## Run a case of each test without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
-	$(call PYTEST,--once --ignore tests/browser -m "not postgres")
+	$(call PYTEST,--once --ignore tests/browser --ignore tests/js --ignore tests/test_architecture.py -m "not postgres")
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .
