@@ -81,7 +81,7 @@ class FinalState:
     beside    the parameters that lie beside an image
     files     what is stored besides: names that belong to a success or to nothing
     sums      a sum that a trigger keeps, its rows, and the rows that it should have
-    answer_of  the answer that was laid over for a record; None: it is on another machine
+    answer_of  the answer that was laid over for a record; None: it is not there
     at_once   the most submissions that were under way, and the most that may be; None: that says nothing
     """
 
@@ -276,7 +276,7 @@ def _check_file(state: FinalState, record: dict[str, Any], content: bytes) -> It
         yield f"{_label(record)}: its file is of record {parameters.record_id}, {parameters.prompt}"
     marks = [f"order {submission.number}".encode() for submission in state.billed(record)]
     if "laid" in record["marks"] and '"laid":false' not in record["marks"].replace(" ", ""):
-        content = (state.answer_of(record) if state.answer_of else None) or marks[0]
+        content = (state.answer_of(record) if state.answer_of else None) or b"".join(marks)
     if marks and not any(mark in content for mark in marks):
         yield f"{_label(record)}: its file {name} holds another submission's image"
 

@@ -294,15 +294,22 @@ def state_in_oss(
     def image_of(record: dict[str, Any]) -> bytes | None:
         return objects.get(keys.get(record["id"], ""))
 
+    def answer_of(record: dict[str, Any]) -> bytes | None:
+        key = keys.get(record["id"], "").removeprefix(PREFIX)
+        return objects.get(f"{PREFIX}{answers.ANSWERS}/{key}")
+
     def beside(content: bytes) -> list[str]:
         start = f"{parameters}{sidecar.prefix_of(hashlib.sha256(content).hexdigest())}"
         return [text.decode() for key, text in objects.items() if key.startswith(start)]
 
     state = read_state(read, submissions, replaced or {}, image_of, beside)
+    state.answer_of = answer_of
     saved = [record["id"] for record in state.records if record["status"] == "success"]
     images = {keys[record_id] for record_id in saved if record_id in keys}
     thumbnails = {f"{PREFIX}.thumbnails/{key.removeprefix(PREFIX)}.webp" for key in images}
-    others = {key for key in objects if key.startswith(PREFIX)} - images - thumbnails - {f"{PREFIX}.probe"}
+    laid = {f"{PREFIX}{answers.ANSWERS}/{key.removeprefix(PREFIX)}" for key in images}
+    known = images | thumbnails | laid | {f"{PREFIX}.probe"}
+    others = {key for key in objects if key.startswith(PREFIX)} - known
     state.files = {key.removeprefix(PREFIX) if key.startswith(parameters) else key for key in others}
     for folder in outputs:
         for path in folder.rglob("*"):
