@@ -181,6 +181,7 @@ from app.db.tables import (
     list_changed_rows,
     list_equal_rows,
     list_order,
+    list_products,
     mark_table,
     newest_run,
     read_rows,

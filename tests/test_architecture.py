@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "app.providers": _BASE | {"app.images"},
     "app.images": _BASE,
     "app.sheets": {"app.errors", "app.domain", "app.system"},
+    "app.recipes": _BASE | {"app.sheets", "app.tables", "app.web", "database"},
     "app.delivery": _BASE | {"app.images", "app.library", "app.sheets", "app.tables", "app.web", "database"},
     "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},
@@ -48,14 +49,23 @@ MAY_IMPORT = {
     "app.cli": _BASE | {"app.images", "app.library", "database"},
     "web_app": _BASE
     | {
-        *("app.env_file", "app.log", "app.images", "app.runtime", "app.web", "app.delivery", "database"),
+        *(
+            "app.env_file",
+            "app.log",
+            "app.images",
+            "app.runtime",
+            "app.web",
+            "app.delivery",
+            "app.recipes",
+            "database",
+        ),
         "generator",
     },
 }
 
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
-    "flask": {"app.web", "app.delivery.api", "app.delivery.views", "web_app"},
+    "flask": {"app.web", "app.delivery.api", "app.delivery.views", "app.recipes.api", "web_app"},
     "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},

@@ -11,6 +11,7 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from app.delivery.api import bp as deliveries
+from app.recipes.api import bp as recipes
 from app.web import api, views
 from app.web.openapi.document import document
 
@@ -95,7 +96,7 @@ class Document:
 def api_document() -> Document:
     """The document of the product's routes."""
     app = Flask(__name__)
-    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries):
+    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, recipes):
         app.register_blueprint(blueprint)
     return Document(document(app))
 

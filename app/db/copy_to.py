@@ -38,6 +38,7 @@ COPIED = (
     "budgets",
     "presets",
     "delivery_profiles",
+    "recipes",
     "deliveries",
     "delivery_files",
     "model_statistics",

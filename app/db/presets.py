@@ -1,4 +1,4 @@
-"""What is stored under a name: presets, and profiles of deliveries."""
+"""What is stored under a name: presets, profiles of deliveries, recipes."""
 
 import json
 
@@ -9,6 +9,7 @@ from app.errors import Conflict, NotFound
 _SENTENCES = {  # by table: there are too many, there is none
     "presets": ("预设已有 {limit} 个，请先删掉几个", "没有预设「{name}」"),
     "delivery_profiles": ("交付规格已有 {limit} 个，请先删掉几个", "没有交付规格「{name}」"),
+    "recipes": ("配方已有 {limit} 个，请先删掉几个", "没有配方「{name}」"),
 }
 
 

@@ -1,6 +1,7 @@
 """Tables, their rows, and what undoes each change of them."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,11 +17,12 @@ KEPT_DAYS = 30  # of a deleted table, and of what undoes a change
 
 _TABLE = (
     *("id", "name", "created_at", "updated_at", "version", "model", "prefix", "suffix", "filled_on"),
-    *("own_columns", "workbook_id", "checked_with", "archived_at", "deleted_at"),
+    *("own_columns", "workbook_id", "checked_with", "archived_at", "deleted_at", "recipe"),
 )
 _ROW = (
     *("id", "position", "number", "cells", "fields", "own_columns", "sent", "filename", "num_images"),
     *("is_seeded", "fingerprint", "price_micros", "problems", "is_gone", "removed_at", "version"),
+    *("product", "role"),
 )
 _STORED_ROW = f"""
     INSERT INTO table_rows (table_id, {", ".join(_ROW)})
@@ -102,6 +104,8 @@ def update_rows(db: Connection, table_id: str, rows: Iterable[Row]) -> None:
                 "is_gone": row.is_gone,
                 "removed_at": row.removed_at,
                 "version": row.version,
+                "product": row.product,
+                "role": row.role,
             }
         )
     db.executemany(_STORED_ROW, stored)
@@ -130,7 +134,7 @@ def read_rows(db: Connection, table_id: str, ids: Collection[int] | None = None)
 
 def _to_row(row: Any) -> Row:
     row_id, position, number, cells, fields, columns, sent, filename, num_images, is_seeded, *rest = row
-    fingerprint, price_micros, problems, is_gone, removed_at, version = rest
+    fingerprint, price_micros, problems, is_gone, removed_at, version, product, role = rest
     return Row(
         id=row_id,
         position=position,
@@ -150,6 +154,8 @@ def _to_row(row: Any) -> Row:
         is_gone=bool(is_gone),
         removed_at=removed_at,
         version=version,
+        product=product,
+        role=role,
     )
 
 
@@ -165,6 +171,15 @@ def list_order(db: Connection, table_id: str) -> list[tuple[int, float, bool]]:
         {"id": table_id},
     ).fetchall()
     return [(row_id, position, bool(is_empty)) for row_id, position, is_empty in rows]
+
+
+def list_products(db: Connection, table_id: str) -> dict[int, list[int]]:
+    """The ids of the rows that a recipe made, removed ones too, by product."""
+    found: dict[int, list[int]] = defaultdict(list)
+    sql = "SELECT id, product FROM table_rows WHERE table_id = :id AND product > 0 ORDER BY id"
+    for row_id, product in db.execute(sql, {"id": table_id}).fetchall():
+        found[product].append(row_id)
+    return found
 
 
 def list_equal_rows(

@@ -24,6 +24,7 @@ class Table:
     ``own_columns`` are the names of the own columns in their order; ``model`` is that of the rows that name
     none, empty for the default; ``filled_on`` is the date that ``{日期}`` stands for; ``workbook_id`` the
     newest version of the file it came from. ``checked_with``: what the check of its rows depended on.
+    ``recipe``: the JSON of the recipe as it was applied, or empty.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Table:
     checked_with: str = ""
     archived_at: str | None = None
     deleted_at: str | None = None
+    recipe: str = ""
 
 
 def new_table(name: str, *, today: str, **fields: Any) -> Table:
@@ -59,6 +61,7 @@ class Row:
     number     unique in its table, kept when the row moves
     is_gone    not in the newest version of the file
     version    of its last change
+    product    the number of the row that a recipe made this one of, and ``role``: which of its roles; else 0
 
     What the check says: ``sent`` are the words of the request where they differ from the fields,
     ``filename`` is the name asked for, ``is_seeded``: each picture number is a picture of its own,
@@ -81,6 +84,8 @@ class Row:
     is_gone: bool = False
     removed_at: str | None = None
     version: int = 0
+    product: int = 0
+    role: str = ""
 
     @property
     def is_empty(self) -> bool:

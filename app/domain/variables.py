@@ -19,6 +19,7 @@ BUILT_IN_NAMES = ("行号", "序号", "日期")
 
 _VARIABLE = re.compile(r"\{([^{}\n]+)\}")
 _TOKEN = re.compile(rf"\{{\{{|\}}\}}|{_VARIABLE.pattern}")
+_NAMES = re.compile(r"[,，;；\n]")  # between the names of images in a cell
 _NOT_IN_A_NAME = re.compile(r"""["':,;|=“”‘’：，；、。]""")
 _MAX_UNKNOWN_LENGTH = 40  # a longer text in braces is not taken for the name of a missing column
 _MAX_VALUES_LENGTH = 2 * MAX_PROMPT_LENGTH  # no field accepts more; what follows is left out
@@ -144,17 +145,22 @@ class _Filler:
     def _fill_names(self, images: Any) -> tuple[list[Any], list[Any]]:
         """(images as typed, images with the variables in their names replaced).
 
-        An image named by variables has no URL: it is looked up by its name.
+        An image named by variables has no URL: it is looked up by its name. One named by a column alone is
+        all that the cell names.
         """
         if not isinstance(images, list) or not all(isinstance(image, Mapping) for image in images):
             return [], []
         typed = [{"url": image.get("url"), "filename": image.get("filename")} for image in images]
-        filled = [{**image} for image in typed]
-        for before, after in zip(typed, filled, strict=True):
-            name = before["filename"]
+        filled = list[dict[str, Any]]()
+        for image in typed:
+            name = image["filename"]
             text = self._fill_text("sample_images", name) if isinstance(name, str) else None
-            if text not in (None, name):
-                before["url"], after["url"], after["filename"] = "", "", text
+            if text is None or text == name:
+                filled.append({**image})
+                continue
+            image["url"] = ""
+            names = map(trimmed_text, _NAMES.split(text)) if _VARIABLE.fullmatch(name) else [text]
+            filled += [{"url": "", "filename": each} for each in names if each]
         return typed, filled
 
     def _fill_text(self, field: str, text: str) -> str | None:

@@ -124,7 +124,9 @@ class RowReader:
         late = (BucketError, TryLater) if self.may_check_later else ()
         rows, named = list(parsed), dict[int, tuple[SampleImage, ...]]()
         for index, row in enumerate(rows):
-            if row.request and row.request.sample_images:
+            if any(problem.field == "sample_images" for problem in row.problems):
+                rows[index] = replace(row, request=None)  # their names are not known
+            elif row.request and row.request.sample_images:
                 try:
                     named[index] = names.resolve(row.request.sample_images)
                 except (InvalidRequest, *late) as error:

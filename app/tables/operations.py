@@ -9,8 +9,10 @@ from typing import Any
 
 import database
 from app.domain import READERS
+from app.domain.recipes import ROLE_COLUMN, VARIANT_COLUMN
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
 from app.errors import Conflict, InvalidRequest, NotFound
+from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.cells import read_cell, read_new_row, read_own_cell, require_known_columns
 from app.tables.check import ORDER_VARIABLE, Checker, count_positions, ensure_checked
 from app.tables.states import shares_of
@@ -43,6 +45,7 @@ class Edit:
     before: dict[int, Row] = field(default_factory=dict)
     picks: dict[int, str] = field(default_factory=dict)
     _order: list[tuple[float, int]] | None = None
+    _products: dict[int, list[int]] | None = None
 
     def load(self, ids: Collection[int], *, removed: bool = False) -> None:
         """Read these rows. Raises NotFound for one that is not in the table or was removed."""
@@ -56,7 +59,10 @@ class Edit:
             raise NotFound("有的行已经被删掉了，请刷新页面再改")
 
     def set(self, row_id: int, values: Mapping[str, Any]) -> None:
-        """Change fields and own columns of a row; an empty value clears it."""
+        """Change fields and own columns of a row; an empty value clears it.
+
+        Own columns are those of all rows of its product.
+        """
         self.load([row_id])
         row = self.rows[row_id]
         fields, columns = {**row.fields}, {**row.columns}
@@ -71,6 +77,27 @@ class Edit:
         if "prompt" in values:  # its words are typed anew, so their variables count
             fields.pop("templates", None)
         self.rows[row_id] = replace(row, fields=fields, columns=in_order(columns, self.table))
+        if row.product and (own := columns.keys() & values.keys()):
+            self._set_of_product(row, {name: columns[name] for name in own})
+
+    def _set_of_product(self, row: Row, own: Mapping[str, str]) -> None:
+        """Give own columns to the other rows of a product. Raises InvalidRequest for those of the recipe."""
+        if fixed := own.keys() & {ROLE_COLUMN, VARIANT_COLUMN}:
+            name = min(fixed)
+            raise InvalidRequest(name, "「{name}」由配方决定，请改配方里的角色", name=name)
+        shared = {name: text for name, text in own.items() if name != COMMENT_COLUMN}
+        ids = self.rows_of_product(row.product) if shared else []
+        self.load(ids, removed=True)
+        for row_id in ids:
+            there = self.rows[row_id]
+            columns = in_order({**there.columns, **shared}, self.table)
+            self.rows[row_id] = replace(there, columns=columns)
+
+    def rows_of_product(self, product: int) -> list[int]:
+        """The ids of the stored rows of a product, removed ones too."""
+        if self._products is None:
+            self._products = database.list_products(self.db, self.table.id)
+        return self._products.get(product, [])
 
     def add(self, rows: Sequence[Any], after: int | None) -> list[int]:
         """Add untrusted rows after a row, at the end without it, at the top for 0 -> their temporary ids."""
@@ -239,14 +266,19 @@ def change_table(
             return changed_before(db, table_id, answer["version"])
         table = ensure_checked(db, database.get_table(db, table_id), checker)
         edit = Edit(db, table)
-        change(edit)
-        changed = {row_id for row_id, row in edit.rows.items() if edit.before.get(row_id) != row}
-        if not (changed or edit.picks) and edit.table == table:
+        if not try_change(edit, change, checker=checker) and not edit.picks and edit.table == table:
             return Changed(table=table, row_ids=[])
-        _check(edit, changed, checker)
         with database.transaction(db):
             if database.get_table(db, table_id).version == table.version:
                 return _store(edit, key)
+
+
+def try_change(edit: Edit, change: Callable[[Edit], object], *, checker: Checker) -> set[int]:
+    """Let ``change`` edit the rows, and check them, without storing -> the ids of those that changed."""
+    change(edit)
+    changed = {row_id for row_id, row in edit.rows.items() if edit.before.get(row_id) != row}
+    _check(edit, changed, checker)
+    return changed
 
 
 def _check(edit: Edit, changed: set[int], checker: Checker) -> None:
@@ -304,13 +336,15 @@ def _store(edit: Edit, key: database.RequestKey | None) -> Changed:
     }
     database.touch_rows(db, others, version)
     table = replace(table, version=version, updated_at=utc_now())
-    workbook = (database.get_table(db, table.id).workbook_id, table.workbook_id)
+    stored = database.get_table(db, table.id)
+    workbook, recipe = (stored.workbook_id, table.workbook_id), (stored.recipe, table.recipe)
     if table.workbook_id and workbook[0] != table.workbook_id:
         database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))
     database.update_table(db, table)
     picks = database.set_picks(db, edit.picks)
     deltas = {str(ids.get(row.id, row.id)): _delta(edit.before.get(row.id), row) for row in changed}
     inverse = {"rows": {key: d for key, d in deltas.items() if d}, "workbook": workbook, "picks": picks}
+    inverse |= {"recipe": recipe} if recipe[0] != recipe[1] else {}
     database.save_change(db, table.id, version, inverse)
     database.save_answer(db, key, {"version": version})
     gone = [row.id for row in there if row.removed_at]
@@ -350,6 +384,8 @@ def _values(row: Row) -> dict[str, Any]:
         "@removed": row.removed_at is not None,
         "@cells": row.cells or None,
         "@is_gone": row.is_gone,
+        "@product": row.product,
+        "@role": row.role,
     }
 
 
@@ -368,6 +404,7 @@ def undo(db: database.Connection, table_id: str, version: int, *, checker: Check
     inverse = database.get_change(db, table_id, version)
     deltas: dict[str, dict[str, Any]] = inverse["rows"]
     earlier, workbook_id = inverse.get("workbook", (None, None))
+    recipes = inverse.get("recipe")
     picks: dict[str, list[str]] = inverse.get("picks", {})
 
     def change(edit: Edit) -> None:
@@ -377,6 +414,9 @@ def undo(db: database.Connection, table_id: str, version: int, *, checker: Check
             edit.rows[row_id] = _undone(edit.rows[row_id], delta)
         if edit.table.workbook_id == workbook_id:
             edit.table = replace(edit.table, workbook_id=earlier)
+        if recipes and edit.table.recipe != recipes[1]:
+            raise Conflict("配方后来又改过，这一步不能撤销了")
+        edit.table = replace(edit.table, recipe=recipes[0]) if recipes else edit.table
         present = database.picks_of(db, [int(record_id) for record_id in picks])
         edit.picks = {int(id): before for id, (before, now) in picks.items() if present.get(int(id)) == now}
 
@@ -402,5 +442,7 @@ def _undone(row: Row, delta: Mapping[str, Any]) -> Row:
         position=values["@position"],
         cells=values["@cells"] or {},
         is_gone=values["@is_gone"],
+        product=values["@product"],
+        role=values["@role"],
         removed_at=(row.removed_at or utc_now()) if values["@removed"] else None,
     )

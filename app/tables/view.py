@@ -1,6 +1,6 @@
 """What is shown of rows: their state, the pictures they show, what they share, and what making them costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -34,10 +34,15 @@ def view_rows(db: database.Connection, table: Table, ids: Sequence[int] | None =
             if ids is not None
             else [(row.id, row.number, row.fingerprint, row.num_images) for row in rows]
         )
-        linked = database.linked_pictures(db, [row.id for row in rows])
-        lacking = {row.fingerprint for row in rows if missing_pictures(row, linked.get(row.id, ()))}
-        known = database.known_pictures_of(db, lacking) if lacking else {}
-    shares, alone, views = shares_of(equal), Share(), list[RowView]()
+        return view_of(db, rows, shares_of(equal))
+
+
+def view_of(db: database.Connection, rows: Sequence[Row], shares: Mapping[int, Share]) -> list[RowView]:
+    """These rows, which need not be stored, with what each shares by its id."""
+    linked = database.linked_pictures(db, [row.id for row in rows])
+    lacking = {row.fingerprint for row in rows if missing_pictures(row, linked.get(row.id, ()))}
+    known = database.known_pictures_of(db, lacking) if lacking else {}
+    alone, views = Share(), list[RowView]()
     for row in rows:
         share, pictures = shares.get(row.id, alone), linked.get(row.id, ())
         if row.fingerprint in known:

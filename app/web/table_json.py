@@ -1,5 +1,6 @@
 """Tables and their rows as the API answers them: what is empty is left out."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,7 @@ def table_json(table: Table, **more: Any) -> dict[str, Any]:
         "updated_at": table.updated_at,
         "archived": table.archived_at is not None,
         "deleted": table.deleted_at is not None,
+        "recipe": json.loads(table.recipe) if table.recipe else None,
     }
     return fields | more
 
@@ -94,4 +96,6 @@ def _stored_json(row: Row) -> dict[str, Any]:
         found["problems"] = [{"field": name, "error": sentence} for name, sentence in row.problems]
     if row.is_gone:
         found["is_gone"] = True
+    if row.product:
+        found |= {"product": row.product, "role": row.role}
     return found

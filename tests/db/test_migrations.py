@@ -92,7 +92,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [20, 20]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [21, 21]
 
 
 def test_an_upgrade_says_how_far_it_is(tmp_path: Path) -> None:
@@ -121,8 +121,10 @@ TABLES = ("tables", "table_rows", "row_pictures", "table_workbooks", "table_chan
 
 def make_version_19(db: sqlite3.Connection) -> None:
     """Take from a new file what version 19 did not have."""
-    for name in ("delivery_profiles", "deliveries", "delivery_files"):
+    for name in ("delivery_profiles", "deliveries", "delivery_files", "recipes"):
         db.execute(f"DROP TABLE {name}")
+    for table, column in (("tables", "recipe"), ("table_rows", "product"), ("table_rows", "role")):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     db.execute("PRAGMA user_version = 19")
 
 

@@ -15,7 +15,13 @@ from app.db import connection_pool
 from app.db.connection import Connection, Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
-from app.db.migrations import legacy_import, m0018_tables, m0019_one_mark, m0020_deliveries
+from app.db.migrations import (
+    legacy_import,
+    m0018_tables,
+    m0019_one_mark,
+    m0020_deliveries,
+    m0021_recipes,
+)
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.migrations.batch_tables import Progress
 from app.db.open_files import damage_text, is_damage
@@ -32,6 +38,7 @@ _STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = (
     (18, m0018_tables.upgrade),
     (19, m0019_one_mark.upgrade),
     (20, m0020_deliveries.upgrade),
+    (21, m0021_recipes.upgrade),
 )
 LATEST = _STEPS[-1][0]
 

@@ -181,7 +181,8 @@ WHERE table_id IS NOT NULL;
 -- A table of rows that somebody works on. own_columns is a JSON list: the names of the own columns in their order.
 -- model is that of the rows that name none, empty for the default one; prefix, suffix and filled_on are as in batches.
 -- workbook_id is the newest version of the file that it came from. checked_with is a digest of what the cached columns
--- of its rows depend on besides the rows, empty when they are not checked yet.
+-- of its rows depend on besides the rows, empty when they are not checked yet. recipe is JSON, the recipe as it was
+-- applied, or empty.
 CREATE TABLE tables (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -196,7 +197,8 @@ CREATE TABLE tables (
     workbook_id TEXT,
     checked_with TEXT NOT NULL DEFAULT '',
     archived_at TEXT,
-    deleted_at TEXT
+    deleted_at TEXT,
+    recipe TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX tables_updated ON tables (updated_at);
@@ -212,7 +214,8 @@ WHERE workbook_id IS NOT NULL;
 -- empty; filename is as asked for, with its variables replaced; is_seeded: the request has a seed, so that each picture
 -- number is a picture of its own; fingerprint is that of the request, empty for an empty row or one with problems, but
 -- that of a row that cannot be made any more stays; price_micros is of one picture, NULL when it is unknown; problems is
--- a JSON list of [field, message], or empty.
+-- a JSON list of [field, message], or empty. product: the number of the row that the recipe made this one of, or 0;
+-- role: what it is of the set of the product.
 CREATE TABLE table_rows (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     table_id TEXT NOT NULL,
@@ -230,7 +233,9 @@ CREATE TABLE table_rows (
     problems TEXT NOT NULL DEFAULT '',
     is_gone INTEGER NOT NULL DEFAULT 0,
     removed_at TEXT,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    product INTEGER NOT NULL DEFAULT 0,
+    role TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX rows_of_table ON table_rows (table_id, position, id);
@@ -367,6 +372,12 @@ CREATE TABLE presets (
 
 -- Own profiles of deliveries. fields: JSON, as app/delivery/profiles.py reads it.
 CREATE TABLE delivery_profiles (
+    name TEXT PRIMARY KEY,
+    fields TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Own recipes. fields: JSON, as app/domain/recipes.py reads it.
+CREATE TABLE recipes (
     name TEXT PRIMARY KEY,
     fields TEXT NOT NULL
 ) WITHOUT ROWID;

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
 
@@ -338,7 +339,8 @@ def _look_up(
     named = [
         (row.number, name, sent)
         for row in rows
-        for name, sent in zip(row.references, row.sent_references, strict=True)
+        if row.references
+        for name, sent in zip_longest(row.references, row.sent_references, fillvalue=row.references[-1])
     ]
     return [
         {

@@ -29,6 +29,7 @@ _TABLE_FIELDS: dict[str, Any] = {
     "workbook": or_null(str),
     "archived": bool,
     "deleted": bool,
+    "recipe": or_null({"type": "object", "description": "用到这个表格的配方，照当时的样子"}),
 }
 TABLE = closed_object(**_TABLE_FIELDS)
 _RUN = or_null(text(description="批次：没结束的里最新的，都结束了就是最新的"))
@@ -60,7 +61,9 @@ SHOWN_ROW = strict_object(
     problems=array_of(closed_object(field=str, error=str)),
     missing=WHOLE | {"description": "还要买的张数，price 是它们的价钱；不用买就没有这两项"},
     price=or_null(float),
-    is_gone={"const": True, "description": "新版的表格里没有这一行了"},
+    is_gone={"const": True, "description": "新版的表格里没有这一行了，或配方里没有这个角色了"},
+    product=ID | {"description": "由配方做成的行：产品原来的行号，一个产品的行都一样"},
+    role=text(description="是产品的哪一个角色"),
 )
 ROWS = array_of({"type": "object"}, maxItems=MAX_ROWS_A_TABLE) | {
     "description": "和 POST /api/batches 的行一样；值不对也收，标在 problems 里"
