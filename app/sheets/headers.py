@@ -133,6 +133,11 @@ class Header:
     picture: int | None = None
 
     @property
+    def has_prompt(self) -> bool:
+        """Whether a column has the prompts; else each line is a product, and its prompt column is empty."""
+        return self.columns["prompt"] in self.texts
+
+    @property
     def of_results(self) -> bool:
         """Whether this is a results workbook, with one picture per line."""
         return all(name in self.columns for name in RESULT_LABELS)
@@ -170,6 +175,17 @@ def find_header(rows: Sequence[Row]) -> Header | None:
     return max(found, key=lambda header: len(header.columns), default=None)
 
 
+def find_header_of_products(rows: Sequence[Row]) -> Header | None:
+    """The first row with the most texts, all different, in a sheet without prompts; None without one."""
+    found = list[tuple[int, Row]]()
+    for row in rows:
+        texts = [compact_text(display_text(value)) for value in row.values.values()]
+        if all(texts) and len({*texts}) == len(texts):
+            found.append((len(texts), row))
+    best = max(found, key=lambda one: one[0], default=None)
+    return _read_header(best[1], needs_prompt=False) if best else None
+
+
 def compact_text(text: str) -> str:
     """A text normalised for comparison: no whitespace, case-folded."""
     return re.sub(r"\s+", "", normal_text(text[:_MAX_COMPARED])).casefold()
@@ -188,7 +204,7 @@ class _Assignment:
     own: list[int] = field(default_factory=list)
 
 
-def _read_header(row: Row) -> Header | None:
+def _read_header(row: Row, *, needs_prompt: bool = True) -> Header | None:
     named = {column: trimmed_text(display_text(value)) for column, value in sorted(row.values.items())}
     results = result_columns(named)
     marks = {name: _labelled(named, labels) for name, labels in _MARK_LABELS.items()}
@@ -197,7 +213,9 @@ def _read_header(row: Row) -> Header | None:
     cells = [(column, text, meaning(text)) for column, text in named.items()]
     assigned = _assign_columns(cells)
     columns = assigned.columns
-    if "prompt" not in columns or _is_form(cells, columns["prompt"]):
+    if not needs_prompt:
+        columns.setdefault("prompt", max(row.values, default=0) + 1)
+    elif "prompt" not in columns or _is_form(cells, columns["prompt"]):
         return None
     ours = _our_columns(named, columns)
     if any(name not in columns for name in RESULT_LABELS):

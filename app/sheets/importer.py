@@ -137,17 +137,21 @@ def read_workbook(
     find_model: Callable[[str], ModelSpec] | None = None,
     is_known: Callable[[str], bool] = lambda name: False,
     date: str = "",
+    needs_prompt: bool = True,
 ) -> Import:
     """An uploaded workbook or delimited text -> Import; ``filename`` only improves error messages.
 
     ``sheets`` are those to read, by default the active one, else the first that has rows. Of several the rows
-    of each are numbered on from those before, and its name is the own column 「工作表」.
+    of each are numbered on from those before, and its name is the own column 「工作表」. Without
+    ``needs_prompt`` a sheet may be of products, which a recipe makes rows of.
     ``is_known`` returns whether the library has a reference image of that name; called only for names with
     a 、. ``find_model`` returns the model to validate a row against, by what its cell says: "" for that of
     the whole table; it raises InvalidRequest for an unknown one. ``date`` is that of ``{日期}``. Raises
     SpreadsheetError or TooLarge when the file has no table, is damaged or hostile, or has too many rows.
     """
-    offered, notes = list_offered(open_sheets(content, filename), is_choice=not sheets)
+    offered, notes = list_offered(
+        open_sheets(content, filename), is_choice=not sheets, needs_prompt=needs_prompt
+    )
     chosen = choose_sheets(offered, sheets)
     header = chosen[0].header
     if (count := sum(len(each.grid.rows) + each.grid.dropped for each in chosen)) > header.max_rows:
@@ -280,7 +284,10 @@ class _RowReader:
         names = split_names(texts["references"], self.is_known)
         if "references" not in bad and (error := _references_error(names, spec)):
             self.problems.append(problem(row.number, "references", texts["references"], error))
-        fields = self._read_fields(row.number, texts, bad, spec)
+        if self.header.has_prompt:
+            fields = self._read_fields(row.number, texts, bad, spec)
+        else:
+            fields = self._read_fields(row.number, {**texts, "prompt": "·"}, bad, spec) | {"prompt": ""}
         return ImportedRow(
             number=row.number,
             fields=fields,

@@ -43,6 +43,8 @@ def drop_empty_rows(header: Header, grid: Grid) -> list[Message]:
 
     Merged cells must have been copied into each of their rows before.
     """
+    if not header.has_prompt:
+        return []  # any cell makes a product
     names = ("references" if name == "sample_images" else name for name in CONTENT_FIELDS)
     columns = [header.columns[name] for name in names if name in header.columns]
     empty = {row.number for row in grid.rows if all(is_blank(row.values.get(column)) for column in columns)}
@@ -61,7 +63,7 @@ def _drop(grid: Grid, numbers: set[int], note: str) -> list[Message]:
 
 def _is_header(row: Row, header: Header) -> bool:
     """Whether the row repeats the header exactly."""
-    if row.values.keys() != header.texts.keys():
+    if not row.values or row.values.keys() != header.texts.keys():
         return False
     texts = {column: value for column, value in row.values.items() if isinstance(value, str)}
     return len(texts) == len(row.values) and all(

@@ -104,10 +104,14 @@ def batch_of_file(content: bytes) -> str:
 
 def read_for_results(file: WorkbookFile, records: Iterable[Record]) -> Import:
     """The sheets of an imported file that these records are of: their column 「工作表」 names several."""
-    found = read_workbook(file.content, file.filename, sheets=[file.sheet])
+    found = read_workbook(file.content, file.filename, sheets=[file.sheet], needs_prompt=False)
     named = {record.columns.get(SHEET_COLUMN) for record in records}
     names = [name for name, _ in found.offered if name in named]
-    return found if len(names) < 2 else read_workbook(file.content, file.filename, sheets=names)
+    return (
+        found
+        if len(names) < 2
+        else read_workbook(file.content, file.filename, sheets=names, needs_prompt=False)
+    )
 
 
 def write_own_results(

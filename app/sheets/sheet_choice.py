@@ -10,7 +10,7 @@ from app.domain import MAX_OWN_COLUMNS
 from app.errors import Message, SpreadsheetError, message
 from app.sheets.file_types import Sheet
 from app.sheets.header_synonyms import is_doubtful
-from app.sheets.headers import Header, find_header
+from app.sheets.headers import Header, find_header, find_header_of_products
 from app.sheets.non_data_rows import drop_totals_and_headers
 from app.sheets.table import Grid, Row, display_text
 
@@ -29,20 +29,29 @@ class Offered:
     notes: Sequence[Message]
 
 
-def list_offered(sheets: Sequence[Sheet], *, is_choice: bool) -> tuple[list[Offered], list[Message]]:
+def list_offered(
+    sheets: Sequence[Sheet], *, is_choice: bool, needs_prompt: bool
+) -> tuple[list[Offered], list[Message]]:
     """-> (the visible sheets with a header and rows below it, the active one first; notes on the choice).
 
-    Raises SpreadsheetError when there is none.
+    Without ``needs_prompt`` those of products, if none has prompts. Raises SpreadsheetError without any.
     """
     visible = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets if not sheet.hidden]
     filled = [(sheet, top) for sheet, top in visible if top]
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
+    if not headed and not needs_prompt:
+        headed = [(sheet, header) for sheet, top in filled if (header := find_header_of_products(top))]
     headed.sort(key=lambda one: not one[0].active)
     found: list[Offered] = []
     for sheet, header in headed:
         own = frozenset(islice(header.own, MAX_OWN_COLUMNS)) | {*header.options.values()}
         own |= {column for column in (header.pick, header.picture) if column}
-        grid = sheet.read(header.texts, header.row, header.max_rows + _SPARE_ROWS, own)
+        most = header.max_rows + _SPARE_ROWS
+        if header.has_prompt:
+            grid = sheet.read(header.texts, header.row, most, own)
+        else:  # a cell of an own column makes a row
+            grid = sheet.read({*header.texts, *own}, header.row, most)
+            grid.rows = [_of_product(row, header) for row in grid.rows]
         skipped = drop_totals_and_headers(header, sheet, grid)
         if grid.rows:
             found.append(Offered(sheet=sheet, header=header, grid=grid, notes=skipped))
@@ -54,6 +63,11 @@ def list_offered(sheets: Sequence[Sheet], *, is_choice: bool) -> tuple[list[Offe
         raise no_rows(*headed[0])
     _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
     raise _no_header([top for _, top in filled])
+
+
+def _of_product(row: Row, header: Header) -> Row:
+    values = {column: value for column, value in row.values.items() if column in header.texts}
+    return Row(row.number, values, {c: value for c, value in row.values.items() if c not in values})
 
 
 def choose_sheets(offered: Sequence[Offered], names: Collection[str]) -> Sequence[Offered]:
@@ -95,5 +109,5 @@ def _no_header(tops: list[list[Row]]) -> SpreadsheetError:
         text = "表头「{header}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
         return SpreadsheetError(text, header=" ".join(doubtful[:40].split()))
     first = tuple(display_text(value).strip()[:10] for value in list(tops[0][0].values.values())[:6])
-    text = "没有找到「提示词」这一列，第一行是：{cells}。请在表头写上「提示词」，或下载模板来填"
+    text = "没有找到「提示词」这一列，第一行是：{cells}。请在表头写上「提示词」，或当作产品的表格，用配方来做"
     return SpreadsheetError(text, cells=first)

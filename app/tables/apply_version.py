@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import database
 from app import sheets
-from app.domain import Pick, own_column_names
+from app.domain import READERS, Pick, own_column_names
+from app.domain.tables import Row
 from app.errors import InvalidRequest
 from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker
 from app.tables.operations import Changed, Edit, change_table
+from app.tables.recipes import recipe_of, write_recipe
 from app.tables.versions import Line, Version, as_new, compare
 
 
@@ -68,24 +70,42 @@ def _write(
     names = list(dict.fromkeys(names))
     check_number_of_columns(names)
     edit.table = replace(edit.table, own_columns=tuple(names))
-    edit.load([*(line.row.id for line in version.lines if line.row), *(row.id for row in version.gone)])
+    rows_of = {row.id: _rows_of(edit, row) for row in _rows(version)}
+    edit.load([row_id for ids in rows_of.values() for row_id in ids], removed=True)
     for line in version.lines:
         if line.row and line.values:
+            values = line.values
+            if line.row.product and not found.of_results:  # what its roles ask for is in the cells
+                values = {name: value for name, value in values.items() if name not in READERS}
             with _named_line(line.number):
-                edit.set(line.row.id, line.values)
+                edit.set(line.row.id, values)
     ids = dict(_added(edit, version.lines, after=None if is_new else 0))
     row_of = {line.number: line.row.id if line.row else ids[line.number] for line in version.lines}
-    numbers = {line: edit.rows[row_id].number for line, row_id in row_of.items()}
+    there = {line: edit.rows[row_id] for line, row_id in row_of.items()}
+    numbers = {line: row.product or row.number for line, row in there.items()}
     if found.of_results:
         return numbers
     if not (is_new and edit.table.workbook_id):
         edit.table = replace(edit.table, workbook_id=workbook_id)
     for line in version.lines:
-        row_id = row_of[line.number]
-        edit.rows[row_id] = replace(edit.rows[row_id], cells=line.cells, is_gone=False)
+        first = row_of[line.number]
+        for row_id in rows_of.get(first, [first]):
+            edit.rows[row_id] = replace(edit.rows[row_id], cells=line.cells, is_gone=False)
     for row in version.gone:
-        edit.rows[row.id] = replace(edit.rows[row.id], is_gone=True)
+        for row_id in rows_of[row.id]:
+            edit.rows[row_id] = replace(edit.rows[row_id], is_gone=True)
+    if recipe := recipe_of(edit.table):
+        write_recipe(edit, recipe)
     return numbers
+
+
+def _rows(version: Version) -> list[Row]:
+    return [*(line.row for line in version.lines if line.row), *version.gone]
+
+
+def _rows_of(edit: Edit, row: Row) -> list[int]:
+    """The ids of a row and the others of its product."""
+    return [*dict.fromkeys([row.id, *(edit.rows_of_product(row.product) if row.product else ())])]
 
 
 def _added(edit: Edit, lines: Sequence[Line], *, after: int | None) -> Iterator[tuple[int, int]]:

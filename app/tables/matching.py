@@ -36,7 +36,9 @@ class TableRow:
         return (*self.request_key, *sorted(item for item in self.columns.items() if item[1]))
 
     def _used_columns(self) -> tuple[tuple[str, str], ...]:
-        """The own columns that stand in the fields as ``{name}``."""
+        """The own columns that stand in the fields as ``{name}``; all of a row without a prompt."""
+        if not self.fields.get("prompt"):  # a product: a recipe may use any
+            return tuple(sorted(item for item in self.columns.items() if item[1]))
         texts = " ".join([*(str(value) for value in self.fields.values()), *self.references])
         if "{" not in texts:
             return ()
@@ -47,7 +49,8 @@ class TableRow:
 def match_rows(old: Sequence[TableRow], new: Sequence[TableRow]) -> list[int | None]:
     """The index of the old row that each new one was: an equal row in order, an equal row elsewhere, that
     with the same cell in a column whose cells are all different, or else one between the same neighbours: in
-    order when as many are there as before, else the most similar one.
+    order when as many are there as before, else the most similar one; not of products, which have a cell of
+    their own.
     """
     pairs: dict[int, int] = dict(_equal_in_order(old, new))
     pairs |= _equal_by(old, new, pairs, lambda row: row.key)
@@ -55,7 +58,8 @@ def match_rows(old: Sequence[TableRow], new: Sequence[TableRow]) -> list[int | N
         pairs |= _equal_by(old, new, pairs, partial(_cell, name), unique=True)
     pairs |= _equal_by(old, new, pairs, lambda row: row.request_key)
     pairs |= _equal_by(old, new, pairs, _identity, unique=True)
-    pairs |= _between_neighbours(old, new, pairs)
+    if any(row.fields.get("prompt") for row in new) or not [*_identifying_columns(old, new)]:
+        pairs |= _between_neighbours(old, new, pairs)
     return [pairs.get(index) for index in range(len(new))]
 
 

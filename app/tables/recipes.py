@@ -192,6 +192,23 @@ def product_of(row: Row) -> Product:
     return Product(fields=own, columns=columns)
 
 
+def as_written(rows: Sequence[Row]) -> list[Row]:
+    """The rows as their file has them: one for each product, with its number."""
+    found: dict[tuple[int, int], Row] = {}
+    for row in rows:
+        key = row.product, 0 if row.product else row.id
+        if key not in found or (found[key].is_gone and not row.is_gone):
+            found[key] = row
+    written = []
+    for row in found.values():
+        if row.product:
+            product = product_of(row)
+            columns = {name: text for name, text in product.columns.items() if name not in RECIPE_COLUMNS}
+            row = replace(row, number=row.product, fields=product.fields, columns=columns)
+        written.append(row)
+    return written
+
+
 class _Writer:
     """Writes the rows of products; ``gone`` are those whose role or variant is not in the recipe."""
 

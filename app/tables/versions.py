@@ -25,6 +25,7 @@ from app.domain import (
 from app.domain.tables import Row, Table
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.matching import TableRow, match_rows
+from app.tables.recipes import as_written, recipe_of
 from app.tables.results import list_results
 
 _MIN_EQUAL = 0.5  # of the rows, for a file that is recognised by them
@@ -152,12 +153,15 @@ def compare(db: database.Connection, table_id: str, found: sheets.Import, *, nam
     if named_batch in (table_id, batch_id):
         of_table = named_batch == table_id
         records = list_results(db, table) if of_table else database.list_delivered_records(db, named_batch)
-        for record in sorted(records, key=lambda record: record.id):
-            results[record.row_number].append(record)
+        of_product = {} if found.of_results else {row.number: row.product for row in rows if row.product}
+        if not of_product:
+            records = sorted(records, key=lambda record: record.id)
+        for record in records:  # those of a product in the order of its rows
+            results[of_product.get(record.row_number, record.row_number)].append(record)
     if found.of_results:
         lines, gone = _compare_results({row.number: row for row in rows}, results, found)
     else:
-        lines, gone = compare_cells(table, rows, found.rows)
+        lines, gone = _compare_cells(table, rows, found.rows)
     return Version(table=table, lines=lines, gone=gone, batch_id=batch_id, results=results)
 
 
@@ -167,26 +171,36 @@ def as_new(table: Table, found: sheets.Import) -> Version:
     return Version(table=table, lines=lines, gone=(), batch_id=None, results={})
 
 
-def compare_cells(
+def _compare_cells(
     table: Table, rows: Sequence[Row], imported: Sequence[sheets.ImportedRow]
 ) -> tuple[list[Line], list[Row]]:
     """(the lines of a file beside the rows of a table, the rows that are not in it), typed rows apart."""
-    written = [row for row in rows if row.cells]
+    written = [row for row in as_written(rows) if row.cells]
+    recipe = recipe_of(table)
+    words = recipe.column_names() if recipe else ""
     new = [cells_of(row) for row in imported]
     old = [_comparable(row.number, row.cells, table.model) for row in written]
     pairs = match_rows(
         old, [_comparable(row.number, cells, table.model) for row, cells in zip(imported, new, strict=True)]
     )
     lines = [
-        _line(line.number, cells, written[place] if place is not None else None, own=[*line.columns])
+        _line(
+            line.number,
+            cells,
+            written[place] if place is not None else None,
+            own=[*line.columns],
+            words=words,
+        )
         for line, cells, place in zip(imported, new, pairs, strict=True)
     ]
     taken = set(pairs)
     return lines, [row for place, row in enumerate(written) if place not in taken and not row.is_gone]
 
 
-def _line(number: int, cells: Mapping[str, Any], row: Row | None, *, own: Iterable[str]) -> Line:
-    """A line of the user's file; ``own`` are the own columns that the file has."""
+def _line(
+    number: int, cells: Mapping[str, Any], row: Row | None, *, own: Iterable[str], words: str = ""
+) -> Line:
+    """A line of the user's file; ``own`` are the own columns that it has, ``words`` name some of them."""
     if row is None:
         return Line(number=number, row=None, cells=cells, values={}, changes=(), corrected=0)
     values: dict[str, Any] = {}
@@ -200,7 +214,10 @@ def _line(number: int, cells: Mapping[str, Any], row: Row | None, *, own: Iterab
             values[name] = now
             if not _is_same(name, present, now):
                 changes.append(CellChange(field=name, before=_shown(name, present), now=_shown(name, now)))
-    earlier, used = row.cells.get("columns", {}), variable_names(f"{[*row.fields.values(), *cells.values()]}")
+    earlier, used = (
+        row.cells.get("columns", {}),
+        variable_names(f"{[*row.fields.values(), *cells.values(), words]}"),
+    )
     for name in own:
         before, now, present = (
             earlier.get(name, ""),
@@ -299,7 +316,7 @@ def _with_values(row: sheets.ImportedRow, line: Line, found: sheets.Import) -> s
     kept = [
         name for name in row.fields if line.is_kept(name) and not (found.of_results and name == "num_images")
     ]
-    empty = {name: ImageRequest.__dataclass_fields__[name].default for name in kept}
+    empty = {name: ImageRequest.__dataclass_fields__[name].default for name in kept} | {"prompt": ""}
     fields = {name: empty[name] if (value := line.value(name)) is None else value for name in kept}
     names = tuple(_shown("sample_images", line.value("sample_images")))
     references = row.references if names == row.references else names

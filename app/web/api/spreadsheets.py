@@ -96,6 +96,7 @@ _MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), c
         model=text(description="没有写模型的行用哪个，空的是默认的"),
         sheets=array_of(str),
         rows=enum("0", "1") | {"description": "0：回答里没有 rows 和 references"},
+        recipe=enum("0", "1") | {"description": "1：要用配方来做，没有提示词这一列也可以"},
         check=enum("0", "1") | {"description": "1：回答里的 check 是 POST /api/rows/check 对这些行的回答"},
     ),
 )
@@ -109,7 +110,8 @@ def import_workbook() -> Response:
     """
     library = LibraryNames(services().library)
     spec = find_model(request.values.get("model", ""))
-    found, workbook_id, named = _read_upload(library, spec)
+    is_for_recipe = request.values.get("recipe") == "1"
+    found, workbook_id, named = _read_upload(library, spec, needs_prompt=not is_for_recipe)
     db = connection()
     version = find_version(db, found, named_batch=named, workbook_id=workbook_id)
     found = with_values(found, version) if version else found
@@ -163,7 +165,8 @@ def import_version(table_id: str) -> Response:
         raise InvalidRequest("apply", "apply 应为 0、1 或 new")
     db = connection()
     table = database.get_table(db, table_id)
-    found, workbook_id, named = _read_upload(LibraryNames(services().library), find_model(table.model))
+    library = LibraryNames(services().library)
+    found, workbook_id, named = _read_upload(library, find_model(table.model), needs_prompt=not table.recipe)
     numbers: Mapping[int, int]
     if apply == "0":
         version = compare(db, table_id, found, named_batch=named)
@@ -198,7 +201,9 @@ def import_version(table_id: str) -> Response:
     )
 
 
-def _read_upload(library: LibraryNames, spec: ModelSpec) -> tuple[sheets.Import, str, str]:
+def _read_upload(
+    library: LibraryNames, spec: ModelSpec, *, needs_prompt: bool
+) -> tuple[sheets.Import, str, str]:
     """Read and keep the uploaded file, or read one that was, whose rows are by default for this model.
 
     -> (what is in it, its id, the batch named in it or ""). Raises InvalidRequest or SpreadsheetError.
@@ -211,6 +216,7 @@ def _read_upload(library: LibraryNames, spec: ModelSpec) -> tuple[sheets.Import,
         find_model=cache(lambda written: find_model(written or spec.model_id)),
         is_known=library.has,
         date=today(),
+        needs_prompt=needs_prompt,
     )
     filename = PurePath(name.replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
     file = WorkbookFile(

@@ -156,6 +156,7 @@ def create() -> Response:
             find_model=lambda written: find_model(written or model),
             is_known=LibraryNames(services().library).has,
             date=today(),
+            needs_prompt=False,
         )
         cells = {row.number: cells_of(row) for row in found.rows}
         rows, name = [row.as_json() for row in found.rows], name or file.filename.rpartition(".")[0]
