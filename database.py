@@ -87,6 +87,7 @@ from app.db.orders import (
     read_row_ends,
     reopen_held,
     requeue_as_they_are,
+    rows_of_roles,
 )
 from app.db.output_backup_queue import (
     CopyProgress,

@@ -135,6 +135,20 @@ def read_held(db: Connection, batch_id: str) -> HeldRows:
     )
 
 
+def rows_of_roles(db: Connection, batch_id: str, roles: Collection[str]) -> frozenset[int]:
+    """The numbers of the rows of the table of a batch that are of these roles of its recipe."""
+    rows = db.execute(
+        f"""
+        SELECT number
+        FROM table_rows
+        JOIN batches ON batches.table_id = table_rows.table_id
+        WHERE batches.id = :id AND role {IN_IDS}
+        """,
+        {"id": batch_id, "ids": SqlList(roles)},
+    ).fetchall()
+    return frozenset(number for (number,) in rows)
+
+
 def read_row_ends(db: Connection, batch_id: str) -> RowEnds:
     """How many pictures a batch and its rows have, those in the trash included."""
     sql = """

@@ -44,6 +44,26 @@ def choose_sample(requests: Sequence[ImageRequest], size: int) -> set[int]:
     return _spread({*chosen}, size)
 
 
+def choose_products(rows: Sequence[tuple[int, str]], size: int) -> set[int]:
+    """The indexes of all rows of ``size`` products to try first; rows are (product, category).
+
+    In this order: the first product, the first one of each other category, the last, then evenly between.
+    """
+    categories = dict(rows)
+    products = [*dict.fromkeys(product for product, _ in rows)]
+    chosen: dict[int, None] = {0: None}
+    seen = {categories[products[0]]}
+    for index, product in enumerate(products):
+        if categories[product] not in seen and len(chosen) < size:
+            seen.add(categories[product])
+            chosen[index] = None
+    if len(chosen) < size < len(products):
+        chosen[len(products) - 1] = None
+    places = range(len(products)) if size >= len(products) else _spread({*chosen}, size)
+    tried = {products[place] for place in places}
+    return {index for index, (product, _) in enumerate(rows) if product in tried}
+
+
 def _telling_rows(requests: Sequence[ImageRequest]) -> Iterator[int]:
     """Indexes of the rows that differ most, each perhaps several times."""
     rows = range(len(requests))

@@ -22,7 +22,7 @@ from app.domain import (
     own_column_names,
 )
 from app.domain.models import UPSCALERS
-from app.domain.samples import ONE_FIRST, first_trial
+from app.domain.samples import ONE_FIRST, choose_products, first_trial
 from app.domain.tables import Row, Table, new_table, sent_words, typed_fields
 from app.errors import Conflict, InvalidRequest, Translate
 from app.images.filenames import (
@@ -48,6 +48,7 @@ class BatchOptions:
     rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
     for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``copied_from``: the id
     of the batch whose rows these are. ``unique_name``: whether a counter is added to a name that a batch has.
+    ``products``: (product, category) by row number where a recipe made the rows, for a sample of products.
     ``table_id``: the table whose rows these are; without it a table is made of them, unless they are single.
     """
 
@@ -64,6 +65,7 @@ class BatchOptions:
     copied_from: str | None = None
     unique_name: bool = False
     table_id: str = ""
+    products: Mapping[int, tuple[int, str]] = field(default_factory=dict)
 
 
 SINGLE = BatchOptions(source="single")
@@ -120,6 +122,8 @@ class NewBatch(Order):
             database.add_log(db, batch_id, "warning", ONE_FIRST)
         elif options.sample is None:
             return batch_id, ()
+        elif options.products:
+            tried = choose_products([options.products[each.row.number] for each in ordered], options.sample)
         else:
             tried = choose_sample(requests, options.sample)
         return batch_id, {each.row.number for index, each in enumerate(ordered) if index not in tried}

@@ -49,7 +49,8 @@ class ReleaseChanges:
 class Release(Order):
     """Queues all that a batch holds, and resumes it. Pictures that are bought are cancelled instead.
 
-    So are those of rows that were changed in their table since, or removed.
+    So are those of rows that were changed in their table since, or removed. With ``roles`` only the rows of
+    these roles of a recipe are released.
     ``model`` is the id of the model that the caller expects all rows to be made by; empty: any. Raises
     InvalidRequest when another would make one, RowErrors with nothing released, and Conflict when nothing is
     held or the batch cannot go on.
@@ -59,11 +60,16 @@ class Release(Order):
     batch_id: str
     changes: ReleaseChanges
     model: str = ""
+    roles: Sequence[str] = ()
     cancels_bought: ClassVar[bool] = True
 
     def read(self, db: database.Connection) -> database.HeldRows:
-        """What the batch holds."""
-        return database.read_held(db, self.batch_id)
+        """What the batch holds, of the roles."""
+        held = database.read_held(db, self.batch_id)
+        if not self.roles:
+            return held
+        numbers = database.rows_of_roles(db, self.batch_id, self.roles)
+        return replace(held, rows=[each for each in held.rows if each[0].row_number in numbers])
 
     def rows(self, seen: database.HeldRows) -> Sequence[OrderRow]:
         """The held rows as they are to be made."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import database
 from app.domain import MAX_PICTURES_A_BATCH, Standing, Status
 from app.domain.recipes import (
+    CATEGORY_COLUMNS,
     RECIPE_COLUMNS,
     ROLE_COLUMN,
     VARIANT_COLUMN,
@@ -22,6 +23,7 @@ from app.domain.recipes import (
     too_many_pictures,
 )
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.domain.variables import variable_key
 from app.errors import InvalidRequest, Message
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.cells import check_number_of_columns
@@ -57,6 +59,21 @@ class Problem(NamedTuple):
     field: str
     error: Message
     products: Sequence[int]
+
+
+def products_of(db: database.Connection, table: Table) -> dict[int, tuple[int, str]]:
+    """(product, category) of the rows of a table by their numbers; empty without a recipe."""
+    if (recipe := recipe_of(table)) is None:
+        return {}
+    names = [recipe.category] if recipe.category else CATEGORY_COLUMNS
+    keys = [variable_key(name) for name in names]
+
+    def category(row: Row) -> str:
+        named = {variable_key(name): text for name, text in row.columns.items()}
+        return next((named[key] for key in keys if key in named), "")
+
+    rows = database.read_rows(db, table.id)
+    return {row.number: (row.product or row.number, category(row)) for row in rows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from app.orders.batches import BatchOptions, submit_parsed
 from app.orders.place import Conditions, Placed
 from app.orders.read import AGAIN, SKIP, ParsedRow
 from app.tables.check import order_positions, read_rows
+from app.tables.recipes import products_of
 from app.tables.states import missing_pictures
 
 
@@ -57,6 +58,7 @@ def run_table(
         suffix=table.suffix,
         filled_on=table.filled_on,
         table_id=table.id,
+        products=products_of(conditions.db, table),
     )
 
     def read_anew() -> list[ParsedRow]:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, ImageRequest, SampleImage, choose_sample
+from app.domain.samples import choose_products
 
 REFERENCE = SampleImage(url="/samples/files/a.png", filename="a.png")
 
@@ -57,3 +58,15 @@ def test_rows_that_are_alike_are_tried_at_even_distances() -> None:
 
 def test_no_rows_have_no_sample() -> None:
     assert choose_sample([], 8) == set()
+
+
+@pytest.mark.parametrize(
+    ("size", "products"),
+    [(1, {0}), (2, {0, 3}), (3, {0, 3, 9}), (4, {0, 3, 6, 9}), (10, {*range(10)}), (99, {*range(10)})],
+)
+def test_a_trial_of_products_has_all_rows_of_each_and_one_of_each_category(
+    size: int, products: set[int]
+) -> None:
+    rows = [(product, "餐具" if product in (3, 4) else "茶具") for product in range(10) for _ in range(2)]
+    chosen = choose_products(rows, size)
+    assert chosen == {2 * product + place for product in products for place in range(2)}

@@ -6,7 +6,7 @@ from app.errors import SpreadsheetError
 from app.sheets.importer import read_workbook
 from tools.workbooks.written import by_openpyxl, with_sheets
 
-LINES = [
+LINES: list[list[str | None]] = [
     ["春季新品"],
     ["SKU", "品名", "图片比例"],
     ["A-1", "杯子", "16:9"],

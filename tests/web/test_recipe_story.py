@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.config import Settings
-from tests.web.harness import WebHarness, add_reference, answered, import_sheet
+from tests.web.harness import WebHarness, add_reference, import_sheet
 from tests.web.test_table_import import import_version, rows_of
 from tools.fakes.seedream import FakeSeedream
 from tools.noise_images import noise_image
@@ -77,11 +77,17 @@ class Studio:
     def make(self, **body: Any) -> tuple[int, Decimal]:
         """Order pictures and make those that are not held -> what the service bills for them."""
         before = len(self.shop.submissions)
-        answered(
-            self.web.client.post(f"/api/tables/{self.table}/run", json={"stop_after": None, **body}), 202
-        )
+        order = {"stop_after": None, **body}
+        self.batch: str = self.web.post(f"/api/tables/{self.table}/run", order, 202)["batch_id"]
         self.web.run()
         return billed(self.shop, before)
+
+    def release(self, batch: str, **body: Any) -> int:
+        """Make what a run holds -> how many pictures the service bills."""
+        before = len(self.shop.submissions)
+        self.web.post(f"/api/batches/{batch}/release", body)
+        self.web.run()
+        return billed(self.shop, before)[0]
 
     def totals(self) -> tuple[int, Decimal]:
         """What the table says is to be made, and for how much."""
@@ -103,15 +109,27 @@ def test_a_recipe_from_the_workbook_to_the_next_day(web: WebHarness, shop: FakeS
     assert (said["products"], said["pictures"], said["to_make"], said["problems"]) == (36, 180, 180, [])
     done = studio.recipe(ROLES)
     assert (done["rows"], done["price"]) == (180, said["price"])
-    assert studio.totals() == (180, Decimal(str(said["price"]))) == studio.make()
-    made = [row["pictures"][0] for row in rows_of(web, studio.table)]
-    assert len({picture["record_id"] for picture in made}) == 180
+    assert studio.totals() == (180, Decimal(str(said["price"])))
+
+    # The trial is one product; one role is changed and tried again, the others are released by role.
+    assert studio.make(sample=1)[0] == 5
+    assert studio.states("made") == {"A-01": {*ROLES}}
+    trial = studio.batch
+    roles = {**ROLES, "场景": role("场景", "{品名}放在木桌上")}
+    assert studio.recipe(roles)["to_make"] == 36
+    assert studio.make(sample=1)[0] == 1
+    assert (studio.states("made"), studio.totals()[0]) == ({"A-01": {*ROLES}}, 0)
+    assert studio.release(trial, roles=["主图", "白底"]) == 70
+    assert studio.release(trial) == 70
+    assert studio.release(studio.batch) == 35
+    assert len(shop.submissions) == 181
+    assert {sku: len(made) for sku, made in studio.states("made").items()} == {each[0]: 5 for each in LINES}
 
     again = [
         row for row in rows_of(web, studio.table) if row["product"] < 5 and row["role"] in ("主图", "场景")
     ]
     web.post(
-        "/api/records/pick", {"ids": [row["pictures"][0]["record_id"] for row in again], "pick": "reject"}
+        "/api/records/pick", {"ids": [row["pictures"][-1]["record_id"] for row in again], "pick": "reject"}
     )
     ids = [row["id"] for row in again]
     assert studio.make(rows=ids, again=ids)[0] == len(ids) == 6

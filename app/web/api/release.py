@@ -1,10 +1,14 @@
 """The API that releases the rows of a batch that wait for its sample."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
 from app.domain import MAX_MODEL_LENGTH
+from app.errors import InvalidRequest
 from app.orders.place import place
 from app.orders.release import Release, ReleaseChanges
 from app.web.openapi.describe import describe
@@ -35,6 +39,13 @@ _CHECKED = answer(
 )
 
 
+def _roles_of(body: Mapping[str, Any]) -> list[str]:
+    roles = body.get("roles") or []
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise InvalidRequest("roles", "roles 应为角色名字的列表")
+    return roles
+
+
 @bp.post("/batches/<batch_id>/release")
 @describe(
     "放行等着的行，可先改前缀、后缀、比例和分辨率；已有的不再做，在 skipped 里。check 只说会怎样，不改变什么",
@@ -48,6 +59,7 @@ _CHECKED = answer(
         model=or_null(
             text(maxLength=MAX_MODEL_LENGTH, description="等放行的行应该都由它来做，不是就 400；不写就都放行")
         ),
+        roles=array_of(str, minItems=1) | {"description": "只放行配方里的这些角色，其余的还等着"},
         check={"type": "boolean", "default": False},
         request_id=REQUEST_ID,
     ),
@@ -66,6 +78,7 @@ def release_batch(batch_id: str) -> Response:
         batch_id=batch_id,
         changes=ReleaseChanges.read(body),
         model=expected if body.get("model") else "",
+        roles=_roles_of(body),
     )
     if bool_field(body, "check", default=False):
         return success(**order.preview())

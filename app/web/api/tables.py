@@ -350,7 +350,7 @@ def _model_of(body: Mapping[str, Any]) -> str:
         model=or_null(_MODEL_OF_ALL),
         resolution=or_null(RESOLUTION),
         repeats=enum(*REPEATS) | {"default": SKIP},
-        sample=or_null(whole(1, MAX_ROWS_A_BATCH)),
+        sample=or_null(whole(1, MAX_ROWS_A_BATCH, description="先试几行；用了配方的表格是先试几个产品")),
         stop_after=STOP_AFTER,
         request_id=REQUEST_ID,
     ),
