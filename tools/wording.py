@@ -45,7 +45,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/header_synonyms.py": None,  # what people call their columns
     # … and what they write in them
     "app/domain/row_fields.py": ("HEADERS", "GUESSED_HEADERS", "BACKGROUNDS", "QUALITIES", "UNSET_WORDS"),
-    "app/sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
+    "app/sheets/headers.py": ("_STATUS_NAMES", "_ROLE_LABELS"),  # as workbooks have them
     "app/sheets/option_columns.py": ("_YES_NO",),  # what people write into cells
     "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS"),  # what people write below a table
     "app/sheets/cells.py": ("下午",),  # what Excel writes

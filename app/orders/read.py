@@ -134,13 +134,14 @@ class RowReader:
                     problem = error if is_ours else InvalidRequest("sample_images", error.message)
                     rows[index] = replace(row, request=None, problems=[*row.problems, problem])
         fixed = fix_references(image for images in named.values() for image in images)
+        facts_of = cache(self.library.facts)  # of many rows with the same references
         for index, row in enumerate(rows):
             if (request := row.request) is None:
                 continue
             facts = dict[str, ReferenceInfo]()
             if index in named:
                 request = replace(request, sample_images=tuple(fixed[image] for image in named[index]))
-                facts = self.library.facts(request.sample_images)
+                facts = facts_of(request.sample_images)
             problems = self.models.of(request).validate(request, facts)
             if request is not row.request or problems:
                 rows[index] = replace(row, request=request, problems=[*row.problems, *problems])

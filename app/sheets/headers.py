@@ -41,10 +41,15 @@ MARK_LABEL = "AI 标识"  # see app/domain/marks.py
 # a picture, or none. The last one is there when the words of a row differ from those of its cell.
 OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图", MARK_LABEL)
 SENT_PROMPT_LABEL = "实际提示词"
+# In a sheet of products the picture and the file of each role have a column of their own.
+PRODUCT_RESULT_LABELS = tuple(label for label in OWN_RESULT_LABELS if label != "缩略图")
+_ROLE_LABELS = ("图:", "image:")  # as compact_text returns the beginning of ``role_label``
 _OWN_RESULTS = (
     OWN_RESULT_LABELS[:-1],
     ("status", "reason", "file", "cost", "selected", "thumbnail"),
     ("status", "reason", "file", "cost", "select", "thumbnail"),
+    PRODUCT_RESULT_LABELS[:-1],
+    ("status", "reason", "file", "cost", "selected"),
 )
 _OWN_MARKS: Sequence[tuple[str, ...]] = (
     (MARK_LABEL.casefold().replace(" ", ""), SENT_PROMPT_LABEL),
@@ -165,8 +170,16 @@ def result_columns(texts: Mapping[int, str]) -> range | None:
         for first in (column for column, name in names.items() if name == labels[0]):
             for written in ((*labels, *marks) for marks in _OWN_MARKS):
                 if all(names.get(first + index) == label for index, label in enumerate(written)):
-                    return range(first, first + len(written))
+                    stop = first + len(written)
+                    while names.get(stop, "").startswith(_ROLE_LABELS):
+                        stop += 1
+                    return range(first, stop)
     return None
+
+
+def role_label(role: str) -> Message:
+    """The header of the column with the pictures of a role."""
+    return message("图：{role}", role=role)
 
 
 def find_header(rows: Sequence[Row]) -> Header | None:

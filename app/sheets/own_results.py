@@ -14,6 +14,7 @@ from operator import attrgetter
 from pathlib import PurePath
 
 from app.domain import MAX_ROW_NUMBER, Batch, Record, Status, WorkbookFile, mark_word
+from app.domain.recipes import ROLE_COLUMN
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.conversion import converted, is_ooxml
 from app.sheets.header_synonyms import SHEET_COLUMN
@@ -21,10 +22,12 @@ from app.sheets.headers import (
     MARK_LABEL,
     OWN_RESULT_LABELS,
     PICK_MARKS,
+    PRODUCT_RESULT_LABELS,
     SENT_PROMPT_LABEL,
     STATUS_LABELS,
     find_header,
     result_columns,
+    role_label,
 )
 from app.sheets.importer import Import, read_workbook
 from app.sheets.limits import MAX_CELL_LENGTH
@@ -52,7 +55,11 @@ from app.sheets.xlsx_reader import Workbook, WorkbookSheet
 
 _WIDTHS = (12, 30, 26, 10, 8, 14, 24, 44, 10)  # the last: of earlier versions
 _THUMBNAIL = OWN_RESULT_LABELS.index("缩略图")
+_PRODUCT_WIDTHS = (12, 30, 26, 10, 8, 24)  # without a column of thumbnails
+_ROLE_WIDTH = 20
 _PICTURE_HEIGHT = 62.0  # points, for a thumbnail of 76 pixels
+_TEXT_HEIGHT = 15.0  # points, of the name of a file above its picture
+_MOST_NAMES = 10  # above a picture
 _LAST_COLUMN = 16_384
 _MARGIN = 6  # pixels of a cell around its picture
 _MACROS = b"macroEnabled"
@@ -122,18 +129,22 @@ def write_own_results(
     *,
     thumbnails: Thumbnails,
     translate: Translate = str,
+    roles: Sequence[str] = (),
 ) -> OwnResults:
     """The imported file, of which ``found`` was read, with the results of each row in its line.
 
-    Rows of the batch that were added to the imported ones stand below the last line of the last sheet. The
-    stream computes thumbnails as it goes.
+    In a sheet of products each of the ``roles`` has a column with its files and a picture; the records come
+    in their order. Rows of the batch that were added to the imported ones stand below the last line of the
+    last sheet. The stream computes thumbnails as it goes.
     """
     content, titles = (file.content, {}) if is_ooxml(file.content) else converted(file)
     package = OoxmlPackage(content)
     has_macros = _MACROS in package.read(CONTENT_TYPES)
     rows = {
         number: list(group)
-        for number, group in groupby(sorted(records, key=_row_order), attrgetter("row_number"))
+        for number, group in groupby(
+            sorted(records, key=attrgetter("row_number") if roles else _row_order), attrgetter("row_number")
+        )
     }
     prompts = {row.number: row.fields["prompt"] for row in found.rows}
     changed, types = batch_property_parts(package, batch.id)
@@ -142,7 +153,7 @@ def write_own_results(
     for read, following in zip_longest(found.read, found.read[1:]):
         of_sheet = range(read.before + 1, (following.before if following else MAX_ROW_NUMBER) + 1)
         sheet = _sheet_of(package, titles.get(read.name, read.name))
-        results = _Results(package, sheet, read.header_row, first_style, translate)
+        results = _Results(package, sheet, read.header_row, first_style, translate, roles)
         filled.append(
             results.fill(
                 {number - read.before: rows[number] for number in rows if number in of_sheet},
@@ -186,8 +197,10 @@ class _Results:
         header_row: int,
         first_style: int | None,
         translate: Translate,
+        roles: Sequence[str],
     ) -> None:
         self._package = package
+        self._roles = roles
         self._part = sheet.part
         self._header_row = header_row
         self._first_style = first_style
@@ -197,7 +210,9 @@ class _Results:
         self._header_texts = {c: display_text(v) for c, v in header.values.items()} if header else {}
         found = find_header([header]) if header else None
         self._prompt_column = found.columns["prompt"] if found else None
-        self._labels: tuple[str, ...] = OWN_RESULT_LABELS
+        self._labels: tuple[str | Message, ...] = OWN_RESULT_LABELS
+        if roles:
+            self._labels = (*PRODUCT_RESULT_LABELS, *map(role_label, roles))
 
     def fill(
         self,
@@ -211,7 +226,7 @@ class _Results:
         sent = {
             number: records[-1].prompt
             for number, records in rows.items()
-            if number in prompts and records[-1].prompt != prompts[number]
+            if not self._roles and number in prompts and records[-1].prompt != prompts[number]
         }
         if sent:
             self._labels = (*OWN_RESULT_LABELS, SENT_PROMPT_LABEL)
@@ -223,7 +238,7 @@ class _Results:
             is_added = edit.is_missing(number)
             new_rows[number] = self._row(records, columns, sent.get(number, ""), is_added=is_added)
         edit.set_heights(new_rows)
-        places = self._places(rows, new_rows, columns[_THUMBNAIL])
+        places = [*self._places(rows, new_rows, columns)]
         drawing = None
         if places:
             drawing = open_drawing(self._package, self._part, edit, numbers, moves=True, others=others)
@@ -235,7 +250,8 @@ class _Results:
             for _, place in places:
                 if first_left_out is not None and place.row >= first_left_out:
                     new_rows[place.row].cells[place.column] = self._translate(LEFT_OUT)
-            widths, element = _WIDTHS[: len(columns)], drawing.element if drawing else ""
+            widths = (*_PRODUCT_WIDTHS, *[_ROLE_WIDTH] * len(self._roles)) if self._roles else _WIDTHS
+            widths, element = widths[: len(columns)], drawing.element if drawing else ""
             return edit.edited(new_rows, columns, styles, widths=widths, drawing=element)
 
         return FilledSheet(name=self._part, drawing=drawing, places=places, part=part)
@@ -284,11 +300,22 @@ class _Results:
         cells: dict[int, CellValue] = {
             column: value if isinstance(value, Decimal) else value[:MAX_CELL_LENGTH]
             for column, label in zip(columns, self._labels, strict=False)
-            if (value := values.get(label)) not in (None, "")
+            if isinstance(label, str) and (value := values.get(label)) not in (None, "")
         }
         if is_added and self._prompt_column:
             cells[self._prompt_column] = records[0].prompt
-        return NewRow(cells, picture_height=_PICTURE_HEIGHT if made else 0.0)
+        height = _PICTURE_HEIGHT if made else 0.0
+        for column, of_role in self._by_role(made, columns):
+            cells[column] = _names(of_role)
+            height = max(height, _PICTURE_HEIGHT + _TEXT_HEIGHT * len(of_role[:_MOST_NAMES]))
+        return NewRow(cells, picture_height=height)
+
+    def _by_role(self, made: Sequence[Record], columns: range) -> Iterator[tuple[int, list[Record]]]:
+        """(the column of a role, its records), of the roles that have any."""
+        first = columns.start + len(PRODUCT_RESULT_LABELS)
+        for column, role in zip(range(first, columns.stop), self._roles, strict=False):
+            if of_role := [record for record in made if record.columns.get(ROLE_COLUMN) == role]:
+                yield column, of_role
 
     def _states(self, records: Sequence[Record]) -> str:
         counts = [
@@ -306,17 +333,24 @@ class _Results:
         return self._translate(message("{states}", states=tuple(states)))
 
     def _places(
-        self, rows: Mapping[int, Sequence[Record]], new_rows: Mapping[int, NewRow], column: int
-    ) -> list[tuple[int, Place]]:
-        """(record id, place) of the first picture of each row that is high enough for one."""
-        places = []
+        self, rows: Mapping[int, Sequence[Record]], new_rows: Mapping[int, NewRow], columns: range
+    ) -> Iterator[tuple[int, Place]]:
+        """(record id, place) of the first picture of each row, or role, that is high enough for one."""
         width, most = THUMBNAIL_BOX
         for number, records in rows.items():
-            height = min(most, int(new_rows[number].height * 96 / 72) - _MARGIN)
-            first = next((record.id for record in records if record.filename), None)
-            if first is not None and height > _MARGIN:
-                places.append((first, Place(row=number, column=column, width=width, height=height)))
-        return places
+            space = int(new_rows[number].height * 96 / 72) - _MARGIN
+            made = [record for record in records if record.filename]
+            shown = [(columns[_THUMBNAIL], made)] if not self._roles else self._by_role(made, columns)
+            for column, of_cell in shown:
+                top = int(_TEXT_HEIGHT * len(of_cell[:_MOST_NAMES]) * 96 / 72) if self._roles else 0
+                height = min(most, space - top)
+                if of_cell and height > _MARGIN:
+                    place = Place(row=number, column=column, width=width, height=height, top=top)
+                    yield of_cell[0].id, place
+
+
+def _names(records: Sequence[Record]) -> str:
+    return "\n".join(record.filename for record in records[:_MOST_NAMES])[:MAX_CELL_LENGTH]
 
 
 def _picks(made: Sequence[Record]) -> str:

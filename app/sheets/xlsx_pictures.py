@@ -54,12 +54,13 @@ _NUMBERED = re.compile(r"result([0-9]{1,9})\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The cell of a picture, 1-based, and the space in it in pixels."""
+    """The cell of a picture, 1-based, and the space in it in pixels, below ``top`` ones for a text."""
 
     row: int
     column: int
     width: int
     height: int
+    top: int = 0
 
 
 class DrawingWriter:
@@ -124,11 +125,12 @@ class DrawingWriter:
         scale = min(place.width / size[0], place.height / size[1])
         width, height = (max(1, int(side * scale)) for side in size)
         extent = f'cx="{width * _EMU_PER_PIXEL}" cy="{height * _EMU_PER_PIXEL}"'
-        end = _marker("to", place, _INSET + width, _INSET + height) if self._moves else f"<xdr:ext {extent}/>"
+        top = _INSET + place.top
+        end = _marker("to", place, _INSET + width, top + height) if self._moves else f"<xdr:ext {extent}/>"
         kind = "twoCellAnchor" if self._moves else "oneCellAnchor"
         return (
             f'<xdr:{kind} {self._names} xmlns:r="{self._relationships}">'
-            f"{_marker('from', place, _INSET, _INSET)}{end}<xdr:pic><xdr:nvPicPr>"
+            f"{_marker('from', place, _INSET, top)}{end}<xdr:pic><xdr:nvPicPr>"
             f'<xdr:cNvPr id="{self._last_id}" name="{_NAME} {number}"/>'
             '<xdr:cNvPicPr><a:picLocks noChangeAspect="1"/></xdr:cNvPicPr></xdr:nvPicPr><xdr:blipFill>'
             f'<a:blip r:embed="result{number}"/><a:stretch><a:fillRect/></a:stretch></xdr:blipFill>'

@@ -12,6 +12,7 @@ import database
 from app.domain import Pick, Record, Standing, Status
 from app.domain.tables import Row, RowPicture, Table
 from app.errors import message
+from app.tables.recipes import as_written
 from app.tables.view import RowView, view_rows
 
 
@@ -45,8 +46,10 @@ def by_line(
 
     A row that is not in it, such as a typed one, comes after its last line.
     """
-    lines = lines_of_rows(database.read_rows(db, table.id), cells)
-    return [replace(record, row_number=lines[record.row_number]) for record in records]
+    rows = database.read_rows(db, table.id)
+    lines = lines_of_rows(as_written(rows), cells)
+    line_of = {row.number: lines[row.product or row.number] for row in rows}
+    return [replace(record, row_number=line_of[record.row_number]) for record in records]
 
 
 def lines_of_rows(rows: Sequence[Row], cells: Mapping[int, Mapping[str, Any]]) -> dict[int, int]:

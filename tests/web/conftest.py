@@ -17,6 +17,7 @@ ON_POSTGRES = {
     *(
         "test_postgres",
         "test_presets",
+        "test_recipes",
         "test_records_page",
         "test_release",
         "test_tables_api",

@@ -1,5 +1,6 @@
 """A set of five pictures of each of 36 products, from the workbook to the next day; the bill is the truth."""
 
+import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from app.config import Settings
-from tests.web.harness import WebHarness, add_reference, import_sheet
+from tests.web.harness import WebHarness, add_reference, answered, import_sheet
 from tests.web.test_table_import import import_version, rows_of
 from tools.fakes.seedream import FakeSeedream
 from tools.noise_images import noise_image
-from tools.workbooks.written import by_openpyxl
+from tools.workbooks.written import by_openpyxl, saved
 
 HEADER = ["SKU", "品名", "类目", "产品图1", "产品图2"]
 
@@ -153,6 +155,37 @@ def test_a_recipe_from_the_workbook_to_the_next_day(web: WebHarness, shop: FakeS
     assert studio.totals()[0] == 0
     counts = Counter(row["state"] for row in rows_of(web, studio.table))
     assert counts == {"made": 190}
+
+    # What leaves the house: the own workbook with a column a role, and a folder a product.
+    rows = rows_of(web, studio.table)
+    picked = [row["pictures"][-1]["record_id"] for row in rows if row["product"] == rows[0]["product"]]
+    web.post("/api/records/pick", {"ids": picked, "pick": "keep"})
+    own = web.client.get(f"/api/tables/{studio.table}/results.xlsx?form=own").data
+    filled = load_workbook(io.BytesIO(own))
+    sheet: Any = filled.worksheets[0]
+    header, first, *_ = sheet.iter_rows(values_only=True)
+    results = ["状态", "原因", "文件", "费用", "选中", "AI 标识"]
+    assert header == (*HEADER, *results, *(f"图：{name}" for name in ROLES))
+    assert first[5] == "成功"
+    assert first[9] == "✓\n✓\n✓\n✓\n✓"
+    assert first[11:] == ("A-01_主图.jpg", "A-01_白底.jpg", "A-01_场景.jpg", "A-01_细节.jpg", "卖点.jpg")
+    assert len(sheet._images) == 190
+    sheet["J2"] = "✓\n✗\n✓\n✓\n✓"
+    back = import_version(web, studio.table, saved(filled), apply="1")
+    assert (back["unchanged"], back["new"], back["removed"]) == (38, 0, 0)
+    assert [row["pictures"][-1].get("pick") for row in rows_of(web, studio.table)[:3]] == [
+        "keep",
+        "reject",
+        "keep",
+    ]
+    assert web.get(f"/api/tables/{studio.table}")["table"]["columns"] == [*HEADER, "角色"]
+    by_picture = web.client.get(f"/api/tables/{studio.table}/results.xlsx?form=own&lines=pictures").data
+    assert load_workbook(io.BytesIO(by_picture)).worksheets[0].max_row >= 190
+    profile = {"width": 800, "height": 800, "folder": "{SKU}", "file_name": "{角色}", "format": "jpeg"}
+    answered(web.client.put("/api/delivery-profiles/平台", json=profile))
+    order = {"table": studio.table, "profile": "平台", "pick": "all"}
+    files = web.post("/api/deliveries", order, 201)["files"]
+    assert (len(files), files[0]["name"], files[-1]["name"]) == (190, "A-01/主图.jpg", "A-38/卖点.jpg")
 
 
 def test_a_new_version_keeps_what_is_off_and_marks_products_that_are_gone(

@@ -14,9 +14,11 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.domain import Batch, BatchStatus, Pick, Record, Status
+from app.domain.recipes import ROLE_COLUMN
 from app.domain.tables import Table
 from app.errors import InvalidRequest, NotFound, message
 from app.images.filenames import delivered_names, safe_stem
+from app.tables.recipes import recipe_of
 from app.tables.results import by_line, list_results
 from app.tables.versions import cells_of
 from app.web.downloads import XLSX, as_attachment, start_stream
@@ -41,7 +43,11 @@ def batch_results(batch_id: str) -> Response:
 
 
 @bp.get("/tables/<table_id>/results.xlsx")
-@describe("整个表格的结果；form=own 是导入的那份表格，右边加上结果", XLSX, query=_FORM)
+@describe(
+    "整个表格的结果；form=own 是导入的那份，右边加上结果，配方的角色各一列；lines=pictures 是一张图一行",
+    XLSX,
+    query={**_FORM, "lines": enum("pictures")},
+)
 def table_results(table_id: str) -> Response:
     """The rows of a table, in order, with what each shows; or the imported file with it."""
     table = database.get_table(connection(), table_id)
@@ -104,7 +110,7 @@ def _workbook(batch: Batch, stored: Sequence[Record], table: Table | None = None
     with ExitStack() as held:
         held.enter_context(current.workbooks)
         ending, mimetype, name = ".xlsx", XLSX, batch.name
-        if form == "own":
+        if form == "own" and request.args.get("lines") != "pictures":
             own = _own_results(batch, records, thumbnails, table)
             pieces, ending, mimetype, name = own.pieces, own.ending, own.mimetype, own.name
         else:
@@ -123,8 +129,12 @@ def _own_results(
         raise NotFound("这不是从导入的表格做的，请下载结果表")
     file = database.get_workbook_file(connection(), batch.workbook.id)
     found = sheets.read_for_results(file, records)
+    roles: list[str] = []
+    if table and (recipe := recipe_of(table)):
+        of_records = (record.columns.get(ROLE_COLUMN, "") for record in records)
+        roles = [*dict.fromkeys([*(role.name for role in recipe.roles), *filter(None, of_records)])]
     if table:
         records = by_line(connection(), table, records, {row.number: cells_of(row) for row in found.rows})
     return sheets.write_own_results(
-        file, found, batch, records, thumbnails=thumbnails, translate=translator()
+        file, found, batch, records, thumbnails=thumbnails, translate=translator(), roles=roles
     )
