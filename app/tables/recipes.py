@@ -156,7 +156,7 @@ def write_recipe(edit: Edit, recipe: Recipe, ids: Collection[int] | None = None)
     edit.load(stored, removed=True)
     edit.load(ids or ())
     rows = sorted(edit.rows.values(), key=lambda row: (row.position, row.id))
-    groups = _products(rows, edit.rows.keys() if ids is None else set(ids))
+    groups = _products(rows, edit.rows.keys() if ids is None else set(ids), has_recipe=earlier is not None)
     if not groups:
         raise InvalidRequest("rows", "表格里还没有产品，请先导入，或写上产品那几列")
     before = edit.table.own_columns
@@ -178,12 +178,15 @@ def write_recipe(edit: Edit, recipe: Recipe, ids: Collection[int] | None = None)
     edit.table = replace(edit.table, own_columns=tuple(name for name in names if name in used))
 
 
-def _products(rows: Sequence[Row], ids: Collection[int]) -> dict[int, list[Row]]:
-    """The rows of each product by its number; a row without a role, of these ids, is one. Removed rows of a
-    product that has others are among them."""
+def _products(rows: Sequence[Row], ids: Collection[int], *, has_recipe: bool) -> dict[int, list[Row]]:
+    """The rows of each product by its number; a row of these ids that no recipe made is one.
+
+    Removed rows of a product that has others are among them. A copy of a row of a recipe is no product.
+    """
     groups: dict[int, list[Row]] = {}
     for row in rows:
         is_product = row.removed_at is None and row.id in ids and (row.columns or not row.is_empty)
+        is_product = is_product and not (has_recipe and ROLE_COLUMN in row.columns)
         if row.product or is_product:
             groups.setdefault(row.product or row.number, []).append(row)
     return {number: group for number, group in groups.items() if any(row.removed_at is None for row in group)}
@@ -242,6 +245,8 @@ class _Writer:
     def write(self, number: int, group: Sequence[Row]) -> list[Row]:
         """The rows of a product that are there with the recipe, in their order."""
         live = [row for row in group if row.removed_at is None]
+        if all(row.is_gone for row in live):
+            return live  # nothing is asked for a product that is not in the file
         first = next((row for row in live if not row.product), live[0])
         if not first.product and first.columns.keys() & {ROLE_COLUMN, VARIANT_COLUMN}:
             text = "表格自己有「角色」或「变体」这一列，配方要用这两个名字：请改个列名再用配方"
@@ -255,12 +260,13 @@ class _Writer:
             for row in sorted(group, key=lambda row: row.removed_at is None)
             if row.product
         }
-        is_gone = all(row.is_gone for row in live)
+        is_back = all(self.edit.before.get(row.id, row).is_gone for row in live)
         placed: list[Row] = []
         for key, wanted in asked.items():
             row, followed = there.pop(key, None), given.get(key)
             if row is not None and row.removed_at and followed:
                 continue  # switched off
+            followed = None if is_back else followed
             if not first.product and not placed:
                 row, followed = first, None
             elif row is None:
@@ -275,7 +281,7 @@ class _Writer:
                 product=number,
                 role=key[0],
                 cells=first.cells,
-                is_gone=is_gone,
+                is_gone=False,
                 removed_at=None,
             )
             self._keep(row)

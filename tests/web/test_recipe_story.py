@@ -208,6 +208,12 @@ def test_a_new_version_keeps_what_is_off_and_marks_products_that_are_gone(
     ]
     words = {row["sent"]["prompt"] for row in rows_of(web, studio.table) if row["columns"]["SKU"] == "A-03"}
     assert words == {"另一款，主图", "另一款的细节"}
+    more = studio.recipe({name: ROLES[name] for name in ("主图", "细节", "卖点")})
+    assert [row["columns"]["SKU"] for row in rows_of(web, studio.table) if row["role"] == "卖点"] == [
+        "A-01",
+        "A-03",
+    ]
+    web.post(f"/api/tables/{studio.table}/undo", {"version": more["version"]})
     web.post(f"/api/tables/{studio.table}/undo", {"version": applied["version"]})
     assert rows_of(web, studio.table) == [row for row in before if row["id"] not in off]
     back = import_version(web, studio.table, by_openpyxl([HEADER, *LINES[:3]], title="春季"), apply="1")
