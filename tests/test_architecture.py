@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "app.providers": _BASE | {"app.images"},
     "app.images": _BASE,
     "app.sheets": {"app.errors", "app.domain", "app.system"},
-    "app.recipes": _BASE | {"app.sheets", "app.tables", "app.web", "database"},
+    "app.recipes": _BASE | {"app.images", "app.sheets", "app.tables", "app.web", "database"},
     "app.delivery": _BASE | {"app.images", "app.library", "app.sheets", "app.tables", "app.web", "database"},
     "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},

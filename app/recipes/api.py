@@ -2,25 +2,42 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
+from app import sheets
 from app.domain import MAX_PICTURES_A_ROW
-from app.domain.presets import Preset
+from app.domain.presets import MAX_PRESET_NAME_LENGTH, Preset
 from app.domain.recipes import MAX_ROLE_NAME_LENGTH, MAX_ROLES, Recipe, read_recipe
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Conflict, InvalidRequest, NotFound
+from app.images.filenames import safe_stem
 from app.recipes.examples import EXAMPLES
+from app.recipes.sheet import read_sheet, write_sheet
 from app.tables.check import Checker
 from app.tables.recipes import apply_recipe, recipe_of
+from app.web.downloads import XLSX, workbook
+from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import FIELDS, ID, answer, array_of, or_null, strict_object, text, whole
+from app.web.openapi.schemas import (
+    FIELDS,
+    FILE,
+    ID,
+    answer,
+    array_of,
+    open_object,
+    or_null,
+    strict_object,
+    text,
+    whole,
+)
 from app.web.params import json_body, parse_ids
 from app.web.serializers import success
-from app.web.services import connection
+from app.web.services import connection, services
 from app.web.submit import find_model, row_reader
 
 bp = Blueprint("recipes", __name__, url_prefix="/api")
@@ -60,6 +77,32 @@ def list_recipes() -> Response:
 def get_recipe(name: str) -> Response:
     """One recipe."""
     return success(recipe=_shown(_named(name)))
+
+
+@bp.get("/recipes/<path:name>/sheet.xlsx")
+@describe("一个配方的表格：一个角色一行，可以改好再导入", XLSX)
+def export_recipe(name: str) -> Response:
+    """A recipe as a workbook."""
+    recipe = _named(name)
+    file = write_sheet(recipe, services().orderable, translate=translator())
+    return workbook(file, gettext("{name}-配方.xlsx", name=safe_stem(recipe.name)))
+
+
+@bp.post("/recipes/import")
+@describe(
+    "读一份配方的表格，不会存下来：要有角色和提示词两列",
+    answer(recipe=_RECIPE),
+    files=open_object("file", file=FILE),
+)
+def import_recipe() -> Response:
+    """The recipe in a workbook, named as the file."""
+    upload = request.files.get("file")
+    if upload is None:
+        raise InvalidRequest("file", "请选择一个表格文件：.xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv")
+    filename = upload.filename or ""
+    roles = read_sheet(upload.stream.read(sheets.MAX_UPLOAD + 1), filename, find_model)
+    name = PurePath(filename.replace("\\", "/")).stem[:MAX_PRESET_NAME_LENGTH] or gettext("配方")
+    return success(recipe=_shown(_read(name, {"roles": roles})))
 
 
 @bp.put("/recipes/<path:name>")

@@ -1,5 +1,6 @@
 """Recipes over HTTP: stored, applied to a table, changed, and undone."""
 
+import io
 from typing import Any
 
 import pytest
@@ -58,6 +59,19 @@ def test_a_recipe_is_stored_under_its_name_and_the_examples_stay(web: WebHarness
     assert (wrong["field"], "角色「主图」" in wrong["error"]) == ("roles.1.model", True)
     answered(web.client.delete("/api/recipes/套图"))
     assert "没有配方" in web.get("/api/recipes/套图", 404)["error"]
+
+
+def test_a_recipe_goes_out_as_a_sheet_and_comes_back(web: WebHarness) -> None:
+    fixed = {"url": "", "filename": "a1.png"}
+    main = {**MAIN, "sample_images": [{"column": "产品图"}, fixed], "file_name": "{SKU}/{角色}", "seed": 7}
+    roles = [{"num_images": 2, "aspect_ratio": "3:4", "resolution": "1K", **role} for role in (main, SCENE)]
+    answered(web.client.put("/api/recipes/套图", json={"roles": roles}))
+    file = web.client.get("/api/recipes/套图/sheet.xlsx").data
+    sent = {"file": (io.BytesIO(file), "秋款.xlsx")}
+    back = answered(web.client.post("/api/recipes/import", data=sent))["recipe"]
+    assert back == {"name": "秋款", "roles": roles, "built_in": False}
+    wrong = {"file": (io.BytesIO("提示词,角色\n白底,主图\n白底,主图\n".encode()), "a.csv")}
+    assert "两个角色都叫" in answered(web.client.post("/api/recipes/import", data=wrong), 400)["error"]
 
 
 def test_products_and_roles_make_the_rows_of_a_table_which_is_said_before(web: WebHarness) -> None:
@@ -138,6 +152,15 @@ def test_a_role_switched_off_for_a_product_stays_off(web: WebHarness) -> None:
     assert [role for n, role, _ in set_of(web, table) if n == 2] == ["主图", "场景"]
     change(web, table, {"op": "restore", "rows": off})
     assert [role for n, role, _ in set_of(web, table) if n == 2] == ["主图", "白底", "场景"]
+
+
+def test_a_copy_of_a_row_of_a_recipe_is_no_product(web: WebHarness) -> None:
+    table = table_of(web)
+    apply(web, table, MAIN, WHITE)
+    row = rows_of(web, table)[0]
+    copied = {"prompt": row["prompt"], "columns": row["columns"]}
+    change(web, table, {"op": "add", "after": row["id"], "rows": [copied]})
+    assert (apply(web, table)["products"], len(rows_of(web, table))) == (3, 7)
 
 
 def test_own_columns_are_those_of_all_rows_of_a_product(web: WebHarness) -> None:
