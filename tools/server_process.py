@@ -18,6 +18,7 @@ from tools.fork_server import ForkedProcess, fork
 from tools.waiting import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
+_FORKED = {(str(ROOT / "web_app.py"),): "web_app", ("-m", "tools.torture.launcher"): "tools.torture.launcher"}
 _FIRST_PORT = 15_000 + os.getpid() % 100 * 100
 _PORTS = itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + 100))
 
@@ -50,7 +51,6 @@ class ServerProcess:
     """``python web_app.py`` with its own data folder; settings by the names of ``config.Settings``."""
 
     program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
-    module = "web_app"  # what a fork runs
     is_forked: ClassVar[bool] = False  # from a process that has imported the product: tests/conftest.py
 
     def __init__(self, data_dir: Path, *arguments: str, **settings: object) -> None:
@@ -93,8 +93,8 @@ class ServerProcess:
 
     def _open(self, environment: dict[str, str]) -> subprocess.Popen[bytes] | ForkedProcess:
         path = self.data_dir / "log.txt"
-        if self.is_forked:
-            return fork(self.module, list(self.arguments), cwd=self.data_dir, env=environment, log=path)
+        if self.is_forked and (module := _FORKED.get(self.program)):
+            return fork(module, list(self.arguments), cwd=self.data_dir, env=environment, log=path)
         with path.open("ab") as log:
             command = [sys.executable, *self.program, *self.arguments]
             return subprocess.Popen(command, cwd=self.data_dir, env=environment, stdout=log, stderr=log)

@@ -43,7 +43,7 @@ class Unreadable(Exception):
 class FastServer(ServerProcess):
     """The product with short waits; see ``launcher``."""
 
-    program, module = ("-m", "tools.torture.launcher"), "tools.torture.launcher"
+    program = ("-m", "tools.torture.launcher")
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         super().__init__(data_dir, **settings)
