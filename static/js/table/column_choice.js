@@ -2,9 +2,8 @@
 // model may not take, and those of OPTIONAL, which are shown while a row has a value. What no row of a batch that was
 // started has is not shown either.
 
-import { makeMenu } from "./menu.js";
 import { OPTIONAL } from "./models.js";
-import { fieldOfOwn, isOwnField, ownNames } from "./own_columns.js";
+import { fieldOfOwn, ownNames } from "./own_columns.js";
 import { _ } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
 import { setColumns } from "../grid/column_set.js";
@@ -14,7 +13,6 @@ const MAX_LENGTH = 2000; // of a cell, as app/domain/row_extras.py has it
 const AFTER = "filename";
 const MAY_BE_EMPTY = ["negative_prompt", "sample_images", "filename"];
 const MAX_REMEMBERED = 200; // columns that were shown or hidden by hand
-const MIN_OWN_FOR_ALL = 3;
 
 /**
  * button: 列, which says how many own columns there are; storageKey: where the choice is remembered; onShown() follows a change of the columns. Returns {update(): for
@@ -64,35 +62,4 @@ export function makeColumnChoice(table, button, storageKey, onShown) {
     update, isShown, show,
     optional: () => table.allColumns.filter((column) => (column.like ? !isUsed(column) && isTaken(column) : isOptional(column))),
   };
-}
-
-// 列: which columns the table shows.
-
-/** menu: the popover; columns: see column_choice.js; widths: see column_widths.js. Returns open(button). */
-export function makeColumnMenu(menu, columns, widths) {
-  const { open, show } = makeMenu(menu);
-
-  function itemsOf() {
-    const optional = columns.optional();
-    const own = optional.filter(({ name }) => isOwnField(name));
-    return [
-      ...(own.length >= MIN_OWN_FOR_ALL ? [choice(_("全部自己的列"), own.every(columns.isShown), own)] : []),
-      ...optional.map((column) => choice(column.label, columns.isShown(column), [column])),
-      ...(widths.isChanged() ? [{ label: _("恢复列宽"), run: widths.reset }] : []),
-    ];
-  }
-
-  function choice(label, checked, changed) {
-    return {
-      label, checked,
-      run(item) {
-        const at = [...menu.children].indexOf(item);
-        columns.show(changed, !checked);
-        show(itemsOf());
-        menu.children[at].focus();
-      },
-    };
-  }
-
-  return (button) => open(button, itemsOf());
 }

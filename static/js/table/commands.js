@@ -1,6 +1,6 @@
 // What the page needs only at a press: loaded once, as one script.
 
-import { makeColumnChoice, makeColumnMenu } from "./column_choice.js";
+import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { pricePerPicture } from "./costs.js";
 import { isPicture } from "./file_input.js";
@@ -9,7 +9,6 @@ import { OrderDialog } from "./order_dialog.js";
 import { lookUpReferences } from "./references.js";
 import { requestOf } from "./row.js";
 import { makeRowFilter } from "./row_filter.js";
-import { makeRowMenu } from "./row_menu.js";
 import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
 import { makeStrip } from "./strip.js";
@@ -48,9 +47,8 @@ export function makeCommands(batch) {
     table.body.addEventListener("pointerover", ({ target }) => { if (target.closest(hook)) load().catch(() => null); }); // what fails is said by the press
   }
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
-  const widths = makeColumnWidths(table, batch.widthsKey);
+  const widths = batch.widths = makeColumnWidths(table, batch.widthsKey);
   batch.columns = makeColumnChoice(table, page.querySelector('[data-batch-toolbar] [data-command="columns"]'), batch.columnsKey, widths.apply);
-  const openColumns = makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns, widths);
   batch.words = makeSentWords(batch);
   batch.words.update(table.rows.all);
   Object.assign(batch, { suggest: suggestVariables, variableNames, headers: widths.labels });
@@ -107,8 +105,8 @@ export function makeCommands(batch) {
       then();
     },
     updateWords: batch.words.update,
-    openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
-    chooseColumns: (button) => openColumns(button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
+    openRowMenu: (index) => tool("openRowMenu", index),
+    chooseColumns: (button) => tool("openColumns", button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
     resizeColumn: widths.resizeBy,
     openSortMenu: (target) => tool("openSortMenu", target),
     editAffixes: (save) => tool("editAffixes", save),

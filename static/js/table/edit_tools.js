@@ -2,15 +2,19 @@
 
 import { openAffixes } from "./affix_dialog.js";
 import { openBulkEdit } from "./bulk_edit.js";
+import { makeColumnMenu } from "./column_menu.js";
 import { makeFindBar } from "./find_bar.js";
+import { makeRowMenu } from "./row_menu.js";
 import { makeSortMenu } from "./sort_menu.js";
 import { makeTableMenu } from "../tables/menu.js";
 
 /** batch: see pages/batch.js. Returns them by name. */
 export function makeTools(batch) {
-  const { page, table, store, dialog, filter, headers } = batch;
+  const { page, table, store, dialog, filter, headers, columns, widths } = batch;
   return {
     find: makeFindBar(page.querySelector("[data-find]"), table),
+    openColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), columns, widths),
+    openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
     openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, filter, headers),
     openTables: makeTableMenu(page.querySelector("[data-table-menu]"), { url: page.dataset.tablesMenuUrl, openId: () => store.id }).open,
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
