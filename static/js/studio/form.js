@@ -44,6 +44,7 @@ export function makeForm(form) {
     if (name) setFieldError(form, name, "");
     render(form);
   });
+  form.querySelector("[data-more-ratios]")?.addEventListener("toggle", () => showOwnSize(form));
   form.addEventListener("click", (event) => onButton(form, event.target.closest("button")));
   form.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.matches('input:not([type="file"])')) event.preventDefault(); // only Ctrl+Enter and the button submit
@@ -170,10 +171,15 @@ function showSizes(form) {
   if (offered) offered.checked = true;
 }
 
-/** An own size takes the place of the ratio. */
+/** An own size takes the place of the ratio; it is offered with the ratios that are not common. */
 function showOwnSize(form) {
   const own = form.querySelector("[data-own]");
-  if (own) show(form, { "[data-ratios]": { disabled: own.checked }, "[data-own-size]": { hidden: !own.checked } });
+  if (!own) return;
+  show(form, {
+    "[data-ratios]": { disabled: own.checked },
+    "[data-own-choice]": { hidden: !own.checked && form.querySelector("[data-more-ratios]")?.open === false },
+    "[data-own-size]": { hidden: !own.checked },
+  });
 }
 
 function showPrice(form) {
