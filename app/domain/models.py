@@ -1,7 +1,7 @@
 """What an image model accepts and costs; the models that can be ordered from."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -65,6 +65,7 @@ class EditRules:
     expands   whether it can enlarge the canvas
     only      whether rows cannot name this model, since it only changes pictures
     verb      the label of the action in the large view
+    size_of   the size that is asked for, where it is not one of the model's table
     """
 
     takes: str = ""
@@ -74,6 +75,7 @@ class EditRules:
     expands: bool = False
     only: bool = False
     verb: str = "改一处"
+    size_of: Callable[[Edit], Size] | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -166,7 +168,13 @@ class ModelSpec:
 
     def size(self, request: ImageRequest) -> Size:
         """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
-        return request.own_size or self.sizes[request.aspect_ratio, request.resolution]
+        return self._free_size(request) or self.sizes[request.aspect_ratio, request.resolution]
+
+    def _free_size(self, request: ImageRequest) -> Size | None:
+        """The size that is not one of the table's, if there is one."""
+        if request.edit and self.edit and self.edit.size_of:
+            return self.edit.size_of(request.edit)
+        return request.own_size
 
     @property
     def has_watermark(self) -> bool:
@@ -191,7 +199,7 @@ class ModelSpec:
         return self._price_of_size(request) + self.price_extra_reference * extra
 
     def _price_of_size(self, request: ImageRequest) -> Decimal:
-        own, key = request.own_size, (request.aspect_ratio, request.resolution)
+        own, key = self._free_size(request), (request.aspect_ratio, request.resolution)
         if self.token_prices and (size := own or self.sizes.get(key)):
             prices = self.token_prices.of(size)
             return prices.get(request.quality, prices[""])

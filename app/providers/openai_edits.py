@@ -10,13 +10,15 @@ from app.providers.base import size_like
 from app.providers.downloads import Downloads
 
 MAXIMUM_AREA = 3840 * 2160  # keeps the longest side within 3840 for every ratio offered
-RULES = EditRules(takes="mask", mask_form="alpha", words=True)
 _MINIMUM_AREA = 655_360
 
 
 def size_of(edit: Edit) -> Size:
     """A size that is taken with the ratio of the picture: another could not be laid over it."""
     return size_like(edit.width, edit.height, minimum=_MINIMUM_AREA, maximum=MAXIMUM_AREA, multiple_of=16)
+
+
+RULES = EditRules(takes="mask", mask_form="alpha", words=True, size_of=size_of)
 
 
 def form_of(

@@ -55,7 +55,7 @@ from app.providers.error_rules import (
 )
 from app.providers.http import Response, ServiceClient, secrets_in
 from app.providers.key_check import list_models
-from app.providers.openai_edits import MAXIMUM_AREA, RULES, form_of, size_of
+from app.providers.openai_edits import MAXIMUM_AREA, RULES, form_of
 from app.providers.openai_tokens import cost_of, price_of_reference, price_of_token
 
 LABEL = message("图片服务")
@@ -246,7 +246,7 @@ class OpenAIImages(ImagesApi):
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
             "n": 1,
-            "size": str(size_of(request.edit) if request.edit else self.spec.size(request)),
+            "size": str(self.spec.size(request)),
             **({"quality": _USUAL_QUALITY} if "quality" in self.spec.options else {}),
             **_options(request),
         }

@@ -9,6 +9,7 @@ import pytest
 
 from app.domain import Edit, ImageRequest, Reference
 from app.images import masks
+from app.providers import openai_edits
 from app.providers.base import size_like
 from tests.providers.services import failure, opened
 from tools.fakes.bailian import FakeBailian
@@ -72,6 +73,18 @@ def test_openai_s_form_has_one_picture_and_a_mask_that_is_clear_where_it_changes
         order = service.submissions[0]
         assert (order.width % 16, order.height % 16) == (0, 0)
         assert order.width / order.height == pytest.approx(SIZE[0] / SIZE[1], rel=0.01)
+
+
+@pytest.mark.parametrize("size", [SIZE, (3000, 1000), (1000, 2100)])
+def test_openai_s_estimate_is_of_the_size_that_is_asked_for(size: tuple[int, int]) -> None:
+    edit = replace(EDIT, width=size[0], height=size[1])
+    with FakeOpenAIImages() as service:
+        spec = opened(service, openai_base_url="https://api.openai.com/v1", usd_cny=service.rate).spec
+    plain = replace(FLOWER, edit=None, resolution=str(openai_edits.size_of(edit)))
+    for quality in spec.options["quality"]:
+        estimate = spec.price(replace(plain, quality=str(quality)))
+        assert estimate
+        assert spec.price(replace(plain, edit=edit, resolution="1K", quality=str(quality))) == estimate
 
 
 def test_wan_gets_boxes_in_pixels_and_keeps_the_ratio() -> None:
