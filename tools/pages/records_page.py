@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 import database
-from app.domain import ASPECT_RATIOS, GeneratedImage, Record, Size
+from app.domain import COMMON_RATIOS, GeneratedImage, Record, Size
 from app.images import store
 from app.images.parameters import format_parameters
 from tools.landscapes import landscape
@@ -40,7 +40,7 @@ def seed_records(data_dir: Path, number: int, *, failed_every: int = 13, prompts
         prompt = prompts[index] if index < len(prompts) else _prompt(index)
         is_failed = failed_every > 0 and index % failed_every == failed_every - 1
         end = ("failed", FAILURE) if is_failed else ("success", "")
-        ratio = ASPECT_RATIOS[index % len(ASPECT_RATIOS)]
+        ratio = COMMON_RATIOS[index % len(COMMON_RATIOS)]
         rows.append((prompt, ratio, *end, index, (number - index) * 7))
     with closing(database.connect(data_dir / "generation_records.db")) as db:
         with database.transaction(db):

@@ -385,5 +385,6 @@ SCHEMAS: dict[str, Schema] = {
         problems=["Problem"],
         errors=["FailedPicture"],
         batch_id=str,
+        records=[ID],
     ),
 }

@@ -25,7 +25,7 @@ import { bindEarlierPrompts, keepTyping } from "../ui/late_lists.js";
 import "../retouch/open.js";
 import "../ui/ask.js";
 import { loadDialog, loadPart } from "../ui/late_dialog.js";
-import { bindDownloads } from "../ui/late_downloads.js";
+import { bindDownloads } from "../ui/downloads.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 import { reportOf } from "../table/import_reports.js";
 

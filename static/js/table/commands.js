@@ -4,27 +4,20 @@ import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { pricePerPicture } from "./costs.js";
 import { isPicture } from "./file_input.js";
-import { model } from "./models.js";
 import { OrderDialog } from "./order_dialog.js";
 import { lookUpReferences } from "./references.js";
-import { requestOf } from "./row.js";
 import { makeRowFilter } from "./row_filter.js";
 import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
 import { makeStrip } from "./strip.js";
 import { suggestVariables, variableNames } from "./variables.js";
-import { apply, create } from "../core/dom.js";
-import { requestFile } from "../core/files.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
-import { postOnce } from "../core/orders.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { showError, showToast } from "../ui/toast.js";
 
-const SLOW_EXPORT = 300; // ms until the button says that it is under way
-const DOWNLOAD_LIFETIME = 60_000; // ms of the address of a download
 
 /** batch: see pages/batch.js. Returns what can be done, by name. */
 export function makeCommands(batch) {
@@ -86,7 +79,9 @@ export function makeCommands(batch) {
 
   return {
     openTables: () => tool("openTables"),
-    ...makeTableCommands(batch),
+    rename: () => tool("rename"),
+    copyTable: () => tool("copyTable"),
+    deleteTable: () => tool("deleteTable"),
     takeFiles, filterProblems,
     restorePictures: (ids) => restorePictures(batch, ids),
     order,
@@ -96,7 +91,7 @@ export function makeCommands(batch) {
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
     toggleReport: async () => (await imports()).report.toggle(),
     openReport: async (imported) => (await imports()).report.open(imported),
-    exportTable: (button) => exportTable(button, batch, showError),
+    exportTable: (button) => tool("exportTable", button),
     find: async (isReplacing, takeTyped = () => "") => (await tools()).find(isReplacing, takeTyped()),
     bulkEdit: () => tool("bulkEdit"),
     updateColumns: batch.columns.update,
@@ -146,50 +141,4 @@ function makeGallery({ page, table, urls, store, model, orders, deliver }, Galle
   store.watch(() => gallery.refresh());
   table.rows.watchShown(() => gallery.refresh());
   return gallery;
-}
-
-// What is done with the open table as a whole.
-
-/** batch: see pages/batch.js. Returns {rename(), copyTable(), deleteTable()}. */
-function makeTableCommands({ store, urls, dialog }) {
-  return {
-    rename() {
-      const form = dialog("rename");
-      const field = form.querySelector("[data-rename-name]");
-      field.value = store.name;
-      form.querySelector("[data-rename-form]").onsubmit = () => attempt(() => store.put({ name: field.value }), showError);
-      form.showModal();
-      field.select();
-    },
-    copyTable: () => attempt(async () => {
-      const id = await store.ensureSaved();
-      const { table } = await postOnce(`${urls.tables}/${id}/copy`);
-      location.assign(urls.tablePage(table.id));
-    }, showError),
-    deleteTable: () => attempt(async () => {
-      const id = await store.ensureSaved();
-      await requestJson("DELETE", `${urls.tables}/${id}`);
-      location.assign(urls.tablePage(id)); // which says so, and offers to bring it back
-    }, showError),
-  };
-}
-
-// 💾 The table becomes a workbook.
-
-/** 💾 Have the rows written and hand the workbook to the browser's downloads; onFailure(message) otherwise. */
-async function exportTable(button, { table, urls }, onFailure) {
-  if (table.rows.length === 0) return table.showProblem(_("表格还是空的，没有可以导出的"));
-  if (button.ariaDisabled) return undefined;
-  const label = button.textContent;
-  const timer = setTimeout(() => apply(button, { textContent: _("💾 正在导出…") }), SLOW_EXPORT);
-  button.style.minWidth = `${button.offsetWidth}px`;
-  apply(button, { ariaDisabled: "true" });
-  await attempt(async () => {
-    const { blob, filename } = await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf), model: model.id });
-    const link = create("a", { href: URL.createObjectURL(blob), download: filename || _("批量生成.xlsx") });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_LIFETIME);
-  }, onFailure);
-  clearTimeout(timer);
-  return apply(button, { ariaDisabled: null, textContent: label });
 }

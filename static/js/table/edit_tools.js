@@ -6,12 +6,14 @@ import { makeColumnMenu } from "./column_menu.js";
 import { makeFindBar } from "./find_bar.js";
 import { makeRowMenu } from "./row_menu.js";
 import { makeSortMenu } from "./sort_menu.js";
+import { makeTableCommands } from "./table_commands.js";
 import { makeTableMenu } from "../tables/menu.js";
 
 /** batch: see pages/batch.js. Returns them by name. */
 export function makeTools(batch) {
   const { page, table, store, dialog, filter, headers, columns, widths } = batch;
   return {
+    ...makeTableCommands(batch),
     find: makeFindBar(page.querySelector("[data-find]"), table),
     openColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), columns, widths),
     openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
