@@ -5,8 +5,8 @@ import { apply, create } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 const MAX_HEIGHT = 320;
-const CHOICES_HEIGHT = 260;
-const MIN_TOP_FOR_CHOICES_ABOVE = 280;
+const CHOICES_HEIGHT = 260; // of a list that is not open yet
+const ABOVE_CHOICES = 20;
 
 /**
  * table: see grid.js; its suggest(column, text before the caret) -> {start, typed, options}: what the text from
@@ -49,7 +49,8 @@ export function makeEditor(table, onTyping) {
     if (!bounds) return;
     const { left, top, width, height } = bounds;
     const bottom = top + height;
-    const isAbove = bottom - table.element.scrollTop + CHOICES_HEIGHT >= table.element.clientHeight && top >= MIN_TOP_FOR_CHOICES_ABOVE;
+    const listed = choiceList.offsetHeight || CHOICES_HEIGHT;
+    const isAbove = bottom - table.element.scrollTop + listed >= table.element.clientHeight && top >= listed + ABOVE_CHOICES;
     Object.assign(textarea.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, minHeight: `${height}px` });
     Object.assign(choiceList.style, { left: `${left}px`, minWidth: `${width}px`, top: `${isAbove ? top : bottom}px` });
     choiceList.classList.toggle("is-above", isAbove);
@@ -72,7 +73,10 @@ export function makeEditor(table, onTyping) {
     grow();
     focus();
     if (!isTyped) textarea.setSelectionRange(options ? 0 : textarea.value.length, textarea.value.length);
-    if (options) showChoices(isTyped);
+    if (options) {
+      showChoices(isTyped);
+      position();
+    }
     return true;
   }
 
