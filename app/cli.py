@@ -19,7 +19,7 @@ from pathlib import Path
 
 import database
 from app.config import Settings, environment_of_programs, load_settings, read_settings
-from app.domain import file_key, nearest_choice
+from app.domain import file_key, nearest_choice, own_size
 from app.domain.ledger import OUTCOMES
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound, StoreLost
 from app.images import metadata, sidecar, store
@@ -382,7 +382,8 @@ def _found_picture(
     if parameters.record_id is None:
         return None
     made = datetime.fromtimestamp(modified_at, UTC)
-    ratio, resolution = nearest_choice(parameters.width, parameters.height)
+    own = own_size(parameters.own_size)
+    choice = (own.aspect_ratio, str(own)) if own else nearest_choice(parameters.width, parameters.height)
     return database.FoundPicture(
         record_id=parameters.record_id,
         made_at=made.strftime("%Y-%m-%d %H:%M:%S"),
@@ -393,8 +394,8 @@ def _found_picture(
         steps=parameters.steps,
         width=parameters.width,
         height=parameters.height,
-        aspect_ratio=ratio,
-        resolution=resolution,
+        aspect_ratio=choice[0],
+        resolution=choice[1],
         model=parameters.model,
         format=_FORMATS.get(Path(filename).suffix.lower(), ""),
         file_size=len(content),

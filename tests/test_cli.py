@@ -346,6 +346,12 @@ def test_a_record_is_rebuilt_from_its_image(pictures: Pictures) -> None:
     assert record.cost is None  # unknown
 
 
+def test_a_rebuilt_record_asks_for_the_own_size_that_its_row_had(pictures: Pictures) -> None:
+    pictures.save(1, "雪山", "雪山", content=make_image(1200, 800), aspect_ratio="3:2", resolution="1200x800")
+    record = pictures.records()[0]
+    assert (record.aspect_ratio, record.resolution) == ("3:2", "1200x800")
+
+
 def test_a_rebuilt_record_has_the_marks_its_file_shows(pictures: Pictures) -> None:
     pictures.save(1, "猫", "猫", content=with_xmp("jpeg", xmp()))
     pictures.save(2, "狗", "狗")

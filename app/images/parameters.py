@@ -16,7 +16,10 @@ _NEGATIVE = re.compile(r"^Negative prompt:", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """The generation parameters of an image; None or empty if missing. ``text`` is the unparsed text."""
+    """The generation parameters of an image; None or empty if missing.
+
+    ``own_size`` is the size that was asked for in the place of a resolution; ``text`` is the unparsed text.
+    """
 
     prompt: str
     negative_prompt: str
@@ -24,6 +27,7 @@ class Parameters:
     steps: int | None
     width: int | None
     height: int | None
+    own_size: str
     model: str
     record_id: int | None
     text: str
@@ -44,6 +48,7 @@ def format_parameters(
         "Schedule type": _DEFAULT,
         "Seed": seed,
         "Size": size or "?",
+        "Own size": request.own_size,
         "Model": model,
         "Record": record_id,
         **{name.replace("_", " ").capitalize(): value for name, value in request.options.items()},
@@ -73,6 +78,7 @@ def parse_parameters(text: str) -> Parameters:
         steps=_integer(settings.get("Steps")),
         width=_integer(width),
         height=_integer(height),
+        own_size=settings.get("Own size", ""),
         model=settings.get("Model", ""),
         record_id=_integer(settings.get("Record")),
         text=text,
