@@ -381,12 +381,11 @@ def _found_picture(
         return None
     if parameters.record_id is None:
         return None
-    made = datetime.fromtimestamp(modified_at, UTC)
     own = own_size(parameters.own_size)
     choice = (own.aspect_ratio, str(own)) if own else nearest_choice(parameters.width, parameters.height)
     return database.FoundPicture(
         record_id=parameters.record_id,
-        made_at=made.strftime("%Y-%m-%d %H:%M:%S"),
+        made_at=datetime.fromtimestamp(modified_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
         filename=filename,
         prompt=parameters.prompt,
         negative_prompt=parameters.negative_prompt,
