@@ -1,4 +1,4 @@
-"""What is asked of a made picture that is changed: a place, a larger canvas, or the whole. No I/O."""
+"""An edit of a picture: of a masked area, of the canvas, or of the whole picture. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Edit:
     """How the picture that is the first reference of a request is changed; its mask is the second.
 
     ``kind`` is one of KINDS; ``width`` and ``height`` are the pixels of the picture. ``boxes`` are around the
-    places of the mask, for models that take boxes: left, top, right, bottom in pixels, the last two outside.
+    areas of the mask, for models that take boxes: left, top, right, bottom in pixels, the last two outside.
     ``edges`` are what is added at the SIDES, as fractions of the picture's sides.
     """
 

@@ -22,8 +22,8 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """The picture with the answer in its place, as PNG; ``seam`` is the mean difference between both just
-    outside the mask, from 0 to 255."""
+    """The composited picture, as PNG; ``seam`` is the mean difference between original and answer in a ring
+    around the mask, from 0 to 255."""
 
     content: bytes
     seam: float

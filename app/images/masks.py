@@ -1,4 +1,4 @@
-"""Masks of places to change: grey PNG of the picture's size, white is changed. Sizes are in pixels."""
+"""Masks of the areas to edit: grey PNG of the picture's size, white is edited. Sizes are in pixels."""
 
 import io
 
@@ -9,7 +9,7 @@ from app.images.decode import InvalidImage, open_image
 
 MAX_MASK_BYTES = 4_000_000  # what the services take
 _CHANGED = 128  # from here on a grey counts as painted
-_COARSE = 256  # the long side at which places are told apart
+_COARSE = 256  # the long side at which separate areas are found
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
 
@@ -43,7 +43,7 @@ def box_mask(box: Box, width: int, height: int) -> bytes:
 
 
 def boxes_of(content: bytes) -> list[Box]:
-    """The boxes around the places of a mask, from the top; places that nearly touch are one."""
+    """The bounding boxes of the areas of a mask, from the top; areas that nearly touch share one."""
     with Image.open(io.BytesIO(content)) as image:
         mask = _painted(image)
     step = max(1, -(-max(mask.size) // _COARSE))

@@ -37,7 +37,7 @@ _VARIATION_STRENGTH = 60  # of the picture as a reference, in percent, where its
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is asked of a picture, untrusted: a place (``mask``, PNG bytes, or ``region``), a larger canvas
+    """An untrusted request to edit a picture: an area (``mask``, PNG bytes, or ``region``), a larger canvas
     (``edges``), a variation (``varies``), or else the whole. ``repeats`` is empty for what is usual."""
 
     prompt: str = ""

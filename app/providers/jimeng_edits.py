@@ -1,4 +1,4 @@
-"""The models of Jimeng that change a picture: enlarge it, redraw a place, extend the canvas.
+"""The models of Jimeng that change a picture: upscaling, inpainting, outpainting.
 
 They take the picture as base64, and share keys, signature and the two calls with the others; each has to be
 opened once in the console. Whether redrawing keeps what the mask leaves black is not documented.

@@ -59,7 +59,7 @@ _SETUP = ModelSetup(
     variables={"SDAPI_URL": "http://127.0.0.1:7860"},
 )
 
-_REDRAWN = 0.75  # how much of a place is redrawn: what is there still shows through
+_REDRAWN = 0.75  # denoising strength inside the mask: the original still shows through
 _FAILED = "本地图片服务没有生成图片"
 # Matched by the server's message. No rule has AFTER_SENDING, 502 or 504: the server may still be working.
 _ERRORS = (
