@@ -71,7 +71,7 @@ def test_rows_without_problems_are_made_while_the_others_are_mended(
     assert prompts(jimeng) == ["A-1 的猫", "羊"]
 
 
-def test_a_sample_is_made_and_after_a_look_the_rest_with_other_words(
+def test_a_sample_is_made_and_after_a_look_the_rest_in_another_shape(
     priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(priced, *((f"第 {n} 只猫", "1:1") for n in range(10)))
@@ -97,15 +97,15 @@ def test_a_sample_is_made_and_after_a_look_the_rest_with_other_words(
     rest.click()
     dialog = batch.order()
     dialog.get_by_text("先改一下…").click()
-    dialog.locator("[name=suffix]").fill("，夜景")
+    dialog.locator("[name=aspect_ratio]").select_option("16:9")
     assert batch.submit(dialog) == batch_id
     batch.expect_ended()
     batch.expect_figures("完成 10 / 10")
-    assert sum(prompt.endswith("，夜景") for prompt in prompts(jimeng)) == 7
+    assert sum(order.body["width"] > order.body["height"] for order in jimeng.submissions) == 7
     expect(yes(batch.open_start())).to_have_text("没有要做的")
 
 
-def test_problems_of_what_is_changed_for_the_rest_stand_in_the_dialog(
+def test_problems_of_the_rest_stand_in_the_dialog(
     priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(priced, *((f"第 {n} 只猫", "1:1") for n in range(3)))
@@ -114,8 +114,9 @@ def test_problems_of_what_is_changed_for_the_rest_stand_in_the_dialog(
     batch.submit(dialog)
     batch.run_button("release").click()
     dialog = batch.order()
-    dialog.get_by_text("先改一下…").click()
-    dialog.locator("[name=suffix]").fill("白" * 10_000)
+    problems = [{"row": row, "field": "resolution", "error": "做不了"} for row in (2, 3)]
+    refused = {"success": False, "error": "第 2 行：做不了", "problems": problems}
+    batch.page.route("**/release", lambda route: route.fulfill(status=400, json=refused))
     yes(dialog).click()
     expect(dialog.locator("[data-order-problems] > li")).to_have_count(2)
     expect(dialog.locator("[data-order-error]")).not_to_be_empty()

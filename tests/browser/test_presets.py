@@ -1,10 +1,9 @@
-"""Presets are stored from the form, fill it, and are applied to rows of the table."""
+"""Presets are stored from the form, and fill it."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenStudio
 from tests.browser.test_search_lists import open_commands
-from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
 
 POSTER = {"aspect_ratio": "16:9", "resolution": "1K", "negative_prompt": "文字", "suffix": "，极简"}
@@ -60,28 +59,3 @@ def test_a_preset_fills_the_form_and_the_next_one_replaces_its_suffix(
     expect(open_commands(page, "预设 海报").first).to_have_text("预设：海报")
     page.keyboard.press("Enter")
     opened.expect_prompt("一只橘猫，极简")
-
-
-def test_a_preset_is_applied_to_chosen_rows_in_one_step(
-    page: Page, batch: BatchPage, demo_server: ServerProcess
-) -> None:
-    put(demo_server, "海报", POSTER)
-    batch.click_command("add")
-    batch.paste_block(1, "prompt", ("猫",), ("狗",), ("鸟，极简",), ("", "水印"))
-    batch.expect_rows(4)
-    for row in (1, 3, 4):
-        batch.pick_row(row)
-    batch.click_command("bulk-edit")
-    dialog = page.locator("dialog[data-dialog=bulk-edit]")
-    dialog.locator("[data-bulk-column]").select_option("preset:海报")
-    expect(dialog.locator("[data-bulk-value]")).to_be_hidden()
-    expect(dialog.locator("[data-bulk-preset]")).to_have_text("16:9 · 1K · 文字 · ，极简")
-    dialog.get_by_role("button", name="设置").click()
-    for row, prompt, ratio in ((1, "猫，极简", "16:9"), (2, "狗", "1:1"), (3, "鸟，极简", "16:9")):
-        batch.expect_text(row, "prompt", prompt)
-        batch.expect_text(row, "aspect_ratio", ratio)
-    batch.expect_text(4, "prompt", "")
-    expect(page.get_by_text("1 行还没有提示词，没有加后缀")).to_be_visible()
-    page.get_by_role("button", name="撤销").last.click()
-    batch.expect_text(1, "prompt", "猫")
-    batch.expect_text(3, "aspect_ratio", "1:1")

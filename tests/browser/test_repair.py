@@ -15,12 +15,12 @@ REFUSED = (2, 3, 5, 6)  # numbers of the rows that hold a refused word
 
 @pytest.fixture
 def run(server: ServerProcess, priced: BatchPage) -> BatchPage:
-    """A finished run of seven rows with a prefix: four were refused for one word, one for another."""
+    """A finished run of seven rows: four were refused for one word, one for another."""
     rows = [
-        row(f"第 {n} 款，{'违禁花纹' if n in REFUSED else '保护词' if n == 7 else '白瓷'}", n)
+        row(f"高清，第 {n} 款，{'违禁花纹' if n in REFUSED else '保护词' if n == 7 else '白瓷'}", n)
         for n in range(1, 8)
     ]
-    priced.open_run(start_to_end(server, rows, prefix="高清，"))
+    priced.open_run(start_to_end(server, rows))
     priced.expect_figures("完成 2 / 7失败 5")
     return priced
 
@@ -101,7 +101,7 @@ def test_words_are_changed_back_and_earlier_pictures_return_for_nothing(
     run.wait_for_image(1)
     run.edit_cell(1, "prompt", "第 1 款，青花")
     run.expect_status(1, "to_make")
-    run.edit_cell(1, "prompt", "第 1 款，白瓷")
+    run.edit_cell(1, "prompt", "高清，第 1 款，白瓷")
     run.expect_status(1, "made")
     run.wait_for_image(1)
 

@@ -174,15 +174,6 @@ class BatchPage:
             self.page.get_by_role("menuitemcheckbox", name=name, exact=True).click()
         self.page.keyboard.press("Escape")
 
-    def set_affixes(self, prefix: str, suffix: str) -> None:
-        """Set 前缀 and 后缀."""
-        self.choose_command("affixes")
-        dialog = self.page.locator("dialog[data-dialog=affixes]")
-        dialog.locator("[data-affix-prefix]").fill(prefix)
-        dialog.locator("[data-affix-suffix]").fill(suffix)
-        dialog.locator("[type=submit]").click()
-        expect(dialog).to_be_hidden()
-
     def choose_row_action(self, row: int, item: str) -> None:
         """Open a row's menu and choose by its text."""
         self.cell(row, "actions").locator("[data-row-menu]").click()

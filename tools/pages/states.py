@@ -416,13 +416,6 @@ STATES = (
     ),
     _batch("the table's menu", *_OWN, click("[data-command=more]"), wait_for("[data-more-menu]")),
     _batch(
-        "prefix and suffix",
-        *_OWN,
-        click("[data-command=more]"),
-        click("[data-command=affixes]"),
-        _dialog("affixes"),
-    ),
-    _batch(
         "names of variables",
         *_OWN,
         _FOCUSED,

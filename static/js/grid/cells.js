@@ -1,6 +1,6 @@
 // The cells of one row: text, problem, selection. The page is touched only where something is different from what was rendered last.
 
-import { apply, copyOf, create } from "../core/dom.js";
+import { apply, copyOf } from "../core/dom.js";
 
 const MAX_SHOWN_LENGTH = 240;
 let created = 0;
@@ -28,7 +28,7 @@ export function renderRow(view, index, table) {
     const refusal = refuses?.(row) ?? "";
     const words = column.render || problems[field] ? null : table.wordsOf(row, column);
     if (column.render) column.render(cell, row);
-    else renderText(cell, words ?? { text: row[field] }, refusal ? "—" : placeholder);
+    else renderText(cell, words ? words.text : row[field], Boolean(words), refusal ? "—" : placeholder);
     if (refuses) renderRefusal(cell, refusal);
     renderProblem(cell, problems[field] ?? "", field ? table.validation.correctionOf(row, field) : "", refusal || (words?.title ?? ""));
     renderSelection(cell, table.selection, index, columnIndex);
@@ -44,12 +44,12 @@ export function update(cell, key, value, write) {
   write(value);
 }
 
-// before and after: what is sent around the text; isFilled: whether it is not what the cell holds.
-function renderText(cell, { text, before = "", after = "", isFilled = false }, placeholder = "") {
-  const parts = [before, shorten(text || placeholder), after];
+// isFilled: whether the text is not what the cell holds.
+function renderText(cell, text, isFilled, placeholder = "") {
+  const shown = shorten(text || placeholder);
   const isDefault = !text && Boolean(placeholder);
-  update(cell, "text", [...parts, isDefault, isFilled].join("\0"), () => {
-    cell.content.replaceChildren(...parts.map((part, index) => (index === 1 || !part ? part : create("span", { className: "table-affix", textContent: part }))));
+  update(cell, "text", [shown, isDefault, isFilled].join("\0"), () => {
+    cell.content.textContent = shown;
     apply(cell.element, { classes: { "is-default": isDefault, "is-filled": isFilled } });
   });
 }

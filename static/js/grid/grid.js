@@ -19,7 +19,7 @@ import { _ } from "../core/i18n.js";
  * maxRows             rows that a table may have
  * makeRow()           a new row; copyRow(row) a copy of one
  * columnOfHeader(text)  which column a header in a pasted block means, or undefined
- * wordsOf(row, column)  other words than its text for a cell, {text, before?, after?, isFilled, title}, or null
+ * wordsOf(row, column)  other words than its text for a cell, {text, title}, or null
  * problemElsewhere(row, field)  see columns.js
  * suggest(column, text before the caret)  see editor.js
  * isShown(column)     whether a column is shown at first

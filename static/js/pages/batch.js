@@ -1,6 +1,5 @@
 // 批量生成: the open table.
 
-import { affixes, bindAffixes } from "../table/affixes.js";
 import { addRenderers } from "../table/cells.js";
 import { columnOfHeader, hasUnchecked, makeColumns } from "../table/columns.js";
 import { pictureCount } from "../table/costs.js";
@@ -94,7 +93,6 @@ const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
 });
 const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, store: () => store, onSum: showReportOpener });
 const head = batch.head = makeHead(page);
-const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'));
 store = batch.store = new Store(table, {
   id: page.dataset.tableId,
   urls: batch.urls,
@@ -143,7 +141,6 @@ batch.commands = {
   "only-problems": () => more("filterProblems"),
   export: (button) => more("exportTable", button),
   columns: (button) => more("chooseColumns", button),
-  affixes: () => more("editAffixes", (typed) => store.put(typed)),
   "bulk-edit": () => more("bulkEdit"),
   replace: () => more("find", true),
   more: head.openMenu,
@@ -216,9 +213,8 @@ function saysMore(row) {
   return problems.length > 0 || Object.keys(sent).length > 0;
 }
 
-function showTable({ columns: names, prefix, suffix, ...state }) {
+function showTable({ columns: names, ...state }) {
   setOwnNames(names);
-  setAffixes({ prefix, suffix });
   head.show(state);
   showEmpty();
 }

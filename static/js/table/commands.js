@@ -104,7 +104,6 @@ export function makeCommands(batch) {
     chooseColumns: (button) => tool("openColumns", button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
     resizeColumn: widths.resizeBy,
     openSortMenu: (target) => tool("openSortMenu", target),
-    editAffixes: (save) => tool("editAffixes", save),
     chooseReferences: async (row, search) => (await references()).choose(row, search),
   };
 }

@@ -1,6 +1,5 @@
 // What is loaded at the first press of one of these.
 
-import { openAffixes } from "./affix_dialog.js";
 import { openBulkEdit } from "./bulk_edit.js";
 import { makeColumnMenu } from "./column_menu.js";
 import { makeFindBar } from "./find_bar.js";
@@ -20,6 +19,5 @@ export function makeTools(batch) {
     openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, filter, headers),
     openTables: makeTableMenu(page.querySelector("[data-table-menu]"), { url: page.dataset.tablesMenuUrl, openId: () => store.id }).open,
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
-    editAffixes: (save) => openAffixes(dialog("affixes"), batch, save),
   };
 }

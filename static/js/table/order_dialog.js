@@ -51,11 +51,10 @@ export class OrderDialog {
     if (document.querySelector("dialog[open]")) return;
     this.#page.table.editor.commit();
     this.#turn += 1;
-    const before = { prefix: batch?.prefix ?? "", suffix: batch?.suffix ?? "" };
-    for (const field of this.#fields) field.value = before[field.name] ?? "";
+    for (const field of this.#fields) field.value = "";
     show(this.#dialog, { "[data-order-changes]": { open: false }, "[data-order-size]": { value: String(SAMPLE) } });
     this.#state = {
-      mode, rows, batch, before, chosen: {}, changes: {}, isSample: false, size: SAMPLE, stops: true,
+      mode, rows, batch, chosen: {}, changes: {}, isSample: false, size: SAMPLE, stops: true,
       busy: "", isPosting: false, error: "", problems: [],
     };
     if (mode === "model") {
@@ -105,7 +104,7 @@ export class OrderDialog {
     const [now, left] = [portionOf(plan, sample), budgetLeft()];
     this.#showLines(plan);
     this.#part("[data-order-problems]").replaceChildren(...problemItems(problems));
-    for (const control of this.#dialog.querySelectorAll("input, select, textarea, [data-order-action]")) control.disabled = Boolean(busy);
+    for (const control of this.#dialog.querySelectorAll("input, select, [data-order-action]")) control.disabled = Boolean(busy);
     this.#dialog.ariaBusy = String(Boolean(busy));
     show(this.#dialog, {
       "[data-order-title]": TITLES[mode],
@@ -230,7 +229,7 @@ export class OrderDialog {
   }
 
   #takeChanges() {
-    const given = this.#fields.filter(({ name, value }) => value !== (this.#state.before[name] ?? ""));
+    const given = this.#fields.filter(({ value }) => value);
     this.#set({ changes: Object.fromEntries(given.map(({ name, value }) => [name, value])) });
   }
 

@@ -1,12 +1,10 @@
-// The words that will be sent where they differ from what a cell holds: variables replaced, prefix and suffix around the
-// prompt. The server says them, and what is wrong with them, with each answer.
+// The words that will be sent where they differ from what a cell holds: variables replaced. The server says them, and what
+// is wrong with them, with each answer.
 
-import { affixes } from "./affixes.js";
 import { emptyVariables } from "./variables.js";
 import { _ } from "../core/i18n.js";
 import { validateAgain } from "../grid/grid.js";
 
-const MAX_AFFIX = 10; // characters of a prefix or suffix that a cell shows
 const MAX_TITLE = 600;
 
 /** batch: see pages/batch.js. Returns {wordsOf(row, column), problemOf(row, field)}, for makeGrid, and update(rows), for after each answer. */
@@ -33,10 +31,8 @@ export function makeSentWords(batch) {
 
   // An empty cell is to be filled where it is, not where it is named.
   function fieldToCorrect(row, { field, error }) {
-    const { prefix, suffix } = affixes;
     const named = field === "sample_images" ? row.sample_images.map(({ filename }) => filename) : [row[field] ?? ""];
-    const empty = emptyVariables(row, field === "prompt" ? [prefix, ...named, suffix] : named);
-    return [...empty].find(([name]) => error.includes(name))?.[1] ?? field;
+    return [...emptyVariables(row, named)].find(([name]) => error.includes(name))?.[1] ?? field;
   }
 
   /** What the server found wrong with a cell, until it is changed. */
@@ -49,21 +45,8 @@ export function makeSentWords(batch) {
     const sent = store.shownOf(row).sent[field];
     if (!sent || !row[field] || sent === row[field] || known.get(row)?.typed[field] !== row[field]) return null;
     const title = [_("模板：{text}", { text: row[field] }), _("送出：{text}", { text: sent })].map((line) => line.slice(0, MAX_TITLE)).join("\n");
-    const parts = field === "prompt" ? withoutAffixes(sent, affixes) : { text: sent };
-    return { ...parts, isFilled: parts.text !== row[field], title };
+    return { text: sent, title };
   }
 
   return { wordsOf, problemOf, update };
-}
-
-// A prefix with variables is not recognised.
-function withoutAffixes(sent, { prefix = "", suffix = "" }) {
-  const [start, end] = [prefix.trimStart(), suffix.trimEnd()];
-  const before = start && sent.startsWith(start) ? start : "";
-  const after = end && sent.slice(before.length).endsWith(end) ? end : "";
-  return { before: shorten(before), text: sent.slice(before.length, sent.length - after.length), after: shorten(after) };
-}
-
-function shorten(text) {
-  return text.length > MAX_AFFIX ? `${text.slice(0, MAX_AFFIX)}…` : text;
 }

@@ -24,7 +24,7 @@ export class Store {
   #tellers; // {newTable, onSaving, onForeign, onRefused, onMade, onTable}
   #page = randomKey();
   #journal;
-  #state = { id: "", name: "", model: "", prefix: "", suffix: "", columns: [], workbook: null, version: 0, totals: null, runId: null, error: "", isLoaded: false };
+  #state = { id: "", name: "", model: "", columns: [], workbook: null, version: 0, totals: null, runId: null, error: "", isLoaded: false };
   #byId = new Map(); // id on the server -> row
   #byKey = new Map(); // key of a new row -> row
   #places = new Map(); // row -> its place
@@ -106,7 +106,7 @@ export class Store {
     return this.id;
   }
 
-  /** Change name, model, columns, prefix or suffix. */
+  /** Change name, model or columns. */
   async put(changes) {
     await this.ensureSaved();
     const { table } = await requestJson("PUT", this.#url, changes);

@@ -14,21 +14,20 @@ const STORE = "kept";
 /** Resolves to the id of the table, null where there was no draft. urls: {tables}; model: of the page, for rows that name none. */
 export async function takeOver(urls, model) {
   const database = await openDatabase();
-  const draft = readDraft(...await Promise.all(["draft", "typing"].map((key) => read(database, key))));
+  const rows = readDraft(...await Promise.all(["draft", "typing"].map((key) => read(database, key))));
   database.close();
-  const table = draft && await makeTable(urls.tables, draft, model);
+  const table = rows && await makeTable(urls.tables, rows, model);
   await deleteDatabase();
   return table && table.id;
 }
 
-async function makeTable(url, { rows, prefix = "", suffix = "" }, model) {
+async function makeTable(url, rows, model) {
   const body = { rows, ...(model && { model }) };
   const { table } = await requestJson("POST", url, { ...body, request_id: `draft-${digest(JSON.stringify(body))}` });
-  if (prefix || suffix) await requestJson("PUT", `${url}/${table.id}`, { prefix, suffix });
   return table;
 }
 
-/** What an earlier version wrote -> {rows: as the API takes them, prefix, suffix}; null without a filled row. */
+/** What an earlier version wrote -> the rows as the API takes them, each with the prefix and suffix of all; null without a filled row. */
 export function readDraft(text, typed) {
   let draft = null;
   try {
@@ -40,7 +39,9 @@ export function readDraft(text, typed) {
   const row = draft.rows[typed?.index];
   if (typeof row?.[typed?.field] === "string") row[typed.field] = String(typed.text);
   const rows = draft.rows.map((one) => contentOf(one !== null && typeof one === "object" ? one : { prompt: one }));
-  return rows.some((one) => Object.keys(one).length > 0) ? { ...draft, rows } : null;
+  const { prefix = "", suffix = "" } = draft;
+  for (const one of rows) if (one.prompt?.trim()) one.prompt = prefix + one.prompt.trim() + suffix;
+  return rows.some((one) => Object.keys(one).length > 0) ? rows : null;
 }
 
 function contentOf(row) {

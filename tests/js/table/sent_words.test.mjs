@@ -1,11 +1,8 @@
-import test, { afterEach } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
 import "./page.mjs";
 import { makeBatchTable } from "./table.mjs";
-import { affixes } from "../../../static/js/table/affixes.js";
 import { makeSentWords } from "../../../static/js/table/sent_words.js";
-
-afterEach(() => { Object.assign(affixes, { prefix: "", suffix: "" }); });
 
 /** A table of one row and what the server says about it. */
 function checked(row, { problems = [], ...sent } = {}) {
@@ -29,26 +26,13 @@ const SENT = { prompt: "一只橘色的猫", filename: "A-1-主图" };
 
 test("a cell shows the words that are sent, and its template in the title", () => {
   const { wordsOf } = checked(CAT, SENT);
-  assert.deepEqual(wordsOf("prompt"), { before: "", text: "一只橘色的猫", after: "", isFilled: true, title: "模板：一只{颜色}的猫\n送出：一只橘色的猫" });
+  assert.deepEqual(wordsOf("prompt"), { text: "一只橘色的猫", title: "模板：一只{颜色}的猫\n送出：一只橘色的猫" });
   assert.equal(wordsOf("filename").text, "A-1-主图");
 });
 
 test("a cell that is sent as it is shows itself", () => {
   const { wordsOf } = checked({ prompt: "猫", filename: "图" }, { prompt: "猫" });
   assert.deepEqual([wordsOf("prompt"), wordsOf("filename"), wordsOf("negative_prompt")], [null, null, null]);
-});
-
-test("prefix and suffix stand around the prompt, shortened, and are no part of it", () => {
-  Object.assign(affixes, { prefix: "油画，", suffix: "，很长很长很长很长的后缀" });
-  const { wordsOf } = checked({ prompt: "猫" }, { prompt: "油画，猫，很长很长很长很长的后缀" });
-  const { before, text, after, isFilled } = wordsOf("prompt");
-  assert.deepEqual([before, text, after, isFilled], ["油画，", "猫", "，很长很长很长很长的…", false]);
-});
-
-test("a prefix with a variable is not told apart from the words", () => {
-  affixes.prefix = "{SKU}，";
-  const { before, text } = checked(CAT, { prompt: "A-1，一只橘色的猫" }).wordsOf("prompt");
-  assert.deepEqual([before, text], ["", "A-1，一只橘色的猫"]);
 });
 
 test("words of before a change are not shown", () => {

@@ -13,7 +13,7 @@ globalThis.location = { replace() {}, reload() {} };
 setOwnNames([]);
 
 const rowOf = (id, more = {}) => ({ id, number: id, place: id, state: "to_make", prompt: `第${id}行`, missing: 1, price: 0.22, ...more });
-const TABLE = { id: "t", name: "春季", version: 5, columns: [], model: "", prefix: "", suffix: "", run: null, totals: { rows: 2, pictures: 2, to_make: 2, price: 0.44 } };
+const TABLE = { id: "t", name: "春季", version: 5, columns: [], model: "", run: null, totals: { rows: 2, pictures: 2, to_make: 2, price: 0.44 } };
 
 /** The store of a table of two rows; answers(request) of what is not the first GET -> an answer, null for the usual one. */
 async function opened(t, answers = () => null, { id = "t", rows = [rowOf(1), rowOf(2)] } = {}) {
