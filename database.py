@@ -60,6 +60,7 @@ from app.db.ledger import (
 )
 from app.db.migrations import open_database, open_to_read
 from app.db.model_statistics import find_statistics, store_statistics
+from app.db.named import delete_named, list_named, save_named
 from app.db.ngrams import find_spans, read_search
 from app.db.notifications import (
     claim_notification,
@@ -101,7 +102,6 @@ from app.db.output_backup_queue import (
     retry_output_copy,
 )
 from app.db.postgres_backup import dump
-from app.db.presets import delete_preset, list_presets, save_preset
 from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (
     SharedLimit,

@@ -17,7 +17,6 @@ from app.config import Settings
 from app.db.copy_to import COPIED, DERIVED, LEFT_OUT
 from app.db.migrations.baseline import all_columns
 from app.domain import BatchStatus, Status
-from app.domain.presets import Preset
 from app.errors import DatabaseError, DiskError, StoreDamaged, StoreLost
 from tests.harness import Harness, open_harness
 from tools.fakes.jimeng import FakeJimeng
@@ -53,7 +52,7 @@ class Installation:
         database.claim_record(db, model="jimeng_t2i_v40", owner="old", now=0.0, lease=20.0)
         database.delete_records(db, [dog.id])
         database.mark_favourite(db, [cat.id], favourite=True)
-        database.save_preset(db, Preset(name="商品", fields={"aspect_ratio": "1:1"}))
+        database.save_named(db, "recipes", "商品", {"roles": []})
         _, extra = harness.ask("最后一张")
         db.execute("DELETE FROM generation_records WHERE id = :id", {"id": extra[0]})  # the highest id
         self.last = extra[0]
@@ -125,7 +124,7 @@ def test_everything_is_copied_with_its_ids(store: Store) -> None:
         assert copied.rows["generation_records"] == 5
         assert copied.changed == 0
         assert copied.others == []
-        for table in ("workbooks", "presets", "request_keys", "charges", "output_copies"):
+        for table in ("workbooks", "recipes", "request_keys", "charges", "output_copies"):
             columns = ", ".join(all_columns()[table])
             assert rows_of(new, table, columns) == rows_of(old, table, columns), table
         for record_id in (store.made, store.deleted):
@@ -223,16 +222,16 @@ def test_a_difference_is_reported_and_nothing_is_kept(
             AS 'BEGIN NEW.fields = ''{}''; RETURN NEW; END'
             """
         )
-        db.execute("CREATE TRIGGER other BEFORE INSERT ON presets FOR EACH ROW EXECUTE FUNCTION other()")
+        db.execute("CREATE TRIGGER other BEFORE INSERT ON recipes FOR EACH ROW EXECUTE FUNCTION other()")
     monkeypatch.setattr(cli, "load_settings", lambda: store.moved)
     assert cli.main(["copy-to"]) == 1
-    assert "「presets」比较下来不一样" in capsys.readouterr().err
+    assert "「recipes」比较下来不一样" in capsys.readouterr().err
     with store.stored() as db:
         assert [table for table in COPIED[:-2] if rows_of(db, table)] == []
-        db.execute("DROP TRIGGER other ON presets")
+        db.execute("DROP TRIGGER other ON recipes")
     with store.open() as db:
         database.require_not_moved(db)
-    assert store.copy().rows["presets"] == 1
+    assert store.copy().rows["recipes"] == 1
 
 
 def test_a_ledger_whose_sums_differ_is_not_copied(store: Store) -> None:

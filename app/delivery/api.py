@@ -27,7 +27,6 @@ from app.delivery.profiles import (
 )
 from app.delivery.store import Delivery, Plan
 from app.domain import Pick
-from app.domain.presets import Preset
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
 from app.images.filenames import safe_stem
@@ -98,7 +97,7 @@ _Planned = tuple[Delivery, Plan, dict[str, int]]
 @describe("交付规格：平台的尺寸，和自己的", answer(profiles=array_of(_PROFILE)))
 def list_all_profiles() -> Response:
     """The built-in profiles, then the stored ones by name."""
-    stored = [stored_profile(each.fields) for each in database.list_presets(connection(), _STORED)]
+    stored = map(stored_profile, database.list_named(connection(), _STORED).values())
     return success(profiles=[*BUILT_IN.values(), *stored])
 
 
@@ -115,7 +114,7 @@ def put_profile(name: str) -> Response:
     """Store a profile; one of the same name is replaced."""
     _require_own(name)
     profile = read_profile(name, json_body())
-    database.save_preset(connection(), Preset(name=profile.name, fields=asdict(profile)), _STORED)
+    database.save_named(connection(), _STORED, profile.name, asdict(profile))
     return success(profile=profile)
 
 
@@ -124,7 +123,7 @@ def put_profile(name: str) -> Response:
 def remove_profile(name: str) -> Response:
     """Delete a profile."""
     _require_own(name)
-    database.delete_preset(connection(), name, _STORED)
+    database.delete_named(connection(), _STORED, name)
     return success(deleted=name)
 
 
@@ -366,9 +365,8 @@ def _profile(name: Any) -> Profile:
     """The profile of this name. Raises NotFound."""
     if isinstance(name, str) and name in BUILT_IN:
         return BUILT_IN[name]
-    for stored in database.list_presets(connection(), _STORED):
-        if stored.name == name:
-            return stored_profile(stored.fields)
+    if stored := database.list_named(connection(), _STORED).get(str(name)):
+        return stored_profile(stored)
     raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
 
 

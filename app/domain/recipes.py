@@ -10,7 +10,6 @@ from math import prod
 from typing import Any
 
 from app.domain.batches import MAX_PICTURES_A_BATCH
-from app.domain.presets import MAX_PRESET_NAME_LENGTH
 from app.domain.references import SampleImage
 from app.domain.row_extras import MAX_OWN_NAME_LENGTH, column_name
 from app.domain.row_fields import HEADERS, MAX_REFERENCES, ROW_FIELDS
@@ -19,6 +18,7 @@ from app.domain.variables import variable_key
 from app.errors import InvalidRequest
 
 MAX_ROLES = 30
+MAX_RECIPE_NAME_LENGTH = 40
 MAX_ROLE_NAME_LENGTH = 40
 # The own columns that a recipe gives its rows: the role, which of its variants, and the product's own words.
 RECIPE_COLUMNS = ("角色", "变体", "原提示词")
@@ -81,8 +81,8 @@ class Recipe:
 def read_recipe(name: Any, body: Any) -> Recipe:
     """Validate an untrusted recipe. Raises InvalidRequest; its field says where: ``roles.2.prompt``."""
     name = normal_text(name)
-    if not 1 <= len(name) <= MAX_PRESET_NAME_LENGTH:
-        raise InvalidRequest("name", "请写一个名字，最多 {limit} 字", limit=MAX_PRESET_NAME_LENGTH)
+    if not 1 <= len(name) <= MAX_RECIPE_NAME_LENGTH:
+        raise InvalidRequest("name", "请写一个名字，最多 {limit} 字", limit=MAX_RECIPE_NAME_LENGTH)
     roles = body.get("roles") if isinstance(body, Mapping) else None
     if not isinstance(roles, list) or not 1 <= len(roles) <= MAX_ROLES:
         number = len(roles) if isinstance(roles, list) else 0

@@ -11,8 +11,7 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.domain import MAX_PICTURES_A_ROW
-from app.domain.presets import MAX_PRESET_NAME_LENGTH, Preset
-from app.domain.recipes import MAX_ROLE_NAME_LENGTH, MAX_ROLES, Recipe, read_recipe
+from app.domain.recipes import MAX_RECIPE_NAME_LENGTH, MAX_ROLE_NAME_LENGTH, MAX_ROLES, Recipe, read_recipe
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.images.filenames import safe_stem
@@ -68,7 +67,7 @@ _PROBLEM = strict_object(
 @describe("配方：自带的，和自己的", answer(recipes=array_of(_RECIPE)))
 def list_recipes() -> Response:
     """The examples, then the stored ones by name."""
-    stored = [read_recipe(each.name, each.fields) for each in database.list_presets(connection(), _STORED)]
+    stored = [read_recipe(name, body) for name, body in database.list_named(connection(), _STORED).items()]
     return success(recipes=[_shown(recipe) for recipe in [*EXAMPLES.values(), *stored]])
 
 
@@ -101,7 +100,7 @@ def import_recipe() -> Response:
         raise InvalidRequest("file", "请选择一个表格文件：.xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv")
     filename = upload.filename or ""
     roles = read_sheet(upload.stream.read(sheets.MAX_UPLOAD + 1), filename, find_model)
-    name = PurePath(filename.replace("\\", "/")).stem[:MAX_PRESET_NAME_LENGTH] or gettext("配方")
+    name = PurePath(filename.replace("\\", "/")).stem[:MAX_RECIPE_NAME_LENGTH] or gettext("配方")
     return success(recipe=_shown(_read(name, {"roles": roles})))
 
 
@@ -115,7 +114,7 @@ def put_recipe(name: str) -> Response:
     """Store a recipe; one of the same name is replaced."""
     _require_own(name)
     recipe = _read(name, json_body())
-    database.save_preset(connection(), Preset(name=recipe.name, fields=recipe.as_json()), _STORED)
+    database.save_named(connection(), _STORED, recipe.name, recipe.as_json())
     return success(recipe=_shown(recipe))
 
 
@@ -124,7 +123,7 @@ def put_recipe(name: str) -> Response:
 def remove_recipe(name: str) -> Response:
     """Delete a recipe."""
     _require_own(name)
-    database.delete_preset(connection(), name, _STORED)
+    database.delete_named(connection(), _STORED, name)
     return success(deleted=name)
 
 
@@ -194,9 +193,8 @@ def _named(name: str) -> Recipe:
     """The recipe of this name. Raises NotFound."""
     if name in EXAMPLES:
         return EXAMPLES[name]
-    for stored in database.list_presets(connection(), _STORED):
-        if stored.name == name:
-            return read_recipe(stored.name, stored.fields)
+    if stored := database.list_named(connection(), _STORED).get(name):
+        return read_recipe(name, stored)
     raise NotFound("没有配方「{name}」", name=name[:40])
 
 

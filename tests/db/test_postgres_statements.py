@@ -7,11 +7,11 @@ from app.db.ngrams import document, piece_code
 from app.errors import DatabaseError
 
 pytestmark = pytest.mark.postgres
-ADD = "INSERT INTO presets (name, fields) VALUES (:name, '{}')"
+ADD = "INSERT INTO recipes (name, fields) VALUES (:name, '{}')"
 
 
 def names(db: database.Connection) -> list[str]:
-    return [row["name"] for row in db.execute("SELECT name FROM presets ORDER BY name")]
+    return [row["name"] for row in db.execute("SELECT name FROM recipes ORDER BY name")]
 
 
 def test_a_query_finds_what_the_statements_before_it_wrote(db: database.Connection) -> None:
@@ -24,8 +24,8 @@ def test_a_query_finds_what_the_statements_before_it_wrote(db: database.Connecti
 def test_the_number_of_changed_rows_is_known_at_once_and_later(db: database.Connection) -> None:
     db.executemany(ADD, [{"name": name} for name in "abc"])
     with database.transaction(db):
-        renamed = db.execute("UPDATE presets SET name = name || '2' WHERE name < 'c'")
-        deleted = db.execute("DELETE FROM presets")
+        renamed = db.execute("UPDATE recipes SET name = name || '2' WHERE name < 'c'")
+        deleted = db.execute("DELETE FROM recipes")
         assert deleted.rowcount == 3
         assert renamed.rowcount == 2
         assert (deleted.fetchall(), deleted.fetchone(), list(deleted)) == ([], None, [])

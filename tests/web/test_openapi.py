@@ -93,11 +93,6 @@ def a_held_batch(app: App) -> dict[str, Any]:
     return {"batch_id": app.submit(rows, sample=1)}
 
 
-def a_preset(app: App) -> str:
-    """The name of a stored preset."""
-    return str(app.client.put("/api/presets/头像", json={"resolution": "1K"}).get_json()["preset"]["name"])
-
-
 def a_profile(app: App) -> str:
     """The name of an own profile of deliveries."""
     app.client.put("/api/delivery-profiles/自己的", json={"width": 40, "height": 30})
@@ -164,11 +159,6 @@ GOOD: dict[str, Request] = {
         "提示词,图片比例,分辨率,参考示例图,种子\n猫,16：9,2k,红茶；绿茶,7\n,1:1,9K,,x\n".encode(), "a.csv"
     ),
     "post /api/spreadsheet/export": lambda h: {"json": {"rows": [{"prompt": "=1+1"}]}},
-    "put /api/presets/{name}": lambda h: {
-        "name": "海报",
-        "json": {"aspect_ratio": "16:9", "suffix": "，极简"},
-    },
-    "delete /api/presets/{name}": lambda h: {"name": a_preset(h)},
     "get /api/recipes": lambda h: {"query_string": ""},
     "get /api/recipes/{name}": lambda h: {"name": a_recipe(h)},
     "get /api/recipes/{name}/sheet.xlsx": lambda h: {"name": a_recipe(h)},

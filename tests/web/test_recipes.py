@@ -61,6 +61,13 @@ def test_a_recipe_is_stored_under_its_name_and_the_examples_stay(web: WebHarness
     assert "没有配方" in web.get("/api/recipes/套图", 404)["error"]
 
 
+def test_there_are_at_most_a_hundred_own_recipes(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.db.named.MAX_NAMED", 2)
+    body = {"roles": [{"role": "主图", "prompt": "猫"}]}
+    answers = [web.client.put(f"/api/recipes/{n}", json=body).status_code for n in (1, 2, 3, 2)]
+    assert answers == [200, 200, 409, 200]
+
+
 def test_a_recipe_goes_out_as_a_sheet_and_comes_back(web: WebHarness) -> None:
     fixed = {"url": "", "filename": "a1.png"}
     main = {**MAIN, "sample_images": [{"column": "产品图"}, fixed], "file_name": "{SKU}/{角色}", "seed": 7}

@@ -164,7 +164,7 @@ MARKS = "\u0301\u0327" * 110_000  # half a megabyte, whose order has to be chang
             "/api/batches",
             {"rows": [{"prompt": "猫", "sample_images": [{"url": "", "filename": f"a{MARKS[:4_000]}"}]}]},
         ),
-        ("PUT", f"/api/presets/a{MARKS[:5_000]}", {"resolution": "2K"}),
+        ("PUT", f"/api/recipes/a{MARKS[:5_000]}", {"roles": []}),
         ("GET", f"/api/records?search=a{MARKS[:5_000]}", None),
         ("GET", f"/api/prompts?search=a{MARKS[:5_000]}", None),
         ("GET", f"/api/sample-images?search=a{MARKS[:5_000]}", None),
@@ -182,7 +182,7 @@ def test_a_row_of_combining_marks_is_refused_without_being_normalised(
 
     monkeypatch.setattr(unicodedata, "normalize", normalize)
     answered(client.open(path, method=method, json=body), 400)
-    assert longest[0] <= (5_001 if "presets" in path else 100)
+    assert longest[0] <= (5_001 if "recipes" in path else 100)
 
 
 def test_marks_in_the_cells_of_a_table_are_reported_by_cell(client: FlaskClient) -> None:

@@ -345,12 +345,6 @@ STATES = (
     _index("picker without pictures", click("[data-open-picker]"), _dialog("references"), server="empty"),
     _index("keys", *_KEYS),
     _index("commands", click("[data-more] > summary"), press_key("Control+k"), wait_for(_CHOSEN_OPTION)),
-    _index(
-        "save as a preset",
-        click("[data-more] > summary"),
-        click("[data-open-preset]"),
-        wait_for("[data-preset-summary]:not(:empty)"),
-    ),
     _index("earlier prompts", click("[data-earlier]"), wait_for(_CHOSEN_OPTION)),
     _index(
         "no such prompt",

@@ -8,7 +8,6 @@ from app.web.api import (
     models,
     notifications,
     openapi,
-    presets,
     prompts,
     records,
     release,
@@ -25,6 +24,6 @@ from app.web.api import (
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
     *(tables, batches, release, repair, records, spreadsheets, results, samples, usage),
-    *(models, settings, notifications, openapi, upscale, edit, prompts, presets),
+    *(models, settings, notifications, openapi, upscale, edit, prompts),
 ):
     bp.register_blueprint(module.bp)

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain import COMMON_RATIOS, ImageRequest, ModelSpec, Record, Status
+from app.domain.recipes import WORDS_COLUMN
 from app.errors import InvalidRequest, KeyReused
 from app.orders.batches import SINGLE, submit_rows
 from app.orders.read import RowErrors
@@ -104,7 +105,8 @@ def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: 
         paused=paused,
         draft=draft,
         choices=model_choices(),
-        presets=database.list_presets(connection()),
+        recipes=database.list_named(db, "recipes"),
+        words_column=f"{{{WORDS_COLUMN}}}",
         model_problem=chosen.problem,
         option_words=option_words(services().models),
         sizes=sizes_json(chosen.spec),

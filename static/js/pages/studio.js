@@ -4,7 +4,7 @@ import { cardViewer } from "../records/card_viewer.js";
 import { keepDraft } from "../studio/draft.js";
 import { bindDraggedResults } from "../studio/dragged_result.js";
 import { makeForm } from "../studio/form.js";
-import { bindPresets } from "../studio/presets.js";
+import { bindRecipes } from "../studio/recipes.js";
 import { makeReferences } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
 import { lightbox } from "../ui/lightbox.js";
@@ -21,7 +21,7 @@ bindDraggedResults(results, form);
 lightbox.host = cardViewer;
 
 const applyRequest = (detail) => document.dispatchEvent(new CustomEvent("apply-request", { detail }));
-bindPresets(form, applyRequest);
+bindRecipes(form, applyRequest);
 const openEarlier = bindEarlierPrompts(form.elements.prompt, { insert: (prompt) => applyRequest({ prompt }) });
 form.querySelector("[data-earlier]").addEventListener("click", openEarlier);
 

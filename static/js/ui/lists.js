@@ -153,7 +153,7 @@ async function openShortcutList({ takeTyped }) {
 /** Open the list; what is chosen is done, or opened. */
 async function openCommandList({ takeTyped }) {
   const { tablesUrl, batchUrl, recordsUrl } = document.body.dataset;
-  const commands = [...pageCommands(), ...presets(), ...elsewhere()];
+  const commands = [...pageCommands(), ...roles(), ...elsewhere()];
   const tables = requestJson("GET", `${tablesUrl}?limit=${TABLES}`)
     .then((answer) => answer.tables.map(({ id, name }) => ({ label: name || _("没有名字的表格"), href: `${batchUrl}?table=${encodeURIComponent(id)}` })))
     .catch(() => []); // everything else can be used without them
@@ -198,10 +198,10 @@ function pageCommands() {
 }
 
 // Of the form of 单图生成.
-function presets() {
-  const select = document.querySelector("[data-preset]");
+function roles() {
+  const select = document.querySelector("[data-recipe]");
   return [...select?.options ?? []].slice(1).map((option) => ({
-    label: _("预设：{name}", { name: option.text }),
+    label: _("配方：{name}", { name: [option.parentElement.label, option.text].filter(Boolean).join(" · ") }),
     isOfPage: true,
     run() {
       select.value = option.value;
