@@ -30,6 +30,7 @@ from app.env_file import EnvFile
 from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
 from app.recipes.api import bp as recipes
+from app.recipes.views import bp as recipe_pages
 from app.runtime import Runtime
 from app.system import folders, http_server, listener, process
 from app.web import api, views
@@ -82,7 +83,17 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     init_compression(app)
     init_static_files(app)
     init_assets(app)
-    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, delivery, recipes, login.bp, language, assets):
+    for blueprint in (
+        *views.BLUEPRINTS,
+        api.bp,
+        deliveries,
+        delivery,
+        recipes,
+        recipe_pages,
+        login.bp,
+        language,
+        assets,
+    ):
         app.register_blueprint(blueprint)
     return app
 

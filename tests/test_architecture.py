@@ -65,7 +65,14 @@ MAY_IMPORT = {
 
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
-    "flask": {"app.web", "app.delivery.api", "app.delivery.views", "app.recipes.api", "web_app"},
+    "flask": {
+        "app.web",
+        "app.delivery.api",
+        "app.delivery.views",
+        "app.recipes.api",
+        "app.recipes.views",
+        "web_app",
+    },
     "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},

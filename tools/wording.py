@@ -35,6 +35,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web_app.py": None,  # starts at the terminal
     "app/recipes/examples.py": None,  # words for the models
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
+    "app/recipes/views.py": ("_OWN_REFERENCES",),  # a column
     "app/delivery/plan.py": ("_unnamed", "_NAME", "_NUMBER", "_ROW"),  # a file name; columns
     "app/delivery/profiles.py": ("{文件名}",),
     "app/images/store.py": ("_assigned_stem",),  # a file name

@@ -11,8 +11,15 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.domain import MAX_PICTURES_A_ROW
-from app.domain.recipes import MAX_RECIPE_NAME_LENGTH, MAX_ROLE_NAME_LENGTH, MAX_ROLES, Recipe, read_recipe
-from app.domain.tables import MAX_ROWS_A_TABLE
+from app.domain.recipes import (
+    MAX_RECIPE_NAME_LENGTH,
+    MAX_ROLE_NAME_LENGTH,
+    MAX_ROLES,
+    VARIANT_COLUMN,
+    Recipe,
+    read_recipe,
+)
+from app.domain.tables import MAX_ROWS_A_TABLE, Row
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.images.filenames import safe_stem
 from app.recipes.examples import EXAMPLES
@@ -28,6 +35,7 @@ from app.web.openapi.schemas import (
     ID,
     answer,
     array_of,
+    closed_object,
     open_object,
     or_null,
     strict_object,
@@ -61,6 +69,8 @@ _PROBLEM = strict_object(
     **dict.fromkeys(("role", "field", "error"), str),
     products=array_of(ID) | {"description": "有这个问题的产品，是它们的行号"},
 )
+
+_FIRST = closed_object(**dict.fromkeys(("role", "variant", "prompt", "filename"), str), references=[str])
 
 
 @bp.get("/recipes")
@@ -134,6 +144,7 @@ def remove_recipe(name: str) -> Response:
         **dict.fromkeys(("products", "rows", "pictures", "to_make", "version"), int),
         price=or_null(float) | {"description": "还要做的 to_make 张一共多少钱"},
         problems=array_of(_PROBLEM),
+        first=array_of(_FIRST) | {"description": "第一个产品会送出什么"},
     ),
     json=strict_object(
         recipe={"description": "配方的名字，或配方本身；不写就再用一次这个表格的"},
@@ -156,8 +167,20 @@ def apply_to_table(table_id: str) -> Response:
     return success(
         **{name: getattr(applied, name) for name in names},
         problems=[problem._asdict() for problem in applied.problems],
+        first=[_sent(row) for row in applied.first],
         version=applied.changed.table.version,
     )
+
+
+def _sent(row: Row) -> dict[str, Any]:
+    """What a row sends, with the cells of its product filled in."""
+    texts = {name: str(row.sent.get(name) or row.fields.get(name, "")) for name in ("prompt", "filename")}
+    for column, cell in () if row.sent else row.columns.items():  # a row with problems, or without braces
+        texts = {name: text.replace(f"{{{column}}}", cell) for name, text in texts.items()}
+    names = [str(image["filename"]) for image in row.fields.get("sample_images") or ()]
+    references = [row.columns.get(name.strip("{}"), "") if name[:1] == "{" else name for name in names]
+    variant = row.columns.get(VARIANT_COLUMN, "")
+    return {"role": row.role, "variant": variant, **texts, "references": [*filter(None, references)]}
 
 
 def _asked(written: Any, table_id: str) -> Recipe:

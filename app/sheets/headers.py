@@ -189,11 +189,11 @@ def find_header(rows: Sequence[Row]) -> Header | None:
 
 
 def find_header_of_products(rows: Sequence[Row]) -> Header | None:
-    """The first row with the most texts, all different, in a sheet without prompts; None without one."""
+    """The first row with the most texts, two or more and all different, in a sheet without prompts."""
     found = list[tuple[int, Row]]()
     for row in rows:
         texts = [compact_text(display_text(value)) for value in row.values.values()]
-        if all(texts) and len({*texts}) == len(texts):
+        if len(texts) > 1 and all(texts) and len({*texts}) == len(texts):
             found.append((len(texts), row))
     best = max(found, key=lambda one: one[0], default=None)
     return _read_header(best[1], needs_prompt=False) if best else None

@@ -39,6 +39,9 @@ def list_offered(
     visible = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets if not sheet.hidden]
     filled = [(sheet, top) for sheet, top in visible if top]
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
+    if not headed:
+        _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
+        _refuse_unclear([top for _, top in filled])
     if not headed and not needs_prompt:
         headed = [(sheet, header) for sheet, top in filled if (header := find_header_of_products(top))]
     headed.sort(key=lambda one: not one[0].active)
@@ -61,8 +64,9 @@ def list_offered(
         return found, _sheet_notes(found[0].sheet, others, is_first=is_first) if is_choice else []
     if headed:
         raise no_rows(*headed[0])
-    _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
-    raise _no_header([top for _, top in filled])
+    first = tuple(display_text(value).strip()[:10] for value in list(filled[0][1][0].values.values())[:6])
+    text = "没有找到「提示词」这一列，第一行是：{cells}。请在表头写上「提示词」，或当作产品的表格，用配方来做"
+    raise SpreadsheetError(text, cells=first)
 
 
 def _of_product(row: Row, header: Header) -> Row:
@@ -101,13 +105,11 @@ def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
         raise SpreadsheetError(text, sheet=found.name)
 
 
-def _no_header(tops: list[list[Row]]) -> SpreadsheetError:
+def _refuse_unclear(tops: list[list[Row]]) -> None:
+    """Refuse a file that is empty, or has a header that may be of prompts."""
     if not tops:
-        return SpreadsheetError("这个文件里没有内容，请下载模板，填好后再导入")
+        raise SpreadsheetError("这个文件里没有内容，请下载模板，填好后再导入")
     texts = (display_text(value) for top in tops for row in top for value in row.values.values())
     if doubtful := next(filter(is_doubtful, islice(texts, _MAX_SEARCHED)), ""):
         text = "表头「{header}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
-        return SpreadsheetError(text, header=" ".join(doubtful[:40].split()))
-    first = tuple(display_text(value).strip()[:10] for value in list(tops[0][0].values.values())[:6])
-    text = "没有找到「提示词」这一列，第一行是：{cells}。请在表头写上「提示词」，或当作产品的表格，用配方来做"
-    return SpreadsheetError(text, cells=first)
+        raise SpreadsheetError(text, header=" ".join(doubtful[:40].split()))

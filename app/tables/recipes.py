@@ -80,7 +80,7 @@ def products_of(db: database.Connection, table: Table) -> dict[int, tuple[int, s
 class Applied:
     """A table with a recipe: its products, their rows and pictures, and how many of these are to be bought.
 
-    ``price`` is of those, in CNY; None: one is not known.
+    ``price`` is of those, in CNY; None: one is not known. ``first`` are the rows of the first product.
     """
 
     changed: Changed
@@ -90,6 +90,7 @@ class Applied:
     to_make: int
     price: Decimal | None
     problems: Sequence[Problem]
+    first: Sequence[Row]
 
 
 def apply_recipe(
@@ -133,15 +134,16 @@ def apply_recipe(
         to_make=sum(view.missing for view in views),
         price=None if None in prices else sum((price for price in prices if price), Decimal(0)),
         problems=[*_problems(of_products)][:_MOST_PROBLEMS],
+        first=[row for row in of_products if row.product == of_products[0].product],
     )
 
 
 def _problems(rows: Sequence[Row]) -> Iterator[Problem]:
-    """The problems of rows, equal ones of a role as one."""
+    """The problems of rows, equal ones of a role as one; photos that are missing have names of their own."""
     found: dict[tuple[str, str, str], tuple[Message, list[int]]] = {}
     for row in rows:
         for field, error in row.problems:
-            key = row.role, field, error.to_json()
+            key = row.role, field, error.id if field == "sample_images" else error.to_json()
             found.setdefault(key, (error, []))[1].append(row.product)
     for (role, field, _), (error, products) in found.items():
         yield Problem(role=role, field=field, error=error, products=[*dict.fromkeys(products)])

@@ -59,6 +59,7 @@ def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page(modules: d
     assert late_ones == [
         "ui/lists.js",
         "delivery/dialog.js",
+        "recipes/dialog.js",
         "retouch/dialog.js",
         "table/gallery.js",
         "table/picture_rows.js",

@@ -75,6 +75,7 @@ _MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), c
         sheet=str,
         sheets=[_SHEET],
         count=int,
+        products=bool,
         rows=["ImportedRow"],
         problems=["CellProblem"],
         notes=[str],
@@ -122,6 +123,7 @@ def import_workbook() -> Response:
             row["model"] = row["model"] or (earlier if version else "")
             row["model"] = "" if row["model"] == spec.model_id else row["model"]
     answer |= {"previous": None, "removed": [], "table": None, "marks": marks_json(found, version)}
+    answer["products"] = not any(row.fields["prompt"] for row in found.rows)
     if version:
         answer |= _previous(db, version)
         is_other = earlier != spec.model_id and not found.of_results
@@ -166,7 +168,12 @@ def import_version(table_id: str) -> Response:
     db = connection()
     table = database.get_table(db, table_id)
     library = LibraryNames(services().library)
-    found, workbook_id, named = _read_upload(library, find_model(table.model), needs_prompt=not table.recipe)
+    is_of_products = table.recipe or not any(
+        row.fields.get("prompt") for row in database.read_rows(db, table_id)
+    )
+    found, workbook_id, named = _read_upload(
+        library, find_model(table.model), needs_prompt=not is_of_products
+    )
     numbers: Mapping[int, int]
     if apply == "0":
         version = compare(db, table_id, found, named_batch=named)

@@ -21,6 +21,7 @@ import { loadItem } from "../core/storage.js";
 import { openDelivery } from "../delivery/open.js";
 import { goToCell, goToNextProblem, makeGrid } from "../grid/grid.js";
 import { bindEarlierPrompts, keepTyping } from "../ui/late_lists.js";
+import "../recipes/open.js";
 import "../retouch/open.js";
 import "../ui/ask.js";
 import { loadDialog, loadPart } from "../ui/late_dialog.js";
@@ -142,6 +143,7 @@ batch.commands = {
   export: (button) => more("exportTable", button),
   columns: (button) => more("chooseColumns", button),
   "bulk-edit": () => more("bulkEdit"),
+  recipes: (_button, intro) => more("openRecipes", intro),
   replace: () => more("find", true),
   more: head.openMenu,
   rename: () => more("rename"),

@@ -36,6 +36,7 @@ export function makeCommands(batch) {
   const tools = lazy(batch.importTools, ({ makeTools }) => makeTools(batch));
   const tool = async (name, ...values) => (await tools())[name](...values);
   batch.pickReference = async (search) => (await references()).pick(search);
+  batch.pickReferences = async (asked) => (await references()).pickSeveral(asked);
   for (const [hook, load] of [["[data-references]", references], ["[data-picture]", gallery]]) {
     table.body.addEventListener("pointerover", ({ target }) => { if (target.closest(hook)) load().catch(() => null); }); // what fails is said by the press
   }
@@ -94,6 +95,7 @@ export function makeCommands(batch) {
     exportTable: (button) => tool("exportTable", button),
     find: async (isReplacing, takeTyped = () => "") => (await tools()).find(isReplacing, takeTyped()),
     bulkEdit: () => tool("bulkEdit"),
+    openRecipes: (intro) => tool("openRecipes", intro),
     updateColumns: batch.columns.update,
     showColumn(column, then) {
       batch.columns.show([column], true);

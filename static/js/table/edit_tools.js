@@ -6,6 +6,7 @@ import { makeFindBar } from "./find_bar.js";
 import { makeRowMenu } from "./row_menu.js";
 import { makeSortMenu } from "./sort_menu.js";
 import { makeTableCommands } from "./table_commands.js";
+import { makeTableRecipes } from "../recipes/of_table.js";
 import { makeTableMenu } from "../tables/menu.js";
 
 /** batch: see pages/batch.js. Returns them by name. */
@@ -18,6 +19,7 @@ export function makeTools(batch) {
     openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
     openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, filter, headers),
     openTables: makeTableMenu(page.querySelector("[data-table-menu]"), { url: page.dataset.tablesMenuUrl, openId: () => store.id }).open,
+    openRecipes: makeTableRecipes(batch),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
   };
 }

@@ -10,12 +10,13 @@ const SHOWN_AFTER = 300; // ms until the dialog says that a file is read
 
 /**
  * What can be done with a file, the likeliest first: [{how: "new", "update" or "add", id: of the table that is changed, label, detail}].
- * match: the table that it is a version of, as the import answers it, or null; open: {id (null: not saved yet), rows} of the open
- * table, or null.
+ * match: the table that it is a version of, as the import answers it, or null; open: {id (null: not saved yet), rows, hasRecipe} of the open
+ * table, or null; isProducts: without prompts, which only a recipe makes rows of.
  */
-export function choicesOf(match, open) {
-  const isEmpty = !open || open.rows === 0;
-  const fresh = open?.id && isEmpty ? { how: "add", id: open.id, label: _("放进这个空表格") } : { how: "new", label: _("另建一个表格") };
+export function choicesOf(match, open, isProducts = false) {
+  const canAdd = Boolean(open) && (!isProducts || open.hasRecipe);
+  const isEmpty = !canAdd || open.rows === 0;
+  const fresh = canAdd && open.id && isEmpty ? { how: "add", id: open.id, label: _("放进这个空表格") } : { how: "new", label: _("另建一个表格") };
   const choices = [{ ...fresh, isPrimary: !match }];
   if (match) choices.unshift({ how: "update", isPrimary: true, id: match.id, label: _("更新「{name}」", { name: match.name }), detail: countsOf(match) });
   if (!isEmpty && match?.id !== open.id) choices.push({ how: "add", id: open.id, label: _("接在这个表格的后面") });
@@ -43,7 +44,7 @@ export function makeImport({ urls, model = () => "", open = () => null, prepare 
 
   function read(fields, sheets) {
     const form = new FormData();
-    for (const [name, value] of Object.entries({ ...fields, model: model(), rows: "0" })) form.append(name, value);
+    for (const [name, value] of Object.entries({ ...fields, model: model(), rows: "0", recipe: "1" })) form.append(name, value);
     for (const name of sheets) form.append("sheets", name);
     return requestJson("POST", urls.import, form);
   }
@@ -80,7 +81,7 @@ export function makeImport({ urls, model = () => "", open = () => null, prepare 
     return attempt(async () => {
       const found = await readChosen(file, wait);
       if (!found || mine !== turn) return;
-      const choices = choicesOf(found.imported.table, open());
+      const choices = choicesOf(found.imported.table, open(), found.imported.products);
       const question = { title: _("「{name}」读到 {n} 行", { name: file.name, n: found.imported.count }), choices };
       const choice = choices.length === 1 ? choices[0] : await say(question);
       if (mine !== turn) return;

@@ -5,7 +5,8 @@ const MOST = 200; // corrections and changes; the table has them all
 
 /**
  * A report is {table (id), how ("new", "update" or "add"), name (of the file), count (of rows), notes, fixed: [{row (number), column,
- * seen, fixed, error}], was: {unchanged, changed, new, removed} rows or null, changes: [{row, field, before, now}], version (to undo), isClosed}.
+ * seen, fixed, error}], was: {unchanged, changed, new, removed} rows or null, changes: [{row, field, before, now}], version (to undo), isClosed,
+ * isProducts: without prompts, so that a recipe is to be chosen}.
  */
 export function keepReport(report) {
   try {
@@ -34,8 +35,8 @@ export function forgetReport(id) {
 
 /** The report of a new table, from the answers to its import and to its creation. */
 export function reportOfNew(name, imported, { id }) {
-  const { count, notes, problems } = imported;
-  return { table: id, how: "new", name, count, notes, fixed: problems.slice(0, MOST), was: null, changes: [], version: 0 };
+  const { count, notes, problems, products: isProducts = false } = imported;
+  return { table: id, how: "new", name, count, notes, fixed: problems.slice(0, MOST), was: null, changes: [], version: 0, isProducts, isClosed: isProducts };
 }
 
 /** The report of a table that a file changed, from the answer that did it; how: "update" or "add". */

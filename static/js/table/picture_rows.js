@@ -9,8 +9,8 @@ import { makeUploads } from "../ui/uploads.js";
 const AT_ONCE = 3;
 
 /**
- * batch: see pages/batch.js. Returns {choose(row, search), pick(search): resolves to an image or null, upload(files, folders): resolves to whether
- * there are pictures among them}.
+ * batch: see pages/batch.js. Returns {choose(row, search), pick(search): resolves to an image or null, pickSeveral({chosen, most}): to images or
+ * null, upload(files, folders): resolves to whether there are pictures among them}.
  */
 export function makePictureRows(batch) {
   const { page, table, model, urls, dialog } = batch;
@@ -47,6 +47,8 @@ export function makePictureRows(batch) {
     const [image = null] = await openReferencePicker(dialog("references"), { most: 1, search }) ?? [];
     return image;
   }
+
+  const pickSeveral = (asked) => openReferencePicker(dialog("references"), asked);
 
   /** Each picture that arrives becomes a row like the active one. */
   async function upload(files, folders) {
@@ -90,7 +92,7 @@ export function makePictureRows(batch) {
     table.showUndo(_("{n} 张图，每张一行", { n: count }));
   }
 
-  return { choose, pick, upload };
+  return { choose, pick, pickSeveral, upload };
 }
 
 // A row written by hand that has no picture yet: it takes the first one.

@@ -69,6 +69,7 @@ export class Store {
   get id() { return this.#state.id; }
   get name() { return this.#state.name; }
   get model() { return this.#state.model; }
+  get recipe() { return this.#state.recipe ?? null; }
   get version() { return this.#state.version; }
   get totals() { return this.#state.totals; }
   get runId() { return this.#state.runId; }

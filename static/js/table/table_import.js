@@ -16,7 +16,7 @@ export function makeTableImport(batch) {
   const takeFile = makeImport({
     urls,
     model: () => store.model || model.id,
-    open: () => ({ id: store.id || null, rows: footer.sum().rows }),
+    open: () => ({ id: store.id || null, rows: footer.sum().rows, hasRecipe: Boolean(store.recipe) }),
     prepare: () => (store.id || footer.sum().rows > 0 ? store.ensureSaved() : store.id),
     done,
   });
@@ -42,5 +42,13 @@ export function makeTableImport(batch) {
     return showToast(_("已撤销导入"));
   }
 
-  return { takeFile, report };
+  // Of products a recipe makes the rows: it is chosen first, once.
+  function openReport({ isProducts, ...imported }) {
+    report.open(imported);
+    if (!isProducts) return;
+    keepReport(imported);
+    batch.commands.recipes(null, _("这份表格没有提示词，每行当作一个产品：选一个配方"));
+  }
+
+  return { takeFile, report: { ...report, open: openReport } };
 }

@@ -1,7 +1,8 @@
 // Parts of a page that are fetched when they are first needed.
 
 import { parseHtml } from "../core/dom.js";
-import { fetchHtmlIfChanged } from "../core/http.js";
+import { attempt, fetchHtmlIfChanged } from "../core/http.js";
+import { showError } from "./toast.js";
 
 /** The dialog of this name; see loadPart(). */
 export function loadDialog(name, url) {
@@ -21,4 +22,16 @@ export async function loadPart(selector, url) {
   document.body.append(parts);
   await Promise.all(isStyled);
   return known();
+}
+
+/** Open what load() resolves to with `what`, or what that resolves to; the control that was pressed shows the wait. */
+export async function openLate(load, what) {
+  const opener = document.activeElement;
+  const isMarked = opener.matches("button, a");
+  if (isMarked) opener.dataset.busy = "";
+  await attempt(async () => {
+    const [opened, wanted] = await Promise.all([load(), what]);
+    opened.open(wanted);
+  }, showError);
+  if (isMarked) delete opener.dataset.busy;
 }
