@@ -1,4 +1,4 @@
-"""The list of tables: how many rows of each are made, what is to be made, what it cost, its pictures."""
+"""The list of tables: how many rows and sets of each are made, what is to be made, the cost, its pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,24 @@ _SEARCHED = 12  # pictures of the first rows, of which equal rows have the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sets:
+    """The products of a table with a recipe, and how many have a kept picture of each of their roles."""
+
+    complete: int
+    all: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableTotals:
     """The rows of a table that are not empty, the pictures that they ask for, and how many of those are to be
-    bought, for how much (CNY; None: the price of one is not known). Equal rows buy one picture a number."""
+    bought, for how much (CNY; None: the price of one is not known). Equal rows buy one picture a number.
+    ``sets`` is None without a recipe."""
 
     rows: int = 0
     pictures: int = 0
     to_make: int = 0
     price: Decimal | None = Decimal(0)
+    sets: Sets | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,20 +138,62 @@ def _totals(db: Connection, ids: Sequence[str]) -> dict[str, tuple[TableTotals, 
         {"ids": SqlList(ids)},
     ).fetchall()
     with_problems = {row["table_id"]: int(row["number"]) for row in bad}
+    sets = _sets(db, ids)
 
     def of_table(table_id: str) -> tuple[TableTotals, int]:
         bad_rows, row = with_problems.get(table_id, 0), found.get(table_id)
         if row is None:
-            return TableTotals(rows=bad_rows), 0
+            return TableTotals(rows=bad_rows, sets=sets.get(table_id)), 0
         totals = TableTotals(
             rows=int(row["rows"]) + bad_rows,
             pictures=int(row["pictures"]),
             to_make=int(row["to_make"]),
             price=priced(int(row["price"]), row["unpriced"]),
+            sets=sets.get(table_id),
         )
         return totals, int(row["made"])
 
     return {table_id: of_table(table_id) for table_id in ids}
+
+
+def _sets(db: Connection, ids: Sequence[str]) -> dict[str, Sets]:
+    """The sets of the tables with a recipe. A row shows the pictures of equal rows where it lacks its own
+    (``app.tables.states``); the options of a changed picture name the fingerprint of its row."""
+    kept = "status = 'success' AND deleted_at IS NULL AND pick = 'keep'"
+    rows = db.execute(
+        f"""
+        SELECT table_id, count(*) AS number, sum(is_complete) AS complete
+        FROM (
+            SELECT table_id, product, min(CASE WHEN has_kept OR has_shared THEN 1 ELSE 0 END) AS is_complete
+            FROM (
+                SELECT table_id, product, EXISTS (
+                    SELECT 1
+                    FROM row_pictures
+                    JOIN generation_records AS own ON own.id = record_id
+                    WHERE row_id = table_rows.id AND {kept} AND table_rows.fingerprint <> ''
+                        AND (own.fingerprint = table_rows.fingerprint
+                            OR own.options LIKE '%' || table_rows.fingerprint || '%')
+                ) AS has_kept, num_images > (
+                    SELECT count(*)
+                    FROM row_pictures
+                    JOIN generation_records AS own ON own.id = record_id
+                    WHERE row_id = table_rows.id AND own.fingerprint = table_rows.fingerprint AND {BOUGHT}
+                ) AND EXISTS (
+                    SELECT 1
+                    FROM generation_records AS known
+                    WHERE known.fingerprint = table_rows.fingerprint AND known.fingerprint <> '' AND {kept}
+                ) AS has_shared
+                FROM table_rows
+                WHERE product > 0 AND is_gone = 0 AND removed_at IS NULL
+                    AND table_id IN (SELECT id FROM tables WHERE id {IN_IDS} AND recipe <> '')
+            ) AS roles
+            GROUP BY table_id, product
+        ) AS products
+        GROUP BY table_id
+        """,
+        {"ids": SqlList(ids)},
+    ).fetchall()
+    return {row["table_id"]: Sets(complete=int(row["complete"]), all=int(row["number"])) for row in rows}
 
 
 def _costs(db: Connection, ids: Sequence[str]) -> dict[str, Decimal | None]:

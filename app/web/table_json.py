@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
 from flask import url_for
 
+import database
 from app.domain import Status
 from app.domain.tables import Row, RowPicture, Table
 from app.tables.states import RowState
@@ -32,6 +34,12 @@ def table_json(table: Table, **more: Any) -> dict[str, Any]:
         "recipe": json.loads(table.recipe) if table.recipe else None,
     }
     return fields | more
+
+
+def totals_json(totals: database.TableTotals) -> dict[str, Any]:
+    """The totals of a table."""
+    found = asdict(totals)
+    return found if totals.sets else {name: value for name, value in found.items() if name != "sets"}
 
 
 def rows_json(views: Sequence[RowView], *, known: int = 0) -> list[dict[str, Any]]:

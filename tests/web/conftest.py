@@ -26,6 +26,7 @@ ON_POSTGRES = {
         "test_repair",
         "test_tables_page",
         "test_upscale",
+        "test_sets",
         "test_workbooks",
     ),
 }

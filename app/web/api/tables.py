@@ -59,7 +59,7 @@ from app.web.submit import (
     order_options,
     request_key,
 )
-from app.web.table_json import rows_json, table_json
+from app.web.table_json import rows_json, table_json, totals_json
 
 bp = Blueprint("tables", __name__)
 TABLES_LISTED = 50
@@ -196,7 +196,7 @@ def get(table_id: str) -> Response:
         last = database.last_version(db)
         changed, removed = database.list_changed_rows(db, table_id, since) if since else (None, [])
         views = view_rows(db, table, changed) if changed != [] else []
-        totals = database.table_totals(db, table_id)
+        totals = totals_json(database.table_totals(db, table_id))
         run_id = database.newest_run(db, table_id)
     shown = table_json(table, totals=totals, run=run_id) | {"version": last}
     known = since if request.args.get("words") == "changed" else 0
@@ -224,7 +224,7 @@ def patch(table_id: str) -> Response:
 def _changed_answer(changed: Changed) -> Response:
     db = connection()
     views = view_rows(db, changed.table, changed.row_ids) if changed.row_ids else []
-    totals = database.table_totals(db, changed.table.id)
+    totals = totals_json(database.table_totals(db, changed.table.id))
     return success(
         version=changed.table.version,
         rows=rows_json(views),
@@ -350,7 +350,7 @@ def _model_of(body: Mapping[str, Any]) -> str:
         model=or_null(_MODEL_OF_ALL),
         resolution=or_null(RESOLUTION),
         repeats=enum(*REPEATS) | {"default": SKIP},
-        sample=or_null(whole(1, MAX_ROWS_A_BATCH, description="先试几行；用了配方的表格是先试几个产品")),
+        sample=or_null(whole(1, MAX_ROWS_A_BATCH, description="先试几行；有配方的是几个产品")),
         stop_after=STOP_AFTER,
         request_id=REQUEST_ID,
     ),

@@ -21,7 +21,9 @@ from app.web.openapi.schemas import (
     whole,
 )
 
-_TOTALS = closed_object(rows=int, pictures=int, to_make=int, price=or_null(float))
+_TOTALS = closed_object(
+    ("sets",), rows=int, pictures=int, to_make=int, price=or_null(float), sets=map_of(int)
+)
 _TABLE_FIELDS: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "model", "prefix", "suffix", "created_at", "updated_at"), str),
     "version": int,
