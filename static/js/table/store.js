@@ -72,13 +72,14 @@ export class Store {
   get recipe() { return this.#state.recipe ?? null; }
   get version() { return this.#state.version; }
   get totals() { return this.#state.totals; }
+  get recipe() { return this.#state.recipe; }
   get runId() { return this.#state.runId; }
   get isLoaded() { return this.#state.isLoaded; }
 
   /** The row of the grid with an id of the server, or null. */
   rowOf(rowId) { return this.#byId.get(rowId) ?? null; }
 
-  /** What the server says of a row: {state, same_as, pictures, problems, sent, missing, price, trashed, is_gone}. */
+  /** What the server says of a row: {state, same_as, pictures, problems, sent, missing, price, trashed, is_gone, product, role}. */
   shownOf = (row) => this.#said.get(row) ?? shownPart({ state: this.#grid.validation.isFilled(row) ? "to_make" : "empty" });
 
   /** Whether pictures of a row are under way: its words are kept. */
@@ -336,8 +337,8 @@ export class Store {
   // Returns whether a cell has another value now. One that was changed here since keeps its own.
   #takeRow(row, data) {
     if (data.unchanged) {
-      const { problems, sent, is_gone } = this.shownOf(row);
-      this.#said.set(row, shownPart({ ...data, problems, sent, is_gone }));
+      const { problems, sent, is_gone, product, role } = this.shownOf(row);
+      this.#said.set(row, shownPart({ ...data, problems, sent, is_gone, product, role }));
       return false;
     }
     const [own, before, now] = [this.#journal.valuesOf(this.#nameOf(row)), this.#onServer.get(row) ?? {}, flat(data)];
@@ -396,8 +397,8 @@ export class Store {
   }
 }
 
-function shownPart({ state, same_as: sameAs = null, pictures = [], problems = [], sent = {}, missing = 0, price = 0, trashed = [], is_gone: isGoneNow = false }) {
-  return { state, same_as: sameAs, pictures, problems, sent, missing, price, trashed, is_gone: isGoneNow };
+function shownPart({ state, same_as: sameAs = null, pictures = [], problems = [], sent = {}, missing = 0, price = 0, trashed = [], is_gone: isGoneNow = false, product = 0, role = "" }) {
+  return { state, same_as: sameAs, pictures, problems, sent, missing, price, trashed, is_gone: isGoneNow, product, role };
 }
 
 // An empty cell is left out, or "", or [].
