@@ -123,7 +123,7 @@ async function restorePictures({ urls, store }, ids) {
 function makeGallery({ page, table, urls, store, model, orders, deliver }, Gallery) {
   page.querySelector(".batch-main").append(document.querySelector("[data-gallery]"));
   const gallery = new Gallery(page.querySelector("[data-gallery]"), {
-    rows: () => table.rows.shown,
+    rows: () => table.rows,
     shownOf: store.shownOf,
     refresh: store.refresh,
     modelOf: (row) => model.of(row).label,

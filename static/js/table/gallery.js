@@ -4,7 +4,7 @@
 
 import { GalleryGrid } from "./gallery_grid.js";
 import { GalleryLarge } from "./gallery_large.js";
-import { GROUPS, groupsOf, lookAt } from "./gallery_rows.js";
+import { GROUPS, groupsOf, lookAt, setsOf } from "./gallery_rows.js";
 import { GalleryWords } from "./gallery_words.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
@@ -16,7 +16,8 @@ import { togglePick } from "../records/picks.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const SIZE = "gallery.size"; // of the pictures, px, in storage
-const USUAL = matchMedia("(width < 720px)").matches ? 112 : 132;
+const IS_NARROW = matchMedia("(width < 720px)").matches;
+const [USUAL, USUAL_OF_SETS] = IS_NARROW ? [112, 112] : [132, 172];
 const MOST_COMPARED = 4;
 const PICKS = { p: "keep", x: "reject" };
 const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
@@ -30,7 +31,7 @@ export class Gallery {
   #isShown = false;
   #group = "all";
   #members = new Set(); // rows that stay in the group until it is chosen again
-  #size = loadItem(SIZE) ?? USUAL;
+  #size = loadItem(SIZE); // null until somebody chose one
   #opened = new Set(); // rows with their earlier versions
   #isEarlierShown = false; // of all rows
   #current = ""; // key of a shot, as those that are selected
@@ -41,7 +42,7 @@ export class Gallery {
   #error = { key: "", text: "" };
 
   /**
-   * holder: of templates/batch/gallery.html. table: rows(), those that the table shows; shownOf(row), see store.js; modelOf(row), the
+   * holder: of templates/batch/gallery.html. table: rows() -> {all, shown: those that the table shows}; shownOf(row), see store.js; modelOf(row), the
    * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; deliver(records or null), that of 交付; change(row, text), other words; refresh(), which
    * asks the server now; urls: {details(id), record(id)}.
    */
@@ -52,7 +53,7 @@ export class Gallery {
     const again = (row) => table.order({ rows: [row], mode: "more" });
     this.#words = new GalleryWords(this.#part("[data-gallery-words]"), { ...table, again, leave: () => this.#focus(this.#current) });
     this.#large = new GalleryLarge(this.#part("[data-gallery-large]"), table.urls, {
-      rows: () => this.#grid.groups.map(({ shots }) => shots.filter(hasPicture)).filter(({ length }) => length > 0),
+      rows: () => this.#rowsOfPictures(),
       pickOf: (picture) => this.#pickOf(picture), choose: (shot, name) => this.#choose(shot, name), again,
       edit: (row) => this.#edit(row), changed: table.refresh, closed: (key) => this.#isShown && this.#focus(key),
     });
@@ -102,18 +103,22 @@ export class Gallery {
   }
 
   #collect(group) {
+    const [pickOf, { all, shown }] = [(picture) => this.#pickOf(picture), this.#table.rows()];
+    const sets = setsOf(all.map((row) => this.#look(row, this.#table.shownOf(row))), pickOf);
     const counts = { ...Object.fromEntries(GROUPS.map((name) => [name, 0])), earlier: 0 };
-    const groups = [];
-    for (const row of this.#table.rows()) {
+    const [groups, incomplete] = [[], new Set()];
+    for (const row of shown) {
       const seen = this.#look(row, this.#table.shownOf(row));
-      const names = groupsOf(seen, (picture) => this.#pickOf(picture));
+      seen.set = sets.get(seen.shown.product);
+      const names = groupsOf(seen, pickOf, seen.set);
       for (const name of names) counts[name] += 1;
+      if (names.includes("incomplete")) incomplete.add(seen.set);
       if (!names.includes(group) && !this.#members.has(row)) continue;
       this.#members.add(row);
       counts.earlier += seen.earlier;
       if (seen.shots.length > 0) groups.push(seen);
     }
-    return { groups, counts };
+    return { groups, counts: { ...counts, incomplete: incomplete.size } };
   }
 
   #look(row, shown) {
@@ -125,11 +130,23 @@ export class Gallery {
     return group;
   }
 
+  /** The pictures of each row, or of all roles of a product, for the large view. */
+  #rowsOfPictures() {
+    const rows = Map.groupBy(this.#grid.groups, ({ set, row }) => set ?? row);
+    return [...rows].map(([of, groups]) => {
+      const shots = groups.flatMap((group) => group.shots.filter(hasPicture));
+      return of.product ? shots.map((shot, index) => ({ ...shot, rowNumber: of.product, number: index + 1 })) : shots;
+    }).filter(({ length }) => length > 0);
+  }
+
   #show() {
     this.#holder.hidden = !this.#isShown;
     if (!this.#isShown) return;
     const { groups, counts } = this.#collect(this.#group);
-    this.#grid.arrange(groups, this.#size, this.#current);
+    const hasSets = groups.some(({ set }) => set);
+    const size = this.#size ?? (hasSets ? USUAL_OF_SETS : USUAL);
+    this.#holder.classList.toggle("has-sets", hasSets);
+    this.#grid.arrange(groups, size, this.#current);
     if (!this.#shot) this.#current = this.#nearCurrent(groups);
     for (const key of this.#selected) if (!this.#grid.shotOf(key)) this.#selected.delete(key);
     this.#grid.draw();
@@ -146,7 +163,7 @@ export class Gallery {
       "[data-gallery-survey]": { hidden: this.#selected.size < 2 },
       "[data-gallery-survey] span": _("并排看 {n} 张", { n: this.#selected.size }),
       "[data-gallery-deliver]": { hidden: counts.keep + this.#selected.size === 0, textContent: this.#selected.size > 0 ? _("交付选中的…") : _("交付留下的…") },
-      "[data-gallery-size]": { value: this.#size },
+      "[data-gallery-size]": { value: size },
       "[data-gallery-note]": this.#note,
       "[data-gallery-empty]": { hidden: groups.length > 0 },
       "[data-gallery-empty] h2": isAll ? _("这里还没有图片") : _("没有这样的行"),

@@ -1,14 +1,15 @@
 // The grid of 看图: where each picture stands, and of the lines only those in view as elements.
 
 import { HEAD, layOut, linesBetween, nearestOn } from "./gallery_layout.js";
-import { createPart, markShot, signatureOf } from "./gallery_shots.js";
+import { createPart, createSet, markShot, signatureOf, signatureOfSet } from "./gallery_shots.js";
 import { reconcileChildren } from "../core/dom.js";
 
 const WITH_WORDS = 260; // px: from this height on the words stand below the pictures
 const WORDS_HEIGHT = 44;
+const [SET_WIDTH, SET_HEIGHT, WIDE] = [176, 30, 700]; // px: the name of a product stands beside its pictures where the page is wide, else above
 
 export class GalleryGrid {
-  groups = []; // {row, shown, isOpen} and what lookAt() of gallery_rows.js has of it
+  groups = []; // {row, shown, isOpen, set: of setsOf(), if it is of a product} and what lookAt() of gallery_rows.js has of it
   #scroll;
   #list;
   #marksOf;
@@ -43,7 +44,11 @@ export class GalleryGrid {
     Object.assign(this, { groups });
     this.#size = size;
     const ratios = groups.map(({ shots }) => shots.map(({ ratio }) => ratio));
-    const { lines, height } = layOut(ratios, { width: this.#list.clientWidth, height: size, foot: this.#foot });
+    const width = this.#list.clientWidth;
+    const starts = new Set(groups.flatMap(({ set }, index) => (set === groups[index - 1]?.set ? [] : [index])));
+    const [beside, above] = width >= WIDE ? [SET_WIDTH, 0] : [0, SET_HEIGHT];
+    const sets = groups.some(({ set }) => set) ? { starts, beside, above } : null;
+    const { lines, height } = layOut(ratios, { width, height: size, foot: this.#foot, sets });
     this.#lines = lines;
     this.#shots = new Map();
     for (const line of lines) {
@@ -78,9 +83,23 @@ export class GalleryGrid {
     const known = new Map([...this.#list.children].map((element) => [this.#drawn.get(element), element]));
     const hadFocus = this.#list.contains(document.activeElement);
     const lines = linesBetween(this.#lines, scrollTop - clientHeight / 2, scrollTop + clientHeight * 1.5);
-    const elements = lines.flatMap((line) => line.parts.map((part) => this.#partElement(line, part, known)));
+    const elements = lines.flatMap((line) => [
+      ...(line.isSet && this.groups[line.parts[0].group].set ? [this.#setElement(line, known)] : []),
+      ...line.parts.map((part) => this.#partElement(line, part, known)),
+    ]);
     reconcileChildren(this.#list, elements, (element) => this.#drawn.get(element));
     if (hadFocus && !this.#list.contains(document.activeElement)) this.#list.querySelector('[data-shot][tabindex="0"]')?.focus({ preventScroll: true });
+  }
+
+  #setElement(line, known) {
+    const [{ group, left }] = line.parts;
+    const { set } = this.groups[group];
+    const signature = signatureOfSet(set);
+    const element = known.get(signature) ?? createSet(this.#holder, set);
+    this.#drawn.set(element, signature);
+    element.classList.toggle("is-beside", left > 0);
+    element.style.translate = `0 ${left > 0 ? line.top : line.top - SET_HEIGHT}px`;
+    return element;
   }
 
   #partElement(line, part, known) {
@@ -102,9 +121,9 @@ export class GalleryGrid {
 
   /** Bring a shot into view. */
   reveal(key) {
-    const { top, height } = this.#shots.get(key).line;
+    const { top, height, isSet } = this.#shots.get(key).line;
     const below = top + HEAD + height + this.#foot - this.#scroll.clientHeight;
-    this.#scroll.scrollTop = Math.max(Math.min(this.#scroll.scrollTop, top), below);
+    this.#scroll.scrollTop = Math.max(Math.min(this.#scroll.scrollTop, isSet ? top - SET_HEIGHT : top), below);
     this.draw();
   }
 

@@ -1,5 +1,6 @@
 // Lines of pictures that fill the width, as tall as was wished for or nearly so. Pictures of one row stay together where that
-// leaves no hole. Only numbers: what is drawn of them is in gallery_grid.js.
+// leaves no hole. Of a table with a recipe each product begins a line, and its pictures are as tall as was wished for, so that
+// those of one role stand below each other. Only numbers: what is drawn of them is in gallery_grid.js.
 
 const GAP = 4; // px between the pictures of a row
 const SPACE = 14; // between rows
@@ -10,14 +11,16 @@ const TALLEST = 1.6; // so that a line is full although nothing more fits
 export const HEAD = 20; // above the pictures of a row
 
 /**
- * groups: lists of ratios (width / height), one a row. Returns {lines, height}; a line has top, height (of its pictures) and parts
- * {group, from, left, width, widths, isStart, isEnd}: the pictures of a group on that line. `foot`: what stands below them.
+ * groups: lists of ratios (width / height), one a row. Returns {lines, height}; a line has top, height (of its pictures), isSet (a product
+ * begins) and parts {group, from, left, width, widths, isStart, isEnd}: the pictures of a group on that line. `foot`: what stands below them.
+ * sets: {starts: Set of the groups with which a product begins, beside: px at the left of every line, above: px over such a line}.
  */
-export function layOut(groups, { width, height, foot = 0 }) {
+export function layOut(groups, { width, height, foot = 0, sets = null }) {
   const lines = [];
+  const { starts = new Set(), beside = 0, above = 0 } = sets ?? {};
   let [parts, sum, gaps, top] = [[], 0, 0, 0];
   /** The height at which the line fills the width, with more pictures. */
-  const flush = (more = []) => (width - gaps - (more.length > 0 && parts.length > 0 ? SPACE : 0) - GAP * Math.max(more.length - 1, 0)) / (sum + total(more));
+  const flush = (more = []) => (width - beside - gaps - (more.length > 0 && parts.length > 0 ? SPACE : 0) - GAP * Math.max(more.length - 1, 0)) / (sum + total(more));
 
   function add(group, from, ratios) {
     gaps += (parts.length > 0 ? SPACE : 0) + GAP * (ratios.length - 1);
@@ -27,21 +30,24 @@ export function layOut(groups, { width, height, foot = 0 }) {
 
   function close(most) {
     if (parts.length === 0) return;
-    const tall = Math.floor(Math.min(flush(), height * most));
-    let left = 0;
+    const tall = Math.floor(Math.min(flush(), height * (sets ? 1 : most)));
+    let left = beside;
+    const isSet = parts[0].isStart && starts.has(parts[0].group);
+    if (isSet) top += above;
     for (const part of parts) {
       part.widths = part.ratios.map((ratio) => ratio * tall);
       Object.assign(part, { left, width: total(part.widths) + GAP * (part.widths.length - 1) });
       left += part.width + SPACE;
     }
-    lines.push({ top, height: tall, parts });
+    lines.push({ top, height: tall, parts, isSet });
     top += HEAD + tall + foot + BELOW;
     [parts, sum, gaps] = [[], 0, 0];
   }
 
   groups.forEach((ratios, group) => {
     let from = 0;
-    if (flush(ratios) < height * LOWEST && parts.length > 0 && flush() <= height * HIGHEST) close(HIGHEST);
+    const isFull = flush(ratios) < height * LOWEST && parts.length > 0 && (sets || flush() <= height * HIGHEST);
+    if (isFull || starts.has(group)) close(HIGHEST);
     while (from < ratios.length) {
       let end = ratios.length;
       while (end > from && flush(ratios.slice(from, end)) < height * LOWEST) end -= 1;

@@ -1,5 +1,5 @@
 // The elements of 看图: the pictures of a row that stand on one line, under a bracket with the row's number and name. Their markup
-// is in templates/batch/gallery.html.
+// is in templates/batch/gallery.html. Of a table with a recipe the name of a product stands before them, and each row is one of its roles.
 
 import { ownColumnsOf } from "./own_columns.js";
 import { apply, copyOf, show } from "../core/dom.js";
@@ -8,12 +8,31 @@ import { _, formatPrice } from "../core/i18n.js";
 const STATES = {
   running: [_("生成中"), "is-accent"], queued: [_("等待中"), ""], held: [_("等你看过"), ""], unknown: [_("结果未知"), "is-warn"],
   failed: [_("失败"), "is-bad"], success: [_("图片文件不见了"), "is-bad"], none: [_("还没做"), ""],
+  problem: [_("要改"), "is-bad"], trashed: [_("在回收站"), ""], to_make: [_("还没做"), ""],
 };
+const RECIPE_COLUMNS = ["角色", "变体", "原提示词"]; // as app/domain/recipes.py has them
+const PICTURE_FILE = /\.(png|jpe?g|webp|bmp|gif)\s*$/i;
 const PICKS = { keep: [_("已留下"), "icon-check"], reject: [_("已淘汰"), "icon-close"] };
 
 /** The name of a row: its file name, as it is sent, else the first of its own columns that has a text. */
 export function nameOf(row, { sent = {} }) {
   return sent.filename || row.filename || Object.values(ownColumnsOf(row)).find(Boolean) || "";
+}
+
+// What tells the product of a row from others, and what it is called: the first of its own columns with a text.
+function productOf(row) {
+  const own = Object.entries(ownColumnsOf(row)).filter(([name, text]) => text && !RECIPE_COLUMNS.includes(name) && !PICTURE_FILE.test(text));
+  return own.slice(0, 2).map(([, text]) => text);
+}
+
+// The role of a row, with its variant; "" without a recipe.
+function roleOf(row, { role }) {
+  return [role, role && ownColumnsOf(row)[RECIPE_COLUMNS[1]]].filter(Boolean).join(" · ");
+}
+
+/** What a row is called. */
+export function titleOf(row, shown) {
+  return shown.role ? [...productOf(row), roleOf(row, shown)].join(" · ") : _("第 {number} 行", { number: row.number });
 }
 
 /** What a press on the row's button orders, with its price. */
@@ -25,15 +44,16 @@ export function orderWords({ state, price }) {
 /** What one line shows of a row: the element stays the same while this does. */
 export function signatureOf({ row, shown, shots, isStart, earlier, isOpen, hasWords }) {
   const seen = shots.map(({ key, picture, label, missing }) => [key, picture?.status, picture?.url, picture?.error, label, missing]);
-  return JSON.stringify([row.number, nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, isStart, earlier, isOpen, seen]);
+  return JSON.stringify([row.number, roleOf(row, shown) || nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
 }
 
 /** `holder` has the templates. */
 export function createPart(holder, { row, shown, shots, isStart, earlier, isOpen, hasWords }) {
+  const role = roleOf(row, shown);
   const element = copyOf(holder.querySelector("[data-part-template]"), {
-    "": { ariaLabel: _("第 {number} 行", { number: row.number }), data: { galleryRow: row.number } },
-    "[data-part-number]": row.number,
-    "[data-part-name]": isStart ? nameOf(row, shown) : "…",
+    "": { ariaLabel: titleOf(row, shown), data: { galleryRow: row.number } },
+    "[data-part-number]": role || row.number,
+    "[data-part-name]": !isStart ? "…" : role ? (shown.is_gone ? _("配方里没有了") : "") : nameOf(row, shown),
     "[data-part-same]": isStart && shown.same_as ? _("同第 {row} 行", { row: shown.same_as }) : "",
     "[data-part-earlier]": { textContent: isOpen ? _("收起早先的") : _("早先 {n}", { n: earlier }), hidden: !isStart || earlier === 0 },
     "[data-part-words]": { textContent: isStart ? row.prompt : "", hidden: !hasWords },
@@ -42,18 +62,33 @@ export function createPart(holder, { row, shown, shots, isStart, earlier, isOpen
   return element;
 }
 
+/** What is shown of a product. */
+export function signatureOfSet({ product, row, roles, kept }) {
+  return JSON.stringify(["set", product, productOf(row), roles, kept]);
+}
+
+export function createSet(holder, { product, row, roles, kept }) {
+  const [key = _("第 {number} 行", { number: product }), name = ""] = productOf(row);
+  return copyOf(holder.querySelector("[data-set-template]"), {
+    "[data-set-key]": key,
+    "[data-set-name]": { textContent: name, title: name },
+    "[data-set-count]": { textContent: `${kept}/${roles}`, title: _("留下了 {kept} / {n} 个角色", { kept, n: roles }), classes: { "is-complete": kept === roles } },
+  });
+}
+
 function createShot(holder, shot, shown) {
   const { key, label, picture } = shot;
-  const [template, parts] = picture?.url ? ["[data-picture-template]", pictureParts(shot)] : ["[data-place-template]", placeParts(shot, shown)];
+  const [template, parts] = picture?.url ? ["[data-picture-template]", pictureParts(shot, shown)] : ["[data-place-template]", placeParts(shot, shown)];
   return copyOf(holder.querySelector(template), {
     "": { data: { shotKey: key, status: picture?.status ?? "none", recordId: picture?.record_id ?? null } },
     "[data-shot-label]": label, ...parts,
   });
 }
 
-function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail } }) {
+function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail } }, shown) {
+  const words = { row: row.number, n: number, prompt: row.prompt.slice(0, 60), title: titleOf(row, shown) };
   return {
-    a: { href: url, ariaLabel: _("第 {row} 行第 {n} 张：{prompt}", { row: row.number, n: number, prompt: row.prompt.slice(0, 60) }) },
+    a: { href: url, ariaLabel: shown.role ? _("{title} 第 {n} 张：{prompt}", words) : _("第 {row} 行第 {n} 张：{prompt}", words) },
     img: { sizes: "200px", srcset: `${thumbnail} 320w, ${thumbnail}?side=800 800w`, src: thumbnail },
   };
 }
@@ -61,17 +96,23 @@ function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail } 
 /** Why there is no picture, and what can be done. */
 function placeParts({ row, picture, missing, isFirst }, shown) {
   const status = picture?.status ?? "none";
-  const [word, tone] = STATES[status];
+  const [word, tone] = STATES[status === "none" && shown.state in STATES ? shown.state : status];
   const canOrder = isFirst && shown.missing > 0;
   const isRefused = shown.state === "refused"; // the same words would be refused again
   return {
-    "[data-shot]": { ariaLabel: _("第 {number} 行", { number: row.number }) + _("：") + word },
+    "[data-shot]": { ariaLabel: titleOf(row, shown) + _("：") + word },
     "[data-place-state]": { textContent: missing > 1 ? `${word} ×${missing}` : word, className: tone },
-    "[data-place-reason]": picture?.error ?? (status === "unknown" ? _("可能已计费") : ""),
+    "[data-place-reason]": picture?.error ?? (status === "unknown" ? _("可能已计费") : reasonOf(shown)),
     "[data-place-usage]": { hidden: status !== "unknown" },
     "[data-place-change]": { hidden: !canOrder || !isRefused },
     "[data-place-order]": { hidden: !canOrder || isRefused, textContent: orderWords(shown) },
   };
+}
+
+// Why nothing can be ordered of a role without a picture.
+function reasonOf({ state, problems = [], same_as: sameAs, missing }) {
+  if (state === "problem") return problems[0]?.error ?? "";
+  return sameAs && missing === 0 ? _("同第 {row} 行", { row: sameAs }) : "";
 }
 
 const marked = new WeakMap(); // element -> its marks

@@ -1,6 +1,6 @@
 // The words below the pictures of 看图: those of the row that is pointed at or has the focus, changed in place, and what can be ordered.
 
-import { nameOf, orderWords } from "./gallery_shots.js";
+import { nameOf, orderWords, titleOf } from "./gallery_shots.js";
 import { ownColumnsOf } from "./own_columns.js";
 import { show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
@@ -65,9 +65,9 @@ export class GalleryWords {
     const shown = this.#hooks.shownOf(row);
     const isBusy = UNDER_WAY.includes(shown.state);
     show(this.#element, {
-      "[data-words-row]": _("第 {number} 行", { number: row.number }),
-      "[data-words-name]": [...new Set([nameOf(row, shown), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · "),
-      "[data-words-prompt]": row.prompt,
+      "[data-words-row]": titleOf(row, shown),
+      "[data-words-name]": [...new Set([nameOf(row, shown), ...(shown.role ? [] : Object.values(ownColumnsOf(row)))])].filter(Boolean).join(" · "),
+      "[data-words-prompt]": (shown.role && shown.sent.prompt) || row.prompt,
       "[data-words-reason]": picture?.error ?? "",
       "[data-words-text]": { hidden: isEditing },
       "[data-words-edit]": { hidden: !isEditing },
