@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.db.connection import Connection, transaction
-from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, objects_of, utc_text
 from app.db.versions import free_ids, next_version
 from app.domain.tables import Row, Table
 from app.errors import Message, NotFound
@@ -24,6 +24,7 @@ _ROW = (
     *("is_seeded", "fingerprint", "price_micros", "problems", "is_gone", "removed_at", "version"),
     *("product", "role"),
 )
+_OBJECTS = slice(_ROW.index("cells"), _ROW.index("sent") + 1)
 _STORED_ROW = f"""
     INSERT INTO table_rows (table_id, {", ".join(_ROW)})
     VALUES (:table_id, :{", :".join(_ROW)})
@@ -129,20 +130,21 @@ def read_rows(db: Connection, table_id: str, ids: Collection[int] | None = None)
         """,
         {"table_id": table_id, "ids": SqlList(ids or ())},
     ).fetchall()
-    return [_to_row(row) for row in rows]
+    objects = {"": {}, **objects_of(text for row in rows for text in tuple(row)[_OBJECTS])}
+    return [_to_row(row, objects) for row in rows]
 
 
-def _to_row(row: Any) -> Row:
+def _to_row(row: Any, objects: Mapping[str, Mapping[str, Any]]) -> Row:
     row_id, position, number, cells, fields, columns, sent, filename, num_images, is_seeded, *rest = row
     fingerprint, price_micros, problems, is_gone, removed_at, version, product, role = rest
     return Row(
         id=row_id,
         position=position,
         number=number,
-        cells=object_of(cells) if cells else {},
-        fields=object_of(fields),
-        columns=object_of(columns) if columns else {},
-        sent=object_of(sent) if sent else {},
+        cells=objects[cells],
+        fields=objects[fields],
+        columns=objects[columns],
+        sent=objects[sent],
         filename=filename,
         num_images=num_images,
         is_seeded=bool(is_seeded),
@@ -200,17 +202,18 @@ def list_equal_rows(
 
 def rows_to_check_again(db: Connection, table_id: str, *, word: str) -> list[int]:
     """The ids of the rows in whose typed fields this word stands."""
-    return _rows_like(db, table_id, "fields", f"%{word}%")
+    return _rows_like(db, table_id, fields=f"%{word}%")
 
 
-def rows_with_problem(db: Connection, table_id: str, field: str) -> list[int]:
-    """The ids of the rows that have a problem with this field."""
-    return _rows_like(db, table_id, "problems", f'%["{field}", %')
+def rows_with_problem(db: Connection, table_id: str, field: str, *, among: str = "") -> list[int]:
+    """The ids of the rows that have a problem with this field, in whose typed fields ``among`` stands."""
+    return _rows_like(db, table_id, problems=f'%["{field}", %', fields=f"%{among}%")
 
 
-def _rows_like(db: Connection, table_id: str, column: str, pattern: str) -> list[int]:
-    sql = f"SELECT id FROM table_rows WHERE table_id = :id AND removed_at IS NULL AND {column} LIKE :pattern"
-    return [row["id"] for row in db.execute(sql, {"id": table_id, "pattern": pattern}).fetchall()]
+def _rows_like(db: Connection, table_id: str, **patterns: str) -> list[int]:
+    conditions = " AND ".join(f"{column} LIKE :{column}" for column in patterns)
+    sql = f"SELECT id FROM table_rows WHERE table_id = :id AND removed_at IS NULL AND {conditions}"
+    return [row["id"] for row in db.execute(sql, {"id": table_id, **patterns}).fetchall()]
 
 
 def last_row(db: Connection, table_id: str) -> tuple[int, float, int]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -55,6 +56,12 @@ class Catalogue:
     def shown(self) -> tuple[Entry, ...]:
         """The images that are not hidden."""
         return tuple(entry for entry in self.entries.values() if not entry.key.startswith("."))
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same images."""
+        written = repr([(entry.key, entry.size, entry.etag) for entry in self.shown])
+        return hashlib.sha256(written.encode()).hexdigest()[:16]
 
     @cached_property
     def _folded_names(self) -> tuple[str, ...]:

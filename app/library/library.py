@@ -27,7 +27,7 @@ from app.domain import (
     SampleImage,
     ValidatedUpload,
 )
-from app.errors import InvalidRequest, NotFound, message
+from app.errors import BucketError, InvalidRequest, NotFound, TryLater, message
 from app.library import catalogue
 from app.library.catalogue import THUMBNAILS_URL, IsUsed, to_library_image
 from app.library.local import LocalLibrary
@@ -96,6 +96,13 @@ class Library:
             return page
         cached = self._bucket.list
         return replace(page, listed_at=cached.listed_at, is_stale=cached.is_stale, problem=cached.problem)
+
+    @property
+    def digest(self) -> str:
+        """The same for the same images; empty without a list of them. Waits as ``list_images`` does."""
+        with contextlib.suppress(BucketError, TryLater):
+            return self._backend.catalogue().digest
+        return ""
 
     def image(self, key: str) -> LibraryImage:
         """One image by key."""

@@ -12,6 +12,7 @@ from app.orders.read import FixReferences, ParsedRow, RowReader
 
 _RULES = 1  # grows when a row is read in another way
 _MICROS = 1_000_000
+ADDRESS = '"url":"/'  # of a reference, in the fields of a row
 ORDER_VARIABLE = "序号"  # its value depends on the rows above
 
 
@@ -75,10 +76,16 @@ def read_rows(
 def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> Table:
     """Check the rows of a table again when prices, models or the library may give other answers."""
     database.complete_fingerprints(db)
-    digest = checker.digest
     while True:
-        is_same = table.checked_with == digest
+        is_same = table.checked_with.partition(" ")[0] == checker.digest
         ids = database.rows_with_problem(db, table.id, "sample_images") if is_same else None
+        if ids == []:
+            return table
+        digest = f"{checker.digest} {checker.reader.library.digest}"
+        if (
+            table.checked_with == digest
+        ):  # no name is found that was not; what an address leads to may be back
+            ids = database.rows_with_problem(db, table.id, "sample_images", among=ADDRESS)
         rows = [] if ids == [] else database.read_rows(db, table.id, ids)
         checked = checker.check(table, rows, order_positions(db, table.id) if rows else {})
         checked = [  # a row that cannot be made any more still asks for the pictures that it has
@@ -86,7 +93,7 @@ def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> T
             for new, old in zip(checked, rows, strict=True)
         ]
         changed = [new for new, old in zip(checked, rows, strict=True) if new != old]
-        if is_same and not changed:
+        if table.checked_with == digest and not changed:
             return table
         with database.transaction(db):
             present = database.get_table(db, table.id)

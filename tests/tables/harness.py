@@ -15,6 +15,7 @@ class NoLibrary(Library):
     def __init__(self) -> None:
         pass
 
+    digest = ""
     identify = pin = lambda self, images: {image: image for image in images}
     facts = lambda self, images: {}  # noqa: E731
 

@@ -312,6 +312,8 @@ def test_rows_show_what_was_made_for_equal_rows_anywhere(web: WebHarness) -> Non
 def test_an_opened_table_is_checked_anew_with_the_library_and_the_models(demo: WebHarness) -> None:
     table = new(demo, {**CAT, "sample_images": [{"url": "", "filename": "红茶"}]})
     assert rows_of(demo, table)[0]["problems"][0]["field"] == "sample_images"
+    demo.execute("UPDATE table_rows SET problems = replace(problems, '红茶', '绿茶')")
+    assert "绿茶" in rows_of(demo, table)[0]["problems"][0]["error"], "only when the library has changed"
     add_reference(demo.client, "红茶.png")
     assert rows_of(demo, table)[0]["state"] == "to_make"
     demo.execute("UPDATE tables SET checked_with = 'other prices'")
