@@ -39,15 +39,16 @@ export function makeColumns(described) {
 
   function ratioProblem(ratio, row) {
     const { label, ratios: offered } = model.of(row);
-    if (ownSize(ratio)) return ownProblem(ratio, row);
-    return offered.includes(ratio) ? "" : _("{label} 没有 {ratio} 这个比例，可选：{offered}", { label, ratio, offered: offered.join(_("、")) });
+    if (offered.includes(ratio)) return ""; // most are: looking for an own size takes time
+    return ownSize(ratio) ? ownProblem(ratio, row) : _("{label} 没有 {ratio} 这个比例，可选：{offered}", { label, ratio, offered: offered.join(_("、")) });
   }
 
   function sizeProblem(resolution, row) {
     const ratio = row.aspect_ratio || "1:1";
     const { label, prices, ratios: ofModel } = model.of(row);
+    if (`${ratio}|${resolution}` in prices) return "";
     if (ownSize(resolution)) return ownProblem(resolution, row);
-    if (!ofModel.includes(ratio) || `${ratio}|${resolution}` in prices) return "";
+    if (!ofModel.includes(ratio)) return "";
     const offered = resolutions.filter((one) => `${ratio}|${one}` in prices);
     return _("{label} 没有 {ratio} 的 {resolution}，可选：{offered}", { label, ratio, resolution, offered: offered.join(_("、")) });
   }

@@ -19,8 +19,9 @@ export function ownColumnsOf(row, names = ownNames()) {
 
 /** The cells of own columns out of a row of the API, which has `columns`, or out of one of the table. */
 export function ownCells(fields) {
-  const listed = Object.entries(fields.columns ?? {}).map(([name, text]) => [fieldOfOwn(name), String(text)]);
-  return Object.fromEntries([...listed, ...Object.entries(fields).filter(([field]) => isOwnField(field))]);
+  const { columns } = fields;
+  return Object.fromEntries(columns ? Object.entries(columns).map(([name, text]) => [fieldOfOwn(name), String(text)])
+    : Object.entries(fields).filter(([field]) => isOwnField(field)));
 }
 
 /** The names of own columns, by default those of the table. */

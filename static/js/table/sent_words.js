@@ -10,7 +10,7 @@ const MAX_TITLE = 600;
 /** batch: see pages/batch.js. Returns {wordsOf(row, column), problemOf(row, field)}, for makeGrid, and update(rows), for after each answer. */
 export function makeSentWords(batch) {
   const { table, store } = batch;
-  const known = new WeakMap(); // row -> {typed: its fields at the answer, errors: {field: error}}
+  const known = new WeakMap(); // row -> {typed: what these were of at the answer, errors: {field: error}}
 
   function update(rows) {
     const changed = [...rows].filter((row) => !store.isStale(row) && take(row));
@@ -23,9 +23,10 @@ export function makeSentWords(batch) {
 
   // Whether there are other problems than before.
   function take(row) {
-    const errors = Object.fromEntries(store.shownOf(row).problems.map((problem) => [fieldToCorrect(row, problem), problem.error]));
+    const { sent, problems } = store.shownOf(row);
+    const errors = Object.fromEntries(problems.map((problem) => [fieldToCorrect(row, problem), problem.error]));
     const before = known.get(row)?.errors ?? {};
-    known.set(row, { typed: { ...row }, errors });
+    known.set(row, { typed: Object.fromEntries(Object.keys({ ...sent, ...errors }).map((field) => [field, row[field]])), errors });
     return JSON.stringify(before) !== JSON.stringify(errors);
   }
 
