@@ -36,7 +36,7 @@ class Edit:
     """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
     ``picks`` are choices of pictures to make with them, by record.
 
-    What changes is worked out here, in memory; ``_store`` writes it when nobody changed the table meanwhile.
+    What changes is worked out here, in memory; ``store_edit`` writes it when nobody changed it meanwhile.
     """
 
     db: database.Connection
@@ -270,7 +270,7 @@ def change_table(
             return Changed(table=table, row_ids=[])
         with database.transaction(db):
             if database.get_table(db, table_id).version == table.version:
-                return _store(edit, key)
+                return store_edit(edit, key)
 
 
 def try_change(edit: Edit, change: Callable[[Edit], object], *, checker: Checker) -> set[int]:
@@ -312,8 +312,8 @@ def _place(row: Row | None) -> Any:
     return row and (row.position, row.removed_at is None, row.is_empty)
 
 
-def _store(edit: Edit, key: database.RequestKey | None) -> Changed:
-    """Write an edit; inside a transaction."""
+def store_edit(edit: Edit, key: database.RequestKey | None = None) -> Changed:
+    """Write an edit; inside a transaction, in which the table has the version that was edited."""
     db = edit.db
     changed = [row for row_id, row in edit.rows.items() if edit.before.get(row_id) != row]
     prints = {row.fingerprint for row in changed}
