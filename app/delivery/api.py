@@ -105,7 +105,7 @@ def list_all_profiles() -> Response:
 @describe("一个交付规格", answer(profile=_PROFILE))
 def get_profile(name: str) -> Response:
     """One profile."""
-    return success(profile=_profile(name))
+    return success(profile=find_profile(name))
 
 
 @bp.put("/delivery-profiles/<path:name>")
@@ -153,7 +153,7 @@ def deliver() -> Response:
     key, applies = request_key(body), body.get("apply", 1)
     if type(applies) is not int or applies not in (0, 1):
         raise InvalidRequest("apply", "apply 应为 0 或 1")
-    profile = _profile(body.get("profile"))
+    profile = find_profile(body.get("profile"))
     note, workbook = (bool_field(body, name, default=getattr(profile, name)) for name in ("note", "workbook"))
     profile = replace(profile, note=note, workbook=workbook)
     pick = body.get("pick") or ("all" if body.get("table") is None else "keep")
@@ -265,7 +265,7 @@ def preview() -> Response:
         raise InvalidRequest("record_id", "record_id 应为记录编号")
     profile = read_profile(str(fields.get("name") or "预览"), fields)
     record = database.get_record(connection(), body["record_id"])
-    originals = _originals()
+    originals = open_originals()
     content = originals.read(record.filename, originals.key(connection(), record.filename))
     with services().making:
         made = finish(content, finish_of(profile))
@@ -302,7 +302,7 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
         sources, is_whole = store.changed_rows(earlier, shown, sources), earlier.is_whole
     shown |= {each.row_id: store.shown_by(each) for each in sources}
     of_table = {"table_id": table.id, "title": table.name, "is_whole": is_whole}
-    return *_planned(profile, sources, pick, shown, **of_table), counts
+    return *plan_delivery(profile, sources, pick, shown, **of_table), counts
 
 
 def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
@@ -319,16 +319,17 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planne
     records = [found[record_id] for record_id in dict.fromkeys(ids)]
     kept = [record for record in records if record.pick == Pick.KEEP]
     sources = store.sources_of(kept if pick == Pick.KEEP else records)
-    return *_planned(profile, sources, pick, {}), {"keep": len(kept), "all": len(records)}
+    return *plan_delivery(profile, sources, pick, {}), {"keep": len(kept), "all": len(records)}
 
 
-def _planned(
+def plan_delivery(
     profile: Profile,
     sources: Sequence[Source],
     pick: str,
     shown: Mapping[int, Sequence[int]],
     **fields: Any,
 ) -> tuple[Delivery, Plan]:
+    """A delivery, not stored yet, and its plan; ``fields`` are those of its table."""
     safe = store.without_visible_marks(connection(), sources, finish_of(profile))
     files, problems = plan_files(
         safe, file_name=profile.file_name, folder=profile.folder, format=profile.format
@@ -361,7 +362,7 @@ def _ids(body: Mapping[str, Any], field: str) -> list[int] | None:
     return ids
 
 
-def _profile(name: Any) -> Profile:
+def find_profile(name: Any) -> Profile:
     """The profile of this name. Raises NotFound."""
     if isinstance(name, str) and name in BUILT_IN:
         return BUILT_IN[name]
@@ -375,7 +376,8 @@ def _require_own(name: str) -> None:
         raise Conflict("「{name}」是自带的，改不了；可以用另一个名字存一份", name=name.strip())
 
 
-def _originals() -> Originals:
+def open_originals() -> Originals:
+    """Where this installation reads originals."""
     return Originals(services().outputs, services().runtime.output_backup)
 
 
@@ -384,7 +386,7 @@ def _archive(maker: Maker) -> Archive:
 
 
 def _maker(delivery_id: str) -> Maker:
-    return Maker(store.get_delivery(connection(), delivery_id), _originals())
+    return Maker(store.get_delivery(connection(), delivery_id), open_originals())
 
 
 def _state(delivery: Delivery, files: Sequence[File], problems: Sequence[Problem], **more: Any) -> Response:

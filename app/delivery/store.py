@@ -182,34 +182,39 @@ def add_delivery(
         if not plan.files:
             why = plan.problems[0].error if plan.problems else message("没有换过图片的行")
             raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
-        db.execute(
-            """
-            INSERT INTO deliveries (id, table_id, content, problems, shown, files, created_at)
-            VALUES (:id, :table_id, :content, :problems, :shown, :files, :at)
-            """,
-            {
-                "id": delivery.id,
-                "table_id": delivery.table_id or None,
-                "content": to_json({name: getattr(delivery, name) for name in _CONTENT}),
-                "problems": to_json(plan.problems),
-                "shown": to_json(plan.shown),
-                "files": len(plan.files),
-                "at": _now(),
-            },
-        )
-        db.executemany(
-            """
-            INSERT INTO delivery_files
-                (delivery_id, number, row_number, row_id, record_id, name, width, height)
-            VALUES (:delivery, :number, :row, :row_id, :record_id, :name, :width, :height)
-            """,
-            [
-                {"delivery": delivery.id} | dict(zip(File._fields, file[:_PLANNED], strict=False))
-                for file in plan.files
-            ],
-        )
+        insert_delivery(db, delivery, plan)
         database.save_answer(db, key, {"id": delivery.id})
     return delivery
+
+
+def insert_delivery(db: database.Connection, delivery: Delivery, plan: Plan) -> None:
+    """Store a delivery with its files; inside a transaction."""
+    db.execute(
+        """
+        INSERT INTO deliveries (id, table_id, content, problems, shown, files, created_at)
+        VALUES (:id, :table_id, :content, :problems, :shown, :files, :at)
+        """,
+        {
+            "id": delivery.id,
+            "table_id": delivery.table_id or None,
+            "content": to_json({name: getattr(delivery, name) for name in _CONTENT}),
+            "problems": to_json(plan.problems),
+            "shown": to_json(plan.shown),
+            "files": len(plan.files),
+            "at": _now(),
+        },
+    )
+    db.executemany(
+        """
+        INSERT INTO delivery_files
+            (delivery_id, number, row_number, row_id, record_id, name, width, height)
+        VALUES (:delivery, :number, :row, :row_id, :record_id, :name, :width, :height)
+        """,
+        [
+            {"delivery": delivery.id} | dict(zip(File._fields, file[:_PLANNED], strict=False))
+            for file in plan.files
+        ],
+    )
 
 
 def get_delivery(db: database.Connection, delivery_id: str) -> Delivery:
