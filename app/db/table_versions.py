@@ -6,6 +6,7 @@ from typing import Any
 from app.db.connection import Connection
 from app.db.row_mapping import IN_IDS, SqlList, object_of
 from app.db.versions import update_records
+from app.domain import Pick
 
 _TABLES_SAMPLED = 300  # the last changed ones
 _FIRST_ROWS, _EVERY = 8, 16  # of each table these first rows, and every so many
@@ -90,5 +91,6 @@ def set_picks(db: Connection, picks: Mapping[int, str]) -> dict[int, tuple[str, 
     }
     for pick in {now for _, now in changed.values()}:
         ids = [record_id for record_id, (_, now) in changed.items() if now == pick]
-        update_records(db, "pick = :pick", f"id {IN_IDS}", {"pick": pick, "ids": SqlList(ids)})
+        fields = {"pick": pick, "favourite": int(pick == Pick.KEEP), "ids": SqlList(ids)}
+        update_records(db, "pick = :pick, favourite = :favourite", f"id {IN_IDS}", fields)
     return changed
