@@ -13,9 +13,7 @@ import math
 import secrets
 from bisect import bisect_right
 from collections.abc import Sequence
-from contextlib import suppress
 from decimal import Decimal
-from functools import cache, lru_cache
 from random import Random
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -35,6 +33,7 @@ from app.domain import (
     SizeRule,
 )
 from app.errors import Billed, ModelError, message
+from app.images.fonts import Font, chinese_font
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 
 USUAL_STEPS = 20
@@ -42,16 +41,7 @@ _SMALL = 256
 _SMOOTH_BELOW = 1_500_000  # pixels; smaller images are drawn at twice the size and reduced, for smooth edges
 
 Colour = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont
 _INK = (40, 44, 52)
-
-# File names of Chinese fonts on Windows, macOS and Linux, which Pillow finds, and the face in each.
-_FONTS = (
-    *(("msyh.ttc", 0), ("simhei.ttf", 0), ("Deng.ttf", 0), ("simsun.ttc", 0)),
-    *(("PingFang.ttc", 0), ("Hiragino Sans GB.ttc", 0), ("STHeiti Medium.ttc", 0), ("Songti.ttc", 0)),
-    *(("NotoSansCJK-Regular.ttc", 2), ("wqy-microhei.ttc", 0), ("wqy-zenhei.ttc", 0)),
-    ("DroidSansFallbackFull.ttf", 0),
-)
 
 # 演 and 示 as strokes in a 100 x 100 square, for machines without a Chinese font.
 _STROKES = (
@@ -204,12 +194,12 @@ def _draw_text(image: Image.Image, request: ImageRequest, size: Size, seed: int)
     Without a Chinese font: the parameters and an ASCII prompt in Pillow's default font.
     """
     pen, unit = ImageDraw.Draw(image), min(image.size) / 100
-    chinese = _font(round(unit * 3.4))
+    chinese = chinese_font(round(unit * 3.4))
     large: object
     small: object
     if chinese:
         _draw_label(pen, chinese, unit)
-        large, small = _font(round(unit * 4.2)) or chinese, _font(round(unit * 2.4)) or chinese
+        large, small = chinese_font(round(unit * 4.2)) or chinese, chinese_font(round(unit * 2.4)) or chinese
         steps = f"{request.steps} 步" if request.steps else "默认步数"
         facts = f"{request.aspect_ratio} · {size.width}×{size.height} · 种子 {seed} · {steps}"
     else:
@@ -317,21 +307,6 @@ def _thumbnail(reference: Reference, side: int) -> Image.Image:
             return ImageOps.fit(opened.convert("RGB"), (side, side))
     except (OSError, ValueError, Image.DecompressionBombError):
         return Image.new("RGB", (side, side), (214, 218, 224))
-
-
-@lru_cache(maxsize=16)
-def _font(size: int) -> Font | None:
-    """Return the installed Chinese font at a size in pixels, or None."""
-    font = _installed_font()
-    return font and font.font_variant(size=size)
-
-
-@cache
-def _installed_font() -> Font | None:
-    for name, index in _FONTS:
-        with suppress(OSError):
-            return ImageFont.truetype(name, index=index)
-    return None
 
 
 def _colour(hue: float, saturation: float, value: float) -> Colour:

@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 
 from app.config import Settings
 from app.domain import RESOLUTION_AREAS, USUAL_RATIOS, GeneratedImage, ImageRequest, Reference
+from app.images import fonts
 from app.providers import demo
 from app.providers.demo import Demo
 from tools.fakes.images import make_image
@@ -58,11 +59,11 @@ def without_fonts(
     """Without a Chinese font, or, with the parameter True, with one that cannot be opened."""
     (tmp_path / "msyh.ttc").write_bytes(b"no font")
     is_broken = getattr(request, "param", False)
-    monkeypatch.setattr(demo, "_FONTS", ((tmp_path / "msyh.ttc", 0),) if is_broken else ())
-    for cached in (demo._font, demo._installed_font):
+    monkeypatch.setattr(fonts, "_FONTS", ((tmp_path / "msyh.ttc", 0),) if is_broken else ())
+    for cached in (fonts.chinese_font, fonts._installed_font):
         cached.cache_clear()
     yield
-    for cached in (demo._font, demo._installed_font):
+    for cached in (fonts.chinese_font, fonts._installed_font):
         cached.cache_clear()
 
 
