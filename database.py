@@ -27,6 +27,7 @@ from app.db.batches import (
 )
 from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record
+from app.db.client_marks import client_marks
 from app.db.connection import Connection, Target, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool, connect
 from app.db.copies import RowsToCopy, list_rows_to_copy
@@ -66,6 +67,7 @@ from app.db.notifications import (
     claim_notification,
     end_notification,
     forget_notifications,
+    note_round,
     retry_notification,
 )
 from app.db.orders import (

@@ -31,6 +31,8 @@ from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
 from app.recipes.api import bp as recipes
 from app.recipes.views import bp as recipe_pages
+from app.rounds.client import bp as client
+from app.rounds.studio import bp as rounds
 from app.runtime import Runtime
 from app.system import folders, http_server, listener, process
 from app.web import api, views
@@ -90,6 +92,8 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
         delivery,
         recipes,
         recipe_pages,
+        rounds,
+        client,
         login.bp,
         language,
         assets,

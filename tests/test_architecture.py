@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "app.sheets": {"app.errors", "app.domain", "app.system"},
     "app.recipes": _BASE | {"app.images", "app.sheets", "app.tables", "app.web", "database"},
     "app.delivery": _BASE | {"app.images", "app.library", "app.sheets", "app.tables", "app.web", "database"},
+    "app.rounds": _BASE
+    | {"app.delivery", "app.images", "app.log", "app.sheets", "app.tables", "app.web", "database"},
     "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
@@ -57,6 +59,7 @@ MAY_IMPORT = {
             "app.web",
             "app.delivery",
             "app.recipes",
+            "app.rounds",
             "database",
         ),
         "generator",
@@ -66,13 +69,17 @@ MAY_IMPORT = {
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
     "flask": {
-        "app.web",
-        "app.delivery.api",
-        "app.delivery.views",
-        "app.recipes.api",
-        "app.recipes.views",
-        "web_app",
+        *(
+            "app.web",
+            "app.delivery.api",
+            "app.delivery.views",
+            "app.recipes.api",
+            "app.recipes.views",
+            "web_app",
+        ),
+        *("app.rounds.client", "app.rounds.studio"),
     },
+    "segno": {"app.rounds.studio"},
     "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},
@@ -84,7 +91,7 @@ ONLY_IN = {
     "requests": {"app.providers"},
     "PIL": {
         *("app.images.cutout", "app.images.decode", "app.images.finishing", "app.images.ground"),
-        *("app.images.laying", "app.images.masks"),
+        *("app.images.laying", "app.images.masks", "app.images.fonts", "app.images.previews"),
         "app.providers.demo",
     },
     "oss2": {"oss_client"},

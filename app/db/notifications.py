@@ -84,6 +84,11 @@ def note_budget(db: Connection, budget: Budget, *, period: str, batch_id: str | 
     _add(db, NotificationEvent.BUDGET, facts, key=f"budget:{budget.scope}:{period}:{budget.limit_text}")
 
 
+def note_round(db: Connection, facts: Mapping[str, Any]) -> None:
+    """Add the notification that a client submitted a round. In a transaction."""
+    _add(db, NotificationEvent.ROUND, facts)
+
+
 def claim_notification(db: Connection, *, now: float) -> Notification | None:
     """The oldest one that is due, for LEASE_SECONDS; None when there is none. ``now`` is Unix time.
 

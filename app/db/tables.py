@@ -329,9 +329,11 @@ def forget_tables(db: Connection, *, now: datetime) -> int:
         db.execute(f"DELETE FROM row_pictures WHERE row_id IN ({of_rows})", fields)
         db.execute(f"UPDATE batches SET table_id = NULL WHERE table_id IN ({gone})", fields)
         db.execute(f"DELETE FROM deliveries WHERE {alone}", fields)
-        for name in ("table_rows", "table_workbooks", "deliveries"):
+        for name in ("table_rows", "table_workbooks", "deliveries", "rounds"):
             db.execute(f"DELETE FROM {name} WHERE table_id IN ({gone})", fields)
         db.execute("DELETE FROM delivery_files WHERE delivery_id NOT IN (SELECT id FROM deliveries)")
+        for name in ("round_pictures", "round_marks"):
+            db.execute(f"DELETE FROM {name} WHERE round_id NOT IN (SELECT id FROM rounds)")
         return db.execute("DELETE FROM tables WHERE deleted_at < :before", fields).rowcount
 
 

@@ -24,6 +24,8 @@ class NotificationEvent(StrEnum):
     paused  a batch paused by itself: batch, name, cause, reason, left
     budget  80 % of a budget are spent: scope, limit, spent, left (CNY), name of the batch or empty
     key     the service refused the key: reason
+    round   a client submitted a round: table (its id), name (of the table), client, number, chosen, rejected,
+            comments
     test    sent from the page
     """
 
@@ -31,6 +33,7 @@ class NotificationEvent(StrEnum):
     PAUSED = "paused"
     BUDGET = "budget"
     KEY = "key"
+    ROUND = "round"
     TEST = "test"
 
 
@@ -111,8 +114,19 @@ def _key(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
     return message("密钥、权限或余额有问题，批次已暂停"), [message(_reason(facts))], "/model"
 
 
+def _round(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
+    counts = [
+        message(text, n=f"{facts[name]:,}")
+        for name, text in (("chosen", "选了 {n} 张"), ("rejected", "不要 {n} 张"), ("comments", "{n} 句话"))
+        if facts[name] or name == "chosen"
+    ]
+    text, client = "{name}：{client}第 {number} 轮，{figures}", message("「{name}」", name=facts["client"])
+    line = message(text, name=_name(facts), client=client, number=facts["number"], figures=tuple(counts))
+    return message("客户选好了"), [line], f"/batch?table={quote(str(facts['table']))}"
+
+
 def _test(_facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
-    return message("通知已接通"), [message("批次完成、暂停，预算用了八成，都会发到这里。")], "/"
+    return message("通知已接通"), [message("批次完成、暂停，预算用了八成，客户选好了，都会发到这里。")], "/"
 
 
 _WORDS = {
@@ -120,6 +134,7 @@ _WORDS = {
     NotificationEvent.PAUSED: _paused,
     NotificationEvent.BUDGET: _budget,
     NotificationEvent.KEY: _key,
+    NotificationEvent.ROUND: _round,
     NotificationEvent.TEST: _test,
 }
 
@@ -128,7 +143,7 @@ def _name(facts: Mapping[str, Any]) -> Message:
     """The batch's name, or its number."""
     name = str(facts["name"])
     shown = name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}…"
-    return message("「{name}」", name=shown) if name else message("批次 {id}", id=facts["batch"])
+    return message("「{name}」", name=shown) if name else message("批次 {id}", id=facts.get("batch", ""))
 
 
 def _reason(facts: Mapping[str, Any]) -> str:

@@ -202,10 +202,10 @@ def _arranged(
         ImageOps.exif_transpose(image, in_place=True)
         if image.format == "PNG" and original.getbuffer()[24] == 16:
             changes.append(message("16 位减为 8 位"))
-        picture = _true_colour(image)
+        picture = true_colour(image)
     del image
     if wanted.white:
-        before = picture = _in_srgb(picture, icc, changes)
+        before = picture = in_srgb(picture, icc, changes)
         picture, icc = _on_white(picture, wanted, changes), b""
         shown = picture.size
         if shown != before.size:  # in the shape of the frame, and to fill it
@@ -225,7 +225,7 @@ def _arranged(
         box = (left, top, right, bottom)
     if size != picture.size or box:
         picture = picture.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_GAP)
-    picture = _on_ground(_in_srgb(picture, icc, changes), placed.frame, wanted, image_format, changes)
+    picture = _on_ground(in_srgb(picture, icc, changes), placed.frame, wanted, image_format, changes)
     if wanted.overlay:
         picture = _with_overlay(picture, wanted.overlay)
         changes.append(message("叠加了规格里的图片"))
@@ -275,7 +275,7 @@ def _framed(size: tuple[int, int], frame: tuple[int, int]) -> tuple[float, float
     return frame[0] * scale, frame[1] * scale
 
 
-def _true_colour(image: Image.Image) -> Image.Image:
+def true_colour(image: Image.Image) -> Image.Image:
     """In L, RGB, RGBA or CMYK: pixels that can be interpolated, of 8 bits."""
     if image.mode.startswith(("I", "F")):
         return image.convert("I").point(lambda level: level * (1 / 257) + 0.5).convert("L")
@@ -290,7 +290,7 @@ def _kept(share: float, focus: float, side: int) -> tuple[float, float]:
     return start * side, min(start + share, 1.0) * side
 
 
-def _in_srgb(image: Image.Image, icc: bytes, changes: list[Message]) -> Image.Image:
+def in_srgb(image: Image.Image, icc: bytes, changes: list[Message]) -> Image.Image:
     """In RGB or RGBA, by the embedded profile; without one CMYK is converted roughly."""
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     flat = image.convert("RGB") if alpha else image
@@ -426,7 +426,7 @@ def _measured(encoded: bytes) -> tuple[tuple[int, int], Ground]:
     """(size upright, ground) of a finished picture."""
     with open_image(io.BytesIO(encoded)) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        picture = _true_colour(image)
+        picture = true_colour(image)
     picture = picture if picture.mode in ("RGB", "RGBA") else picture.convert("RGB")
     return picture.size, ground.measure(picture)
 

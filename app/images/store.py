@@ -38,6 +38,7 @@ MAX_UPLOAD_BYTES = 15 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 4096 * 4096
 STALE_AFTER = 600.0  # seconds after which a .part file is orphaned, where file locks are not available
 
+PREVIEW = "-r"  # after the id in the names of previews for clients, beside the thumbnails
 DELIVERIES = ".deliveries"  # where the finished files of deliveries wait
 _DELIVERIES_KEPT = 24 * 3600.0
 _MAX_LIBRARY_STEM = 200
@@ -205,7 +206,8 @@ def delete_image(output_dir: Path, filename: str, record_id: int, sha256: str = 
         with contextlib.suppress(NotFound):
             open_output(output_dir, filename).unlink(missing_ok=True)
         thumbnails = [thumbnail_path(output_dir, record_id, side) for side in THUMBNAIL_SIDES]
-        for path in (*thumbnails, *_quarantined(output_dir, record_id)):
+        previews = thumbnails[0].parent.glob(f"{record_id}{PREVIEW}*.jpg")
+        for path in (*thumbnails, *previews, *_quarantined(output_dir, record_id)):
             path.unlink(missing_ok=True)
         sidecar.delete(output_dir, sha256, record_id)
         answers.delete(output_dir, record_id)

@@ -77,7 +77,7 @@ def _on_http_error(error: HTTPException) -> Any:
 def _error_response(sentence: str | errors.Message, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
-    if isinstance(request.routing_exception, BadHost) or not security.lets_in():
+    if isinstance(request.routing_exception, BadHost) or security.is_clients() or not security.lets_in():
         # url_for would fail in a page, or the bar would tell a stranger what is under way
         return Response(translate(sentence), status, mimetype="text/plain")
     return render_template("error.html", sentence=translate(sentence), status=status), status

@@ -121,7 +121,15 @@ TABLES = ("tables", "table_rows", "row_pictures", "table_workbooks", "table_chan
 
 def make_version_19(db: sqlite3.Connection) -> None:
     """Take from a new file what version 19 did not have."""
-    for name in ("delivery_profiles", "deliveries", "delivery_files", "recipes"):
+    for name in (
+        "delivery_profiles",
+        "deliveries",
+        "delivery_files",
+        "recipes",
+        "rounds",
+        "round_pictures",
+        "round_marks",
+    ):
         db.execute(f"DROP TABLE {name}")
     for table, column in (("tables", "recipe"), ("table_rows", "product"), ("table_rows", "role")):
         db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")

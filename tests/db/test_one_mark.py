@@ -14,7 +14,15 @@ def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
             "INSERT INTO generation_records (prompt, status, favourite, pick) VALUES (?, 'success', ?, ?)",
             (str(favourite), favourite, pick),
         )
-    for name in ("delivery_profiles", "deliveries", "delivery_files", "recipes"):
+    for name in (
+        "delivery_profiles",
+        "deliveries",
+        "delivery_files",
+        "recipes",
+        "rounds",
+        "round_pictures",
+        "round_marks",
+    ):
         db.execute(f"DROP TABLE {name}")
     if isinstance(db, SqliteConnection):
         db.execute("PRAGMA user_version = 18")

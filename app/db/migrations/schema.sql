@@ -415,6 +415,60 @@ CREATE TABLE delivery_files (
 CREATE INDEX delivery_files_open ON delivery_files (delivery_id, number) WHERE made IS NULL;
 CREATE INDEX deliveries_of_table ON deliveries (table_id, created_at);
 
+-- Rounds of clients: one is a link to some pictures of a table. token_digest: SHA-256 of what the link ends in.
+-- password_digest: salt and scrypt, empty without one. download: the profile of deliveries that the client may download
+-- what was chosen by, or empty. version changes with each mark; submitted_version is that of the table's change.
+-- changes: of the minute that began at minute_at (Unix seconds).
+CREATE TABLE rounds (
+    id TEXT PRIMARY KEY,
+    table_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    client TEXT NOT NULL,
+    token_digest TEXT NOT NULL,
+    password_digest TEXT NOT NULL DEFAULT '',
+    password_version INTEGER NOT NULL DEFAULT 0,
+    at_most INTEGER,
+    download TEXT NOT NULL DEFAULT '',
+    watermark TEXT NOT NULL DEFAULT '',
+    ends_at TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'submitted', 'closed')),
+    created_at TEXT NOT NULL,
+    submitted_at TEXT,
+    submitted_version INTEGER,
+    delivery_id TEXT,
+    version INTEGER NOT NULL DEFAULT 0,
+    minute_at REAL NOT NULL DEFAULT 0,
+    changes INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE UNIQUE INDEX rounds_by_token ON rounds (token_digest);
+CREATE INDEX rounds_of_table ON rounds (table_id, created_at);
+
+-- The pictures of a round, numbered from 1. earlier_record_id: the one of the round before that it follows.
+CREATE TABLE round_pictures (
+    round_id TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    record_id INTEGER NOT NULL,
+    row_id INTEGER NOT NULL,
+    label TEXT NOT NULL DEFAULT '',
+    earlier_record_id INTEGER,
+    PRIMARY KEY (round_id, n)
+) WITHOUT ROWID;
+
+CREATE INDEX rounds_of_record ON round_pictures (record_id);
+
+-- What a client says of a picture: mark is heart, reject or empty. applied: what was written into the table last.
+CREATE TABLE round_marks (
+    round_id TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    mark TEXT NOT NULL DEFAULT '',
+    comment TEXT NOT NULL DEFAULT '',
+    changed_at TEXT NOT NULL,
+    applied_mark TEXT NOT NULL DEFAULT '',
+    applied_comment TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (round_id, n)
+) WITHOUT ROWID;
+
 -- Messages for NOTIFY_URL, until they are delivered or too old. key: what is told once; times are Unix seconds.
 CREATE TABLE notifications (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -38,7 +38,7 @@ def too_large(limit: int) -> Message:
 
 
 def _limit() -> int:
-    if request.endpoint is None or request.endpoint in security.OPEN_ENDPOINTS or not security.lets_in():
+    if request.endpoint is None or security.is_open() or not security.lets_in():
         return MAX_OPEN_BYTES
     if request.mimetype == "multipart/form-data" and request.path.startswith("/api/"):
         return MAX_UPLOAD_BYTES

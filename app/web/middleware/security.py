@@ -14,6 +14,7 @@ OPEN_ENDPOINTS = (
     *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "health.ready"),
     *("language.choose", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
 )
+CLIENTS = "/r/"  # what a client's link opens; app/rounds/client.py guards every path below it
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "
@@ -34,6 +35,16 @@ def init_security(app: Flask) -> None:
     app.before_request(_require_login)
     app.after_request(_add_headers)
     login.init_login(app, password=services_of(app).settings.access_password)
+
+
+def is_clients() -> bool:
+    """Whether this request is of somebody who has only a link."""
+    return f"{request.path}/".startswith(CLIENTS)
+
+
+def is_open() -> bool:
+    """Whether nobody has to log in for this request."""
+    return request.endpoint in OPEN_ENDPOINTS or is_clients()
 
 
 def lets_in() -> bool:
@@ -61,13 +72,15 @@ def _check_origin() -> None:
     if request.method in SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
+    if origin == "null" and is_clients():  # a form of a page with no-referrer; the token is what is proven
+        origin = None
     foreign = origin is not None and safe_urlsplit(origin).netloc.lower() != request.host.lower()
     if foreign or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         raise Forbidden("这个请求来自别的网站，已拒绝")
 
 
 def _require_login() -> AnyResponse | None:
-    if not services().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
+    if not services().settings.access_password or is_open():
         return None
     is_page = request.method in SAFE_METHODS and not is_call()
     try:
@@ -87,11 +100,11 @@ def _add_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if login.came_by_https():
         response.headers["Strict-Transport-Security"] = f"max-age={YEAR_SECONDS}"
-    if services().settings.access_password and request.endpoint not in OPEN_ENDPOINTS:
+    if services().settings.access_password and not is_open():
         response.cache_control.public = False  # a proxy would give it to those who have not logged in
         response.cache_control.private = True
     own_domain = services().settings.oss_public_url or services().settings.oss_endpoint
-    if own_domain.startswith("http://"):  # a bucket without HTTPS must be listed by name
+    if own_domain.startswith("http://") and not is_clients():  # a bucket without HTTPS must be listed by name
         policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {own_domain};")
         response.headers["Content-Security-Policy"] = policy
     return response

@@ -38,7 +38,10 @@ _RUN = or_null(text(description="批次：没结束的里最新的，都结束�
 OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS, run=_RUN)
 _CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
 _PICTURE = closed_object(
-    ("url", "thumbnail_url", "width", "height", "pick", "error", "charged", "shared", "earlier", "model"),
+    (
+        *("url", "thumbnail_url", "width", "height", "pick", "error", "charged", "shared", "earlier"),
+        *("model", "client"),
+    ),
     record_id=ID,
     number=ID,
     status=enum(*Status),
@@ -46,6 +49,8 @@ _PICTURE = closed_object(
     **dict.fromkeys(("width", "height"), ID),
     **dict.fromkeys(("charged", "shared", "earlier"), bool),
     pick=enum(*Pick),
+    client=closed_object(mark=or_null(enum("heart", "reject")), comment=str, client=str, round=int)
+    | {"description": "客户在最近一轮里说的"},
 )
 SHOWN_ROW = strict_object(
     *("id", "state"),

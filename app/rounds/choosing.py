@@ -1,0 +1,86 @@
+"""Which pictures a round shows: as they were asked for, or what is new since the round before."""
+
+from collections.abc import Iterator, Sequence
+
+import database
+from app.domain import Pick
+from app.domain.fingerprints import Standing
+from app.domain.tables import RowPicture, Table
+from app.errors import NotFound
+from app.rounds import store
+from app.rounds.rules import Round, Shown, label_of
+from app.tables.view import RowView, view_rows
+
+
+def choose(
+    db: database.Connection,
+    table: Table,
+    *,
+    pick: str,
+    rows: Sequence[int] | None,
+    records: Sequence[int] | None,
+) -> list[Shown]:
+    """Pictures of a table in the order of its rows: those kept, or all but the rejected, or these records.
+
+    Each is shown once, also where equal rows share it. Raises NotFound for a record that is none of them.
+    """
+    wanted, found = set(records or ()), dict[int, Shown]()
+    for view in view_rows(db, table, rows):
+        for picture in _made(view, earlier=records is not None):
+            if picture.record_id in wanted if records is not None else _is_picked(picture, pick):
+                found.setdefault(picture.record_id, _shown(view, picture))
+    if missing := wanted - found.keys():
+        raise NotFound("图片 {id} 不在这个表格里，它可能已被删除", id=min(missing))
+    return list(found.values())
+
+
+def choose_new(db: database.Connection, table: Table, before: Round) -> list[Shown]:
+    """What the rows of a round show that was made since it began and was in no round of this client, each
+    with the picture of that row that it follows."""
+    rounds = [each for each in store.list_rounds(db, table.id) if each.client == before.client]
+    shown = store.list_shown(db, table.id)
+    seen = {each.record_id for of in rounds for each in shown[of.id]}
+    old: dict[int, list[Shown]] = {}
+    for each in shown[before.id]:
+        old.setdefault(each.row_id, []).append(each)
+    views = view_rows(db, table, [*old])
+    made = [
+        (view, picture)
+        for view in views
+        for picture in _made(view)
+        if _is_picked(picture, "all") and picture.record_id not in seen
+    ]
+    records = database.list_selected(db, [picture.record_id for _, picture in made])
+    new = {each.id for each in records if (each.finished_at or each.created_at) >= before.created_at}
+    found: dict[int, Shown] = {}
+    for view, picture in made:
+        if picture.record_id in new:
+            follows = _followed(old[view.row.id]).record_id
+            found.setdefault(picture.record_id, _shown(view, picture, follows))
+    return list(found.values())
+
+
+def _followed(pictures: Sequence[Shown]) -> Shown:
+    """The picture of a row that a new one is compared with: one with words, else one that was marked."""
+    return min(pictures, key=lambda each: (not each.comment, not each.mark, each.n))
+
+
+def _made(view: RowView, *, earlier: bool = False) -> Iterator[RowPicture]:
+    for picture in view.pictures:
+        is_current = picture.fingerprint == view.row.fingerprint
+        if picture.standing is Standing.MADE and picture.filename and (earlier or is_current):
+            yield picture
+
+
+def _is_picked(picture: RowPicture, pick: str) -> bool:
+    return picture.pick == Pick.KEEP if pick == "keep" else picture.pick != Pick.REJECT
+
+
+def _shown(view: RowView, picture: RowPicture, earlier: int | None = None) -> Shown:
+    return Shown(
+        n=0,
+        record_id=picture.record_id,
+        row_id=view.row.id,
+        label=label_of(view.row),
+        earlier_record_id=earlier,
+    )

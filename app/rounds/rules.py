@@ -1,0 +1,265 @@
+"""Rounds: what a studio may ask for, what a client may say, and the bounds of both. No I/O."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+from app.domain import Pick
+from app.domain.tables import Row
+from app.errors import InvalidRequest, TryLater
+
+MAX_CLIENT, MAX_WATERMARK, MAX_LABEL = 40, 40, 80  # characters
+LEAST_PASSWORD, MAX_PASSWORD = 4, 100
+MAX_COMMENT = 500
+MAX_PICTURES = 500  # of a round
+CHANGES_A_MINUTE = 30
+DAYS, MOST_DAYS = 14, 366
+_NAMING = ("sku", "货号", "款号", "商品编码", "商品编号", "产品编号", "编号", "型号", "asin")  # own columns
+_LOCAL_NAME = re.compile(r"[^.]+|.+\.(?:local|lan|internal|home\.arpa)")
+_TOKEN_BYTES = 32
+
+
+class RoundState(StrEnum):
+    """OPEN takes marks, SUBMITTED is read-only, CLOSED cannot be opened."""
+
+    OPEN = "open"
+    SUBMITTED = "submitted"
+    CLOSED = "closed"
+
+
+class Mark(StrEnum):
+    """What a client says of a picture without words."""
+
+    HEART = "heart"
+    REJECT = "reject"
+
+
+PICKS = {Mark.HEART: Pick.KEEP, Mark.REJECT: Pick.REJECT}
+
+
+class TooOften(TryLater):
+    """More changes than a link takes, or more attempts than an address may make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A round as stored. Times are UTC text; ``download`` is the name of a profile of deliveries, or empty.
+
+    ``version`` changes with every mark; ``submitted_version`` is what undoes the submission in the table.
+    """
+
+    id: str
+    table_id: str
+    number: int = 0
+    client: str
+    token_digest: str = ""
+    password_digest: str = ""
+    password_version: int = 0
+    at_most: int | None = None
+    download: str = ""
+    watermark: str = ""
+    ends_at: str
+    state: RoundState = RoundState.OPEN
+    created_at: str
+    submitted_at: str | None = None
+    submitted_version: int | None = None
+    delivery_id: str | None = None
+    version: int = 0
+    minute_at: float = 0.0
+    changes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A picture of a round that is there, with what the client says of it.
+
+    ``sha256`` is that of the file ``filename``; ``applied_…`` is what was written into the table last.
+    """
+
+    n: int
+    record_id: int
+    row_id: int
+    label: str
+    earlier_record_id: int | None = None
+    filename: str = ""
+    sha256: str = ""
+    width: int | None = None
+    height: int | None = None
+    mark: str = ""
+    comment: str = ""
+    applied_mark: str = ""
+    applied_comment: str = ""
+
+
+def read_order(body: Mapping[str, Any], table_id: str, now: datetime) -> Round:
+    """An untrusted order of a round, which has no number and no link yet. Raises InvalidRequest."""
+    at_most, download = body.get("at_most"), body.get("download") or "none"
+    if download not in ("none", "chosen"):
+        raise InvalidRequest("download", "download 应为 none 或 chosen")
+    if at_most is not None and (type(at_most) is not int or not 1 <= at_most <= MAX_PICTURES):
+        raise InvalidRequest("at_most", "最多选几张应为 1–{limit} 的整数", limit=MAX_PICTURES)
+    client = read_words(body, "client", MAX_CLIENT)
+    if not client:
+        raise InvalidRequest("client", "请写客户的名字，最多 {limit} 个字", limit=MAX_CLIENT)
+    return Round(
+        id=new_id(now),
+        table_id=table_id,
+        client=client,
+        password_digest=hash_password(read_password(body)),
+        at_most=at_most,
+        download=(read_words(body, "profile", MAX_CLIENT) or "原图") if download == "chosen" else "",
+        watermark=read_words(body, "watermark", MAX_WATERMARK),
+        ends_at=read_end(body.get("ends_at"), now),
+        created_at=utc(now),
+    )
+
+
+def read_next(body: Mapping[str, Any], before: Round, now: datetime) -> Round:
+    """An untrusted order of the round after this one, as it was unless the body says otherwise."""
+    return Round(
+        id=new_id(now),
+        created_at=utc(now),
+        ends_at=read_end(body.get("ends_at"), now),
+        password_digest=hash_password(read_password(body)) or before.password_digest,
+        **{
+            name: getattr(before, name) for name in ("table_id", "client", "at_most", "download", "watermark")
+        },
+    )
+
+
+def read_words(body: Mapping[str, Any], field: str, most: int) -> str:
+    """A line of text in a body; empty without one. Raises InvalidRequest."""
+    value = body.get(field) or ""
+    if not isinstance(value, str) or len(one_line(value)) > most:
+        raise InvalidRequest(field, "{field} 应为文字，最多 {limit} 个字", field=field, limit=most)
+    return one_line(value)
+
+
+def read_password(body: Mapping[str, Any]) -> str:
+    """The password in a body; empty without one. Raises InvalidRequest."""
+    password = body.get("password") or ""
+    if not isinstance(password, str) or (password and not LEAST_PASSWORD <= len(password) <= MAX_PASSWORD):
+        text = "密码应有 {least}–{most} 个字，或不写"
+        raise InvalidRequest("password", text, least=LEAST_PASSWORD, most=MAX_PASSWORD)
+    return password
+
+
+def read_end(value: Any, now: datetime) -> str:
+    """When a round ends, as UTC text: a time with its zone, or a day of this machine, which ends with its
+    last second; without one in DAYS days. Raises InvalidRequest."""
+    if value is None:
+        end = datetime.combine(now.astimezone().date() + timedelta(days=DAYS), time(23, 59, 59)).astimezone()
+    else:
+        end = _time_of(value)
+    if not now < end <= now + timedelta(days=MOST_DAYS):
+        raise InvalidRequest("ends_at", "到期的日子应在今天以后，一年以内")
+    return utc(end)
+
+
+def _time_of(value: Any) -> datetime:
+    text = str(value) if isinstance(value, str) else ""
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return datetime.combine(date.fromisoformat(text), time(23, 59, 59)).astimezone()
+        if (found := datetime.fromisoformat(text)).tzinfo:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise InvalidRequest("ends_at", "ends_at 应为日期 2026-07-03，或带时区的时间")
+
+
+def utc(at: datetime) -> str:
+    """A time as it is stored."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def read_marks(body: Mapping[str, Any]) -> dict[int, dict[str, str]]:
+    """Untrusted marks: number of a picture -> its ``mark`` and ``comment``, as far as they are to change.
+
+    Raises InvalidRequest.
+    """
+    marks: dict[int, dict[str, str]] = {}
+    for key, value in body.items():
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", key) or not isinstance(value, Mapping):
+            raise InvalidRequest("marks", "应为图片的编号，到它的 mark 和 comment")
+        if unknown := value.keys() - {"mark", "comment"}:
+            raise InvalidRequest("marks", "没有「{name}」这一项", name=min(unknown)[:50])
+        wanted: dict[str, str] = {}
+        if "mark" in value:
+            if value["mark"] not in (None, *Mark):
+                raise InvalidRequest("mark", "mark 应为 heart、reject 或 null")
+            wanted["mark"] = value["mark"] or ""
+        if "comment" in value:
+            comment = value["comment"] or ""
+            if not isinstance(comment, str) or len(one_line(comment)) > MAX_COMMENT:
+                raise InvalidRequest("comment", "一句话最多 {limit} 个字，请写短一些", limit=MAX_COMMENT)
+            wanted["comment"] = one_line(comment)
+        marks[int(key)] = wanted
+    return marks
+
+
+def one_line(text: str) -> str:
+    """A text as one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def label_of(row: Row) -> str:
+    """What a client reads under a picture: the cell of a column such as SKU, else the typed file name, with
+    the role; never words of the prompt."""
+    named = {name.strip().casefold(): text.strip() for name, text in row.columns.items()}
+    key = next((named[name] for name in _NAMING if named.get(name)), "")
+    key = key or (row.filename if row.fields.get("filename") else "")
+    return one_line(" · ".join(filter(None, (key, row.role if row.role not in key else ""))))[:MAX_LABEL]
+
+
+def new_id(now: datetime) -> str:
+    """The id of a new round, which no client sees."""
+    return f"r{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
+def new_token() -> str:
+    """What a new link ends in."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def digest_of(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def hash_password(password: str) -> str:
+    """What is stored of a password; empty without one."""
+    return _hash(password, secrets.token_hex(16)) if password else ""
+
+
+def is_password(attempt: str, digest: str) -> bool:
+    """Whether a password is the one of this digest; takes 50 ms and 16 MB."""
+    return hmac.compare_digest(_hash(attempt, digest.partition(":")[0]), digest)
+
+
+def _hash(password: str, salt: str) -> str:
+    content = password.encode("utf-8", "replace")
+    return f"{salt}:{hashlib.scrypt(content, salt=salt.encode(), n=2**14, r=8, p=1).hex()}"
+
+
+def pass_of(asked: Round) -> tuple[str, str]:
+    """(name, value) of the cookie of one who gave the password of a round; another password ends it."""
+    name = hashlib.sha256(asked.id.encode()).hexdigest()[:16]
+    bound = f"{asked.id} {asked.password_version}"
+    return f"round_{name}", hmac.digest(asked.password_digest.encode(), bound.encode(), "sha256").hex()
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is of a private network: an address, or a name that only such a network knows."""
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return bool(_LOCAL_NAME.fullmatch(host)) and host != "localhost"
+    return not (ip.is_global or ip.is_loopback or ip.is_unspecified)

@@ -1,0 +1,302 @@
+"""The API of rounds, for the studio."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import segno
+from flask import Blueprint, request, url_for
+from werkzeug.wrappers import Response
+
+import database
+from app.delivery.api import find_profile
+from app.domain.tables import MAX_ROWS_A_TABLE
+from app.errors import Conflict, InvalidRequest, Message, message
+from app.images.previews import can_draw
+from app.rounds import store
+from app.rounds.choosing import choose, choose_new
+from app.rounds.rules import (
+    MAX_CLIENT,
+    MAX_PICTURES,
+    MAX_WATERMARK,
+    Mark,
+    Round,
+    RoundState,
+    Shown,
+    digest_of,
+    hash_password,
+    is_private,
+    new_token,
+    read_end,
+    read_next,
+    read_order,
+    read_password,
+    utc,
+)
+from app.system.listener import address_for_others
+from app.web.middleware.login import came_by_https
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import (
+    ID,
+    answer,
+    array_of,
+    closed_object,
+    enum,
+    or_null,
+    strict_object,
+    text,
+    whole,
+)
+from app.web.params import json_body, parse_ids
+from app.web.serializers import success
+from app.web.services import connection, services
+from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
+from app.web.urls import safe_urlsplit
+
+bp = Blueprint("rounds", __name__, url_prefix="/api")
+
+_BY_WORKBOOK = "也可以导出表格给客户，在「选中」「客户意见」两列写好再导入"
+_MARK = closed_object(n=ID, record_id=ID, row=ID, mark=or_null(enum(*Mark)), comment=str)
+_ROUND = closed_object(
+    ("marks",),
+    **dict.fromkeys(("id", "client", "created_at"), str),
+    **dict.fromkeys(("number", "pictures", "chosen", "rejected", "comments"), int),
+    state=enum(*RoundState),
+    ends_at=text(description="UTC"),
+    at_most=or_null(int),
+    download=enum("none", "chosen"),
+    has_password=bool,
+    submitted_at=or_null(str),
+    submitted_version=or_null(int) | {"description": "POST …/undo 的 version，撤销这次提交"},
+    marks=array_of(_MARK),
+)
+_LINK = answer(link=str, qr=text(description="SVG"), round=_ROUND)
+_END = or_null(text(description="日期，到那天最后一秒；或带时区的时间。不写是 14 天"))
+_PASSWORD = or_null(text())
+
+
+@bp.get("/tables/<table_id>/rounds")
+@describe(
+    "给客户看的各轮，最近的在前；reachable：现在做的链接，客户能不能打开",
+    answer(rounds=array_of(_ROUND), reachable=bool, reason=str),
+    query={"marks": enum("0", "1")},
+)
+def list_of_table(table_id: str) -> Response:
+    """The rounds of a table, with ``marks=1`` with what clients say."""
+    table = database.get_table(connection(), table_id)
+    shown = store.list_shown(connection(), table.id)
+    with_marks = request.args.get("marks") == "1"
+    base, reason = _base()
+    return success(
+        rounds=[
+            _json(each, shown[each.id], with_marks=with_marks)
+            for each in store.list_rounds(connection(), table.id)
+        ],
+        reachable=bool(base),
+        reason=reason or "",
+    )
+
+
+@bp.post("/tables/<table_id>/rounds")
+@describe(
+    "给客户看：做一个链接，只在这里回答一次",
+    _LINK,
+    status=201,
+    headers=KEY_HEADERS,
+    json=strict_object(
+        "client",
+        client=text(minLength=1, maxLength=MAX_CLIENT),
+        pick=enum("keep", "all"),
+        rows=or_null(array_of(ID, maxItems=MAX_ROWS_A_TABLE)),
+        records=or_null(array_of(ID)) | {"description": "就是这些图片"},
+        at_most=or_null(whole(1, MAX_PICTURES)),
+        ends_at=_END,
+        password=_PASSWORD,
+        download=enum("none", "chosen"),
+        profile=or_null(text(description="下载选中的用哪个交付规格，不写是原图")),
+        watermark=or_null(text(maxLength=MAX_WATERMARK)),
+        request_id=REQUEST_ID,
+    ),
+)
+def create(table_id: str) -> Response:
+    """Make a round and its link."""
+    body, db = json_body(), connection()
+    table = database.get_table(db, table_id)
+    new, pick, key = (
+        read_order(body, table.id, datetime.now(UTC)),
+        body.get("pick") or "keep",
+        request_key(body),
+    )
+    if pick not in ("keep", "all"):
+        raise InvalidRequest("pick", "pick 应为 keep 或 all")
+    if new.download:
+        find_profile(new.download)
+    if not can_draw(new.watermark):
+        raise InvalidRequest("watermark", "这台电脑没有中文字体，水印请用英文字母")
+    rows, records = (
+        parse_ids(body[name], name) if body.get(name) is not None else None for name in ("rows", "records")
+    )
+    return _begin(new, choose(db, table, pick=pick, rows=rows, records=records), key)
+
+
+@bp.post("/rounds/<round_id>/next")
+@describe(
+    "再开一轮：只有上一轮以后新做的图，旁边是上一版",
+    _LINK,
+    status=201,
+    headers=KEY_HEADERS,
+    json=strict_object(ends_at=_END, password=_PASSWORD, request_id=REQUEST_ID),
+    is_body_optional=True,
+)
+def follow(round_id: str) -> Response:
+    """Make the next round of a client; without a password in the body that of this one stays."""
+    body, db = _optional_body(), connection()
+    before, key = store.get_round(db, round_id), request_key(body)
+    if before.state is RoundState.OPEN:
+        raise Conflict("客户还没有提交这一轮：请等他提交，或先关掉这一轮")
+    pictures = choose_new(db, database.get_table(db, before.table_id), before)
+    if not pictures and database.find_answer(db, key) is None:
+        raise Conflict("这一轮以后还没有新的图片：请先按客户的话再做，做好再开一轮")
+    return _begin(read_next(body, before, datetime.now(UTC)), pictures, key)
+
+
+@bp.post("/rounds/<round_id>/renew")
+@describe(
+    "换一个链接，原来的打不开了；也可以换密码、到期的日子",
+    _LINK,
+    json=strict_object(ends_at=_END, password=_PASSWORD),
+    is_body_optional=True,
+)
+def renew(round_id: str) -> Response:
+    """Give a round another link; a closed one can be opened again."""
+    body, now, db = _optional_body(), datetime.now(UTC), connection()
+    password, base, token = read_password(body), _require_base(), new_token()
+    of = store.get_round(db, round_id)
+    values: dict[str, Any] = {"token_digest": digest_of(token), "version": of.version + 1}
+    if body.get("ends_at") is not None or of.ends_at < utc(now):
+        values["ends_at"] = read_end(body.get("ends_at"), now)
+    if password:
+        values |= {"password_digest": hash_password(password), "password_version": of.password_version + 1}
+    if of.state is RoundState.CLOSED:
+        values["state"] = RoundState.SUBMITTED if of.submitted_at else RoundState.OPEN
+    with database.transaction(db):
+        store.change_round(db, of.id, **values)
+    return _linked(store.get_round(db, of.id), base, token)
+
+
+@bp.post("/rounds/<round_id>/close")
+@describe("关掉一轮：链接马上打不开，客户说的都还在", answer(round=_ROUND))
+def close(round_id: str) -> Response:
+    """Close a round at once."""
+    return _set_state(store.get_round(connection(), round_id), RoundState.CLOSED)
+
+
+@bp.post("/rounds/<round_id>/reopen")
+@describe("让客户接着选：提交了的、关掉的，又能改了", answer(round=_ROUND))
+def reopen(round_id: str) -> Response:
+    """Open a round again. Raises Conflict when it has a later one, or its time is over."""
+    db = connection()
+    of = store.get_round(db, round_id)
+    rounds = store.list_rounds(db, of.table_id)
+    if any(each.client == of.client and each.number > of.number for each in rounds):
+        raise Conflict("后面已经开了新的一轮，这一轮只能看了")
+    if of.ends_at < utc(datetime.now(UTC)):
+        raise Conflict("这一轮已经到期，请换一个链接")
+    return _set_state(of, RoundState.OPEN)
+
+
+@bp.delete("/rounds/<round_id>")
+@describe("删掉一轮，和客户在里面说的；已经提交的选择还在", answer(deleted=str))
+def remove(round_id: str) -> Response:
+    """Delete a round."""
+    store.delete_round(connection(), store.get_round(connection(), round_id))
+    return success(deleted=round_id)
+
+
+def _set_state(of: Round, state: RoundState) -> Response:
+    db = connection()
+    with database.transaction(db):
+        store.change_round(db, of.id, state=state, version=of.version + 1)
+        store.touch_pictures(db, of)
+    changed = replace(of, state=state)
+    return success(round=_json(changed, store.pictures_of(db, changed)))
+
+
+def _optional_body() -> Mapping[str, Any]:
+    return json_body() if request.get_data() else {}
+
+
+def _begin(new: Round, pictures: Sequence[Shown], key: database.RequestKey | None) -> Response:
+    base, token = _require_base(), new_token()
+    stored = store.add_round(connection(), replace(new, token_digest=digest_of(token)), pictures, key)
+    return _linked(stored, base, token, status=201)
+
+
+def _linked(of: Round, base: str, token: str, *, status: int = 200) -> Response:
+    link = base + url_for("client.page", token=token)
+    drawn = io.BytesIO()
+    code = segno.make(link, error="m", micro=False, boost_error=False)
+    code.save(drawn, kind="svg", xmldecl=False, border=4, light="#fff", omitsize=True)
+    shown = store.pictures_of(connection(), of)
+    return success(status=status, link=link, qr=drawn.getvalue().decode().strip(), round=_json(of, shown))
+
+
+def _json(of: Round, pictures: Sequence[Shown], *, with_marks: bool = False) -> dict[str, Any]:
+    names = (
+        *("id", "number", "client", "state", "ends_at", "at_most", "created_at", "submitted_at"),
+        "submitted_version",
+    )
+    found = {
+        **{name: getattr(of, name) for name in names},
+        "pictures": len(pictures),
+        "chosen": store.count_hearts(pictures),
+        "rejected": sum(shown.mark == Mark.REJECT for shown in pictures),
+        "comments": sum(bool(shown.comment) for shown in pictures),
+        "download": "chosen" if of.download else "none",
+        "has_password": bool(of.password_digest),
+    }
+    if with_marks:
+        found["marks"] = [
+            {
+                "n": shown.n,
+                "record_id": shown.record_id,
+                "row": shown.row_id,
+                "mark": shown.mark or None,
+                "comment": shown.comment,
+            }
+            for shown in pictures
+            if shown.mark or shown.comment
+        ]
+    return found
+
+
+def _base() -> tuple[str, Message | None]:
+    """(where a client can open this server, why nowhere)."""
+    host = (safe_urlsplit(f"//{request.host}").hostname or "").lower()
+    is_loopback = host == "localhost" or host.startswith("127.") or host == "::1"
+    if came_by_https() and not is_loopback:
+        return f"https://{request.host}", None
+    if is_private(host):
+        return f"http://{request.host}", None
+    settings = services().settings
+    others = address_for_others(settings.host, settings.port) if is_loopback else ""
+    if others and is_private(safe_urlsplit(others).hostname or ""):
+        return others, None
+    if is_loopback:
+        return "", message(
+            "这个地址只有这台电脑能打开，客户打不开：请用局域网或 HTTPS 的地址打开本页再做链接；{way}",
+            way=message(_BY_WORKBOOK),
+        )
+    return "", message(
+        "这个网址没有 HTTPS，链接和图片会被路上的人看到：请用 HTTPS 打开本页再做链接；{way}",
+        way=message(_BY_WORKBOOK),
+    )
+
+
+def _require_base() -> str:
+    base, reason = _base()
+    if reason:
+        raise Conflict(reason)
+    return base

@@ -1,0 +1,153 @@
+"""A client submits a round: choices, words in the rows, the delivery and the notification in one commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+import database
+from app.delivery import store as deliveries
+from app.delivery.api import find_profile, plan_delivery
+from app.delivery.plan import Picture, Source
+from app.delivery.profiles import BUILT_IN
+from app.delivery.store import Delivery, Plan
+from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, Pick
+from app.errors import NotFound
+from app.rounds import store
+from app.rounds.rules import PICKS, Mark, Round, RoundState, Shown, utc
+from app.sheets.header_synonyms import COMMENT_COLUMN
+from app.tables.check import Checker, ensure_checked
+from app.tables.operations import Edit, store_edit, try_change
+
+
+def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round:
+    """Make the marks of a round choices and words of its table, and lock it; again: as it was submitted.
+
+    What changes is worked out first, and stored when neither the table nor a mark changed meanwhile.
+    Raises NotFound when the round was closed meanwhile.
+    """
+    while True:
+        of = store.get_round(db, round_id)
+        if of.state is RoundState.SUBMITTED:
+            return of
+        if of.state is not RoundState.OPEN:
+            raise NotFound("没有这一轮，可能已被删除")
+        table = ensure_checked(db, database.get_table(db, of.table_id), checker)
+        pictures = store.pictures_of(db, of)
+        edit = Edit(db, table)
+        changed = try_change(edit, partial(_write, of=of, pictures=pictures), checker=checker)
+        delivery = _delivery_of(db, edit, of, pictures)
+        with database.transaction(db):
+            now = store.get_round(db, round_id)
+            is_same = now.version == of.version and now.state is of.state
+            if is_same and database.get_table(db, table.id).version == table.version:
+                has_changed = bool(changed or edit.picks)
+                version = store_edit(edit).table.version if has_changed else of.submitted_version
+                _lock(db, of, pictures, version, delivery)
+                database.note_round(db, _facts(of, table.name, pictures))
+                return store.get_round(db, round_id)
+
+
+def _lock(
+    db: database.Connection,
+    of: Round,
+    pictures: Sequence[Shown],
+    version: int | None,
+    delivery: tuple[Delivery, Plan] | None,
+) -> None:
+    if delivery:
+        deliveries.insert_delivery(db, *delivery)
+    store.note_applied(db, of.id)
+    store.change_round(
+        db,
+        of.id,
+        state=RoundState.SUBMITTED,
+        submitted_at=utc(datetime.now(UTC)),
+        submitted_version=version,
+        delivery_id=delivery and delivery[0].id,
+        version=of.version + 1,
+    )
+
+
+def _facts(of: Round, name: str, pictures: Sequence[Shown]) -> Mapping[str, object]:
+    return {
+        "table": of.table_id,
+        "name": name,
+        "client": of.client,
+        "number": of.number,
+        "chosen": store.count_hearts(pictures),
+        "rejected": sum(shown.mark == Mark.REJECT for shown in pictures),
+        "comments": sum(bool(shown.comment) for shown in pictures),
+    }
+
+
+def _write(edit: Edit, of: Round, pictures: Sequence[Shown]) -> None:
+    """Set the choices, and the words of rows; what an earlier submission wrote is replaced."""
+    picks: dict[int, str] = {}
+    for shown in pictures:
+        if shown.mark:
+            picks[shown.record_id] = PICKS[Mark(shown.mark)]
+        elif shown.applied_mark:
+            picks[shown.record_id] = ""
+    present = database.picks_of(edit.db, picks)
+    edit.picks = {record: pick for record, pick in picks.items() if present.get(record, pick) != pick}
+    said = [shown for shown in pictures if shown.comment or shown.applied_comment]
+    names = [*dict.fromkeys([*edit.table.own_columns, COMMENT_COLUMN])]
+    if not said or len(names) > MAX_OWN_COLUMNS:
+        return
+    ids = {shown.row_id for shown in said}
+    there = {row.id: row for row in database.read_rows(edit.db, edit.table.id, ids) if not row.removed_at}
+    edit.table = replace(edit.table, own_columns=tuple(names))
+    for row_id, row in there.items():
+        text = row.columns.get(COMMENT_COLUMN, "")
+        edit.set(
+            row_id, {COMMENT_COLUMN: _joined(text, of, [each for each in said if each.row_id == row_id])}
+        )
+
+
+def _joined(text: str, of: Round, pictures: Sequence[Shown]) -> str:
+    """The words in a row with those of these pictures; with the client's name where others said something."""
+    ours = {words for each in pictures for words in (each.applied_comment, _named(of, each.applied_comment))}
+    others = [line for line in text.split("\n") if line.strip() and line not in ours]
+    new = [each.comment for each in pictures if each.comment]
+    if len(others) + len(new) > 1:
+        new = [_named(of, words) for words in new]
+    return "\n".join([*others, *new])[:MAX_OWN_TEXT_LENGTH]
+
+
+def _named(of: Round, words: str) -> str:
+    return f"{of.client}：{words}" if words else ""
+
+
+def _delivery_of(
+    db: database.Connection, edit: Edit, of: Round, pictures: Sequence[Shown]
+) -> tuple[Delivery, Plan] | None:
+    """What the client may download: the chosen pictures by the profile, without papers and parameters."""
+    chosen = {shown.record_id: shown.row_id for shown in pictures if shown.mark == Mark.HEART}
+    if not of.download or not chosen:
+        return None
+    try:
+        profile = find_profile(of.download)
+    except NotFound:
+        profile = BUILT_IN["原图"]
+    profile = replace(profile, workbook=False, note=False, parameters=False)
+    records = list(database.list_selected(db, [*chosen]))
+    sources = [
+        Source(
+            row=row.number,
+            row_id=row.id,
+            wanted=row.num_images,
+            requested=row.filename,
+            columns={**dict.fromkeys(edit.table.own_columns, ""), **row.columns},
+            pictures=[
+                Picture(each.id, each.picture_number or 1, each.filename, each.width, each.height)
+                for each in records
+                if chosen[each.id] == row.id
+            ],
+        )
+        for row in database.read_rows(db, edit.table.id, {*chosen.values()})
+    ]
+    shown = {source.row_id: deliveries.shown_by(source) for source in sources}
+    of_table = {"table_id": edit.table.id, "title": edit.table.name}
+    delivery, plan = plan_delivery(profile, sources, Pick.KEEP, shown, **of_table)
+    return (delivery, plan) if plan.files else None
