@@ -22,7 +22,8 @@ from app.web import i18n
 from app.web.assets.bundler import Bundler
 
 _KEY = "ai_image_generator_assets"
-_SHELL = "ui/shell.js"  # runs on every page
+_SHELL = "ui/shell.js"  # runs on every page of the studio
+_WITHOUT_SHELL = ("round",)  # a client's page
 _NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,:])\s+|\s+(?=\{)", re.DOTALL | re.MULTILINE)
 _MAX_KEPT = 100  # bundles; style sheets can be requested in any combination
 _YEAR = "public, max-age=31536000, immutable"
@@ -73,7 +74,8 @@ class AssetBundle:
         return found
 
     def _script(self, locale: str, page: str, late: str) -> str:
-        entries = [_SHELL] if page == "shell" else [_SHELL, f"pages/{page}.js"]
+        shell = [] if page in _WITHOUT_SHELL else [_SHELL]
+        entries = shell if page == "shell" else [*shell, f"pages/{page}.js"]
         is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
         module = f"{late}.js"
         if not is_known or (late and module not in self._bundler.late_modules(entries)):
