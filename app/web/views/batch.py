@@ -16,6 +16,7 @@ from app.web.services import connection, services
 from app.web.views.tables import render_tables
 
 bp = Blueprint("batch", __name__)
+_PARTS = {"pictures": "batch/pictures.html", "rounds": "rounds/dialog.html"}  # fetched at a press
 
 
 @bp.get("/batch")
@@ -99,10 +100,10 @@ def _model_of(table: Table) -> PageModel:
 
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
-    """Dialogs and menus, fetched with the second script; with ``?part=pictures`` 看图 and the large view."""
+    """Dialogs and menus, fetched with the second script; with ``?part=`` another one of _PARTS."""
     spec = page_model(BATCH).spec
     return render_template(
-        "batch/pictures.html" if request.args.get("part") == "pictures" else "batch/dialogs.html",
+        _PARTS.get(request.args.get("part", ""), "batch/dialogs.html"),
         page_spec=spec,
         ratios=ratios_of(spec),
         resolutions=resolutions(spec),

@@ -61,6 +61,9 @@ const batch = {
   chooseReferences(row, search) { if (canEdit(row)) more("chooseReferences", row, search); },
 };
 
+const loadRounds = lazy(
+  () => Promise.all([import("../rounds/dialog.js"), loadDialog("rounds", `${page.dataset.dialogsUrl}&part=rounds`)]), ([{ Rounds }, dialog]) => new Rounds(dialog),
+);
 const loadMore = lazy(async () => {
   await loadDialog("bulk-edit", page.dataset.dialogsUrl); // and what else the modules of the second script find in the page
   return import("../table/commands.js");
@@ -132,6 +135,7 @@ batch.commands = {
     table.showUndo(_("已删除 {count} 行", { count }));
   },
   deliver: () => batch.deliver(null),
+  rounds: async () => (await loadRounds()).open(await whatToDeliver(null)),
   "pick-all": () => table.selection.setPicked(table.rows.shown, true),
   "pick-none"() {
     table.selection.setPicked(table.rows.all, false);

@@ -2,7 +2,7 @@
 
 import { apply, show as showParts } from "../core/dom.js";
 import { attempt, requestJson, sendWhenLeaving } from "../core/http.js";
-import { _, formatDay } from "../core/i18n.js";
+import { _, formatDay, parseTime } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
 import { Large } from "../rounds/large.js";
 import { Marks } from "../rounds/marks.js";
@@ -107,7 +107,7 @@ function tileOf(picture) {
 function factsOf({ number, at_most: most, ends_at: end }) {
   const facts = [
     number > 1 ? _("第 {n} 轮", { n: number }) : "", _("{n} 张图", { n: marks.pictures.length }), most ? _("选 {n} 张以内", { n: most }) : "",
-    end ? _("{day}截止", { day: formatDay(new Date(end)) }) : "",
+    end ? _("{day}截止", { day: formatDay(new Date(parseTime(end))) }) : "",
   ];
   return facts.filter(Boolean).join(" · ");
 }

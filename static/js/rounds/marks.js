@@ -5,6 +5,7 @@ import { _ } from "../core/i18n.js";
 
 const EVERY = 2000; // ms between two calls: the server takes 30 a minute
 const WAITS = [2000, 4000, 8000, 15_000, 30_000]; // ms, after one failure, after two, …
+const ENDED = [401, 403, 404]; // of a link; of a picture that was taken away
 const NOTHING = { mark: null, comment: "" };
 
 export class Marks {
@@ -113,8 +114,7 @@ export class Marks {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       if (error.status === 0 || error.status === 429 || error.status >= 500) return this.#wait(error);
-      this.#forget(sent);
-      await this.#refuse(error, [...sent.keys()]);
+      await this.#refuse(error, sent);
     }
   }
 
@@ -139,9 +139,11 @@ export class Marks {
     this.#kept();
   }
 
-  async #refuse({ message, status }, numbers) {
-    if (status === 401 || status === 403 || status === 404) return this.#hooks.gone();
-    await this.load().catch(() => {}); // what the server has
-    return this.#hooks.refused(message, numbers);
+  /** What the server did not take goes back to what it has; of a picture that was taken away only its own mark is lost. */
+  async #refuse({ message, status }, sent) {
+    const isGone = (error) => ENDED.includes(error.status);
+    if (!isGone({ status })) this.#forget(sent);
+    await this.load().catch((error) => { if (isGone(error)) this.#hooks.gone(); });
+    if (!isGone({ status })) this.#hooks.refused(message, [...sent.keys()]);
   }
 }
