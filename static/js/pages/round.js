@@ -13,6 +13,7 @@ const ask = document.querySelector("[data-ask]");
 const url = location.pathname.replace(/\/+$/, "");
 const kept = `round ${url}`; // in storage: what the server does not have yet
 const isWeChat = /MicroMessenger|wxwork/i.test(navigator.userAgent); // saves pictures by a long press only, and downloads nothing
+const TRIES = 7; // to load a picture, a minute in all
 const FEW = 6; // pictures, which a wide screen shows larger
 const FILTERS = { all: () => true, chosen: ({ mark }) => mark === "heart", open: ({ mark }) => !mark, said: ({ comment }) => comment !== "" };
 const SAVING = { "": _("已存"), sending: _("正在存…"), away: _("没网，连上就存"), later: _("稍后自动存") };
@@ -171,12 +172,18 @@ ask.addEventListener("click", ({ target }) => {
   if (target.closest("[data-close]")) ask.close();
   if (target.closest("[data-confirm]")) submit(target.closest("button"));
 });
-// Pictures that could not be loaded are loaded again with the network.
-const missing = new Set();
-document.addEventListener("error", ({ target }) => { if (target.matches("img")) missing.add(target); }, true);
+// A picture that does not come, without a network or while the server draws others, is asked for again.
+const tries = new WeakMap();
+document.addEventListener("error", ({ target: image }) => {
+  if (!image.matches?.("img")) return;
+  const n = (tries.get(image) ?? 0) + 1;
+  tries.set(image, n);
+  apply(image, { classes: { "is-waiting": n <= TRIES } });
+  if (n <= TRIES) setTimeout(() => { image.src = image.src; }, 500 * 2 ** n * (0.5 + Math.random()));
+}, true);
+document.addEventListener("load", ({ target }) => target.classList?.remove("is-waiting"), true);
 addEventListener("online", () => {
-  for (const image of missing) image.src = image.src;
-  missing.clear();
+  for (const image of document.querySelectorAll("img[src]")) if (image.complete && !image.naturalWidth) image.src = image.src;
   marks.flush();
 });
 document.addEventListener("visibilitychange", () => {

@@ -4,6 +4,7 @@
 import { ownColumnsOf } from "./own_columns.js";
 import { apply, copyOf, show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
+import { signOf } from "../rounds/said.js";
 
 const STATES = {
   running: [_("生成中"), "is-accent"], queued: [_("等待中"), ""], held: [_("等你看过"), ""], unknown: [_("结果未知"), "is-warn"],
@@ -43,7 +44,7 @@ export function orderWords({ state, price }) {
 
 /** What one line shows of a row: the element stays the same while this does. */
 export function signatureOf({ row, shown, shots, isStart, earlier, isOpen, hasWords }) {
-  const seen = shots.map(({ key, picture, label, missing }) => [key, picture?.status, picture?.url, picture?.error, label, missing]);
+  const seen = shots.map(({ key, picture, label, missing }) => [key, picture?.status, picture?.url, picture?.error, picture?.client, label, missing]);
   return JSON.stringify([row.number, roleOf(row, shown) || nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
 }
 
@@ -85,11 +86,12 @@ function createShot(holder, shot, shown) {
   });
 }
 
-function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail } }, shown) {
+function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail, client } }, shown) {
   const words = { row: row.number, n: number, prompt: row.prompt.slice(0, 60), title: titleOf(row, shown) };
   return {
     a: { href: url, ariaLabel: shown.role ? _("{title} 第 {n} 张：{prompt}", words) : _("第 {row} 行第 {n} 张：{prompt}", words) },
     img: { sizes: "200px", srcset: `${thumbnail} 320w, ${thumbnail}?side=800 800w`, src: thumbnail },
+    "[data-shot-said]": signOf(client),
   };
 }
 

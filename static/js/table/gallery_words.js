@@ -4,6 +4,7 @@ import { nameOf, orderWords, titleOf } from "./gallery_shots.js";
 import { ownColumnsOf } from "./own_columns.js";
 import { show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
+import { sentenceOf, withSentence } from "../rounds/said.js";
 
 const UNDER_WAY = ["queued", "running"];
 const POINTED_MS = 120; // until the row that the pointer rests on is shown
@@ -11,7 +12,7 @@ const POINTED_MS = 120; // until the row that the pointer rests on is shown
 export class GalleryWords {
   #element;
   #hooks;
-  #state = { shot: null, pointed: null, isEditing: false };
+  #state = { shot: null, pointed: null, isEditing: false, said: null };
   #timer = 0;
   #edit;
 
@@ -26,6 +27,7 @@ export class GalleryWords {
     element.addEventListener("pointerenter", () => clearTimeout(this.#timer)); // its buttons are for the row that it shows
     this.#part("[data-words-change]").addEventListener("pointerdown", (event) => event.preventDefault()); // the press itself leaves the field
     this.#part("[data-words-change]").addEventListener("click", () => (this.#state.isEditing ? this.#leave() : this.edit(this.#shot)));
+    this.#part("[data-words-remake]").addEventListener("click", () => this.edit(this.#shot, { said: this.#shot.picture.client }));
     this.#part("[data-words-order]").addEventListener("click", () => this.#order(this.#shot.row));
   }
 
@@ -42,36 +44,39 @@ export class GalleryWords {
     this.#timer = setTimeout(() => this.#set({ pointed: shot }), POINTED_MS);
   }
 
-  /** Change the words of a row that is not under way. */
-  edit(shot) {
+  /** Change the words of a row that is not under way; with what a client said, its picture is ordered then. */
+  edit(shot, { said = null } = {}) {
     const { row } = shot;
     if (UNDER_WAY.includes(this.#hooks.shownOf(row).state)) return;
     clearTimeout(this.#timer);
-    this.#set({ shot, pointed: null, isEditing: true });
-    this.#edit.value = row.prompt;
+    this.#set({ shot, pointed: null, isEditing: true, said });
+    this.#edit.value = said ? withSentence(row.prompt, said) : row.prompt;
     this.#edit.focus();
-    this.#edit.setSelectionRange(row.prompt.length, row.prompt.length);
+    this.#edit.setSelectionRange(this.#edit.value.length, this.#edit.value.length);
   }
 
   #part(selector) { return this.#element.querySelector(selector); }
 
   #set(changes) {
     Object.assign(this.#state, changes);
-    const { isEditing } = this.#state;
+    const { isEditing, said } = this.#state;
     const shot = this.#shot;
     this.#element.hidden = !shot;
     if (!shot) return;
     const { row, picture } = shot;
     const shown = this.#hooks.shownOf(row);
     const isBusy = UNDER_WAY.includes(shown.state);
+    const sum = formatPrice(this.#hooks.priceOfOne(row) * (row.num_images || 1));
     show(this.#element, {
       "[data-words-row]": titleOf(row, shown),
       "[data-words-name]": [...new Set([nameOf(row, shown), ...(shown.role ? [] : Object.values(ownColumnsOf(row)))])].filter(Boolean).join(" · "),
       "[data-words-prompt]": (shown.role && shown.sent.prompt) || row.prompt,
       "[data-words-reason]": picture?.error ?? "",
+      "[data-words-said]": sentenceOf(picture?.client ?? {}),
+      "[data-words-remake]": { hidden: isEditing || isBusy || !picture?.client?.comment, textContent: _("按这句再做 · {sum}", { sum }) },
       "[data-words-text]": { hidden: isEditing },
       "[data-words-edit]": { hidden: !isEditing },
-      "[data-words-change]": { textContent: isEditing ? _("改好") : _("改提示词"), title: isBusy ? _("正在做，做完再改") : "", disabled: isBusy },
+      "[data-words-change]": { textContent: !isEditing ? _("改提示词") : said ? _("做 {sum}", { sum }) : _("改好"), classes: { "is-primary": isEditing && said }, title: isBusy ? _("正在做，做完再改") : "", disabled: isBusy },
       "[data-words-order]": {
         textContent: shown.missing > 0 ? orderWords(shown) : _("再来一张 {sum}", { sum: formatPrice(this.#hooks.priceOfOne(row)) }),
         hidden: isEditing || isBusy || shown.state === "held" || shown.state === "problem",
@@ -93,8 +98,10 @@ export class GalleryWords {
   }
 
   #leave(isKept = true) {
+    const { said, shot: { row } } = this.#state;
     this.#end(isKept);
     this.#hooks.leave();
+    if (said && isKept) this.#hooks.order({ rows: [row] });
   }
 
   /** As in a cell, what was typed is kept when the field is left. */

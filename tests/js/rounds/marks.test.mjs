@@ -12,7 +12,7 @@ function makeRound({ at_most = null, wanted = {}, state = "open" } = {}) {
   const chosen = () => Object.values(saved).filter(({ mark }) => mark === "heart").length;
   const call = async (method, path, body) => {
     made.calls.push([method, path, body && structuredClone(body)]);
-    const failure = path === "marks" || path === "submit" ? made.fails.shift() : null;
+    const failure = path === "state" ? made.ended : made.fails.shift();
     if (failure) throw failure;
     if (path === "state") return { round: { state: made.state, at_most, chosen: chosen() }, pictures: Object.entries(saved).map(([n, one]) => ({ n: Number(n), ...one })) };
     if (path === "submit") return { state: made.state = "submitted" };
@@ -153,6 +153,18 @@ test("what was not sent at the last visit is sent at the next, unless the round 
   assert.deepEqual([locked.sent(), locked.marks.of(2).mark], [[], null]);
 });
 
+test("of a picture that was taken away only its own mark is lost", async () => {
+  const round = makeRound();
+  await round.marks.load();
+  round.marks.set(1, { mark: "heart" });
+  round.marks.set(2, { mark: "heart" });
+  round.fails = [REFUSED(404, "没有第 2 张")];
+  delete round.saved[2];
+  await round.tick(0);
+  await round.tick(2000);
+  assert.deepEqual([round.saved[1].mark, round.marks.unsent, round.isGone], ["heart", {}, false]);
+});
+
 test("a link that ended is told, and a busy server is waited for", async () => {
   const round = makeRound();
   await round.marks.load();
@@ -160,6 +172,7 @@ test("a link that ended is told, and a busy server is waited for", async () => {
   round.marks.set(1, { mark: "heart" });
   await round.tick(0);
   assert.deepEqual([round.marks.saving, round.isGone], ["later", false]);
+  round.ended = REFUSED(404, "没有了");
   await round.tick(2000);
   assert.equal(round.isGone, true);
 });
