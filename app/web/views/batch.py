@@ -16,7 +16,11 @@ from app.web.services import connection, services
 from app.web.views.tables import render_tables
 
 bp = Blueprint("batch", __name__)
-_PARTS = {"pictures": "batch/pictures.html", "rounds": "rounds/dialog.html"}  # fetched at a press
+_PARTS = {  # fetched at a press
+    "pictures": "batch/pictures.html",
+    "rounds": "rounds/dialog.html",
+    "sets": "batch/sets.html",
+}
 
 
 @bp.get("/batch")

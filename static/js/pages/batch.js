@@ -52,6 +52,10 @@ const batch = {
   },
   importReferences: () => import("../table/picture_rows.js"), // with the picker and its uploads
   importImport: () => import("../table/table_import.js"), // with the report
+  async importSets() { // for a table with a recipe
+    await loadPart("[data-sets]", `${page.dataset.dialogsUrl}&part=sets`);
+    return import("../table/sets.js");
+  },
   importTools: () => import("../table/edit_tools.js"),
   runRow: (row) => more("orderRow", row),
   restorePictures: (ids) => more("restorePictures", ids),

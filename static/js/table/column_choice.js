@@ -30,7 +30,7 @@ export function makeColumnChoice(table, button, storageKey, onShown) {
   const isTaken = ({ hidden, refuses }) => !hidden || table.rows.all.some((row) => row.model && refuses && !refuses(row));
 
   function isShown(column) {
-    if (column.like) return isUsed(column) || (chosen.get(column.name) ?? false);
+    if (column.like) return isUsed(column) || (chosen.get(column.name) ?? Boolean(column.isWanted));
     if (!isOptional(column)) return true;
     return chosen.get(column.name) ?? !column.hidden;
   }

@@ -51,11 +51,16 @@ export function makeCommands(batch) {
   lookUpReferences(table, urls.samples);
 
   const orders = batch.orders = new OrderDialog(dialog("order"), {
-    table, model: batch.model, store, urls,
+    table, model: batch.model, store, urls, sets: () => batch.sets,
     goToProblem: (row, field = "prompt") => goToCell(table, row, field),
     onOrdered: (id) => run.follow(id),
   });
   const run = new RunStrip(page, { strip, store, table, model: batch.model, filter: batch.filter, orders, urls, goToRow: (row) => goToCell(table, row, "status") });
+
+  const sets = lazy(batch.importSets, ({ makeSets }) => { batch.sets = makeSets(batch); });
+  const takeRecipe = () => { if (store.recipe) sets().catch(() => null); }; // tried again at the next change
+  store.watch(takeRecipe);
+  takeRecipe();
 
   // Where nothing can be made as it stands, the first problem is shown.
   function order(rows) {

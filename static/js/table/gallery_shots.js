@@ -11,7 +11,7 @@ const STATES = {
   failed: [_("失败"), "is-bad"], success: [_("图片文件不见了"), "is-bad"], none: [_("还没做"), ""],
   problem: [_("要改"), "is-bad"], trashed: [_("在回收站"), ""], to_make: [_("还没做"), ""],
 };
-const RECIPE_COLUMNS = ["角色", "变体", "原提示词"]; // as app/domain/recipes.py has them
+const [RECIPE_COLUMNS, VARIANT_COLUMN] = [/^(角色|变体|原提示词)$/, /^变体$/]; // as app/domain/recipes.py has them
 const PICTURE_FILE = /\.(png|jpe?g|webp|bmp|gif)\s*$/i;
 const PICKS = { keep: [_("已留下"), "icon-check"], reject: [_("已淘汰"), "icon-close"] };
 
@@ -22,13 +22,14 @@ export function nameOf(row, { sent = {} }) {
 
 // What tells the product of a row from others, and what it is called: the first of its own columns with a text.
 function productOf(row) {
-  const own = Object.entries(ownColumnsOf(row)).filter(([name, text]) => text && !RECIPE_COLUMNS.includes(name) && !PICTURE_FILE.test(text));
+  const own = Object.entries(ownColumnsOf(row)).filter(([name, text]) => text && !RECIPE_COLUMNS.test(name) && !PICTURE_FILE.test(text));
   return own.slice(0, 2).map(([, text]) => text);
 }
 
 // The role of a row, with its variant; "" without a recipe.
 function roleOf(row, { role }) {
-  return [role, role && ownColumnsOf(row)[RECIPE_COLUMNS[1]]].filter(Boolean).join(" · ");
+  const variant = Object.entries(ownColumnsOf(row)).find(([name]) => VARIANT_COLUMN.test(name))?.[1];
+  return role && [role, variant].filter(Boolean).join(" · ");
 }
 
 /** What a row is called. */

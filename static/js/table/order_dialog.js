@@ -18,11 +18,11 @@ const TITLES = { start: _("开始批量生成"), release: _("做其余的"), mor
 
 export class OrderDialog {
   #dialog;
-  #page; // {table, model, store, urls, goToProblem, onOrdered}
+  #page; // {table, model, store, urls, sets, goToProblem, onOrdered}
   #state = { mode: "start" };
   #turn = 0; // of the question: what an earlier one waited for is not ordered
 
-  /** goToProblem(row, field) shows a cell; onOrdered(batch id) is called after an order. */
+  /** sets() -> that of sets.js, of a table with a recipe; goToProblem(row, field) shows a cell; onOrdered(batch id) is called after an order. */
   constructor(dialog, page) {
     this.#dialog = dialog;
     this.#page = page;
@@ -101,7 +101,8 @@ export class OrderDialog {
     const { mode, busy, isPosting, error, problems, stops } = this.#state;
     const plan = this.#plan();
     const sample = this.#sampleOf(plan);
-    const [now, left] = [portionOf(plan, sample), budgetLeft()];
+    const sets = this.#page.sets()?.lookAt(plan, { mode, sample });
+    const [now, left] = [sets?.now ?? portionOf(plan, sample), budgetLeft()];
     this.#showLines(plan);
     this.#part("[data-order-problems]").replaceChildren(...problemItems(problems));
     for (const control of this.#dialog.querySelectorAll("input, select, [data-order-action]")) control.disabled = Boolean(busy);
@@ -111,14 +112,14 @@ export class OrderDialog {
       "[data-order-facts]": factsOf(plan, now, left).filter(Boolean).join(" · "),
       "[data-order-hint]": hintOf(plan, now, left, mode),
       "[data-order-error]": error,
-      "[data-order-changes]": { hidden: mode !== "release" },
+      "[data-order-changes]": { hidden: mode !== "release" || Boolean(sets) },
       "[data-order-models]": { hidden: mode !== "model" },
-      "[data-order-trial]": { hidden: mode !== "start" || plan.made < 2 },
+      "[data-order-trial]": { hidden: mode !== "start" || plan.made < 2 || Boolean(sets) },
       "[data-order-stopping]": { hidden: mode === "release" || mode === "more" },
       "[data-order-sample]": { checked: sample > 0 },
       "[data-order-size]": { max: String(Math.max(plan.made - 1, 1)) },
       "[data-order-stop]": { checked: stops },
-      "[data-order-yes]": { disabled: Boolean(busy) || plan.made === 0, textContent: busy || orderWords(plan, { mode, sample }) },
+      "[data-order-yes]": { disabled: Boolean(busy) || plan.made === 0, textContent: busy || (sets?.words ?? orderWords(plan, { mode, sample })) },
       "[data-order-no]": { disabled: isPosting },
     });
   }
@@ -215,7 +216,7 @@ export class OrderDialog {
   #post(plan) {
     const { mode, batch, changes, model, resolution, stops } = this.#state;
     const { urls, store } = this.#page;
-    if (mode === "release") return postOnce(`${urls.batches}/${batch.id}/release`, changes);
+    if (mode === "release") return postOnce(`${urls.batches}/${batch.id}/release`, { ...changes, ...this.#page.sets()?.released(plan) });
     const sample = this.#sampleOf(plan);
     const ids = (rows) => rows.map(({ id }) => id);
     return postOnce(`${urls.tables}/${store.id}/run`, {

@@ -7,6 +7,7 @@ import { _, formatDuration, formatSum } from "../core/i18n.js";
 const ORDERED = ["make", "failed", "trashed"];
 const REPEATABLE = ["share", "made", "charged", "unknown"];
 const FAILED = ["failed", "refused"];
+const ROLE = "role:"; // before its name, a kind of what is released of a table with a recipe
 const WORDS = {
   make: (n) => _("要做的 {n} 行", { n }),
   failed: (n) => _("上次没有做成的 {n} 行", { n }),
@@ -45,14 +46,14 @@ export function kindOf(shown, wanted = 1) {
  * What is ordered of entries [{row, shown, wanted: pictures, each: CNY for one, NaN when unknown, model}].
  *
  * mode: "start" what is missing; "release" what is held; "more" one picture of each; "model" all from another model. chosen: kind ->
- * whether it is ordered, where that was said. -> {lines, rows: those to send, again: those of them that are made although there are
+ * whether it is ordered, where that was said. -> {lines, ordered: entries with count and price, rows: those to send, again: those of them that are made although there are
  * pictures, pictures, price, unpriced, isUniform: whether each row comes to the same, byModel: model -> pictures}
  */
 export function planOrder(entries, { mode = "start", chosen = {} } = {}) {
   const groups = {};
   for (const entry of entries) (groups[kindIn(mode, entry)] ??= []).push(entry);
-  const isOrdered = (kind) => (REPEATABLE.includes(kind) || ORDERED.includes(kind)) && (chosen[kind] ?? ORDERED.includes(kind));
-  const kinds = Object.keys(WORDS).filter((kind) => groups[kind]);
+  const isOrdered = (kind) => (mode === "release" || REPEATABLE.includes(kind) || ORDERED.includes(kind)) && (chosen[kind] ?? !REPEATABLE.includes(kind));
+  const kinds = mode === "release" ? Object.keys(groups) : Object.keys(WORDS).filter((kind) => groups[kind]);
   const ordered = kinds.filter(isOrdered).flatMap((kind) => groups[kind].map((entry) => ({ ...entry, kind, ...dueOf(entry, kind, mode) })));
   const shared = isOrdered("share") ? [] : groups.share ?? []; // they go with the run, so that its results have them
   const byModel = new Map();
@@ -60,7 +61,7 @@ export function planOrder(entries, { mode = "start", chosen = {} } = {}) {
   return {
     lines: kinds.map((kind) => lineOf(kind, groups[kind], { mode, isOn: isOrdered(kind) })),
     rows: [...ordered, ...(ordered.length > 0 ? shared : [])].map(({ row }) => row),
-    made: ordered.length,
+    ordered, made: ordered.length,
     again: ordered.filter(({ kind }) => mode === "more" || REPEATABLE.includes(kind)).map(({ row }) => row),
     pictures: total(ordered),
     ...addUp(ordered),
@@ -73,7 +74,7 @@ function kindIn(mode, { shown, wanted }) {
   const kind = kindOf(shown, wanted);
   if (mode === "start" || kind === "empty" || kind === "problem") return kind;
   if (mode === "model") return shown.same_as ? "share" : "make";
-  return "make";
+  return mode === "release" && shown.role ? ROLE + shown.role : "make";
 }
 
 /** {count, price} of what is made of a row. */
@@ -91,9 +92,10 @@ function lineOf(kind, entries, { mode, isOn }) {
   const sums = entries.map((entry) => dueOf(entry, kind, mode));
   const cost = { pictures: total(sums), ...addUp(sums) };
   const isExtra = !ORDERED.includes(kind);
-  const option = mode === "start" && OPTIONS[kind]?.(formatSum(cost));
-  const words = mode === "release" && kind === "make" ? _("其余的 {n} 行", { n: entries.length }) : WORDS[kind](entries.length);
-  return { kind, words, option: option || "", isOn, isFree: REPEATABLE.includes(kind), ...(isExtra && !isOn ? { pictures: 0, price: 0, unpriced: 0 } : cost) };
+  const role = kind.startsWith(ROLE) ? kind.slice(ROLE.length) : "";
+  const option = role || (mode === "start" && OPTIONS[kind]?.(formatSum(cost)));
+  const words = role || (mode === "release" ? _("其余的 {n} 行", { n: entries.length }) : WORDS[kind](entries.length));
+  return { kind, role, words, option: option || "", isOn, isFree: REPEATABLE.includes(kind), ...(isExtra && !isOn ? { pictures: 0, price: 0, unpriced: 0 } : cost) };
 }
 
 /** What is made first: everything, or `sample` rows, which the server chooses. */
