@@ -34,6 +34,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/db/postgres_backup.py": None,
     "web_app.py": None,  # starts at the terminal
     "app/recipes/examples.py": None,  # words for the models
+    "app/db/migrations/m0022_one_role.py": None,  # names of recipes
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
     "app/recipes/views.py": ("_OWN_REFERENCES",),  # a column
     "app/delivery/plan.py": ("_unnamed", "_NAME", "_NUMBER", "_ROW"),  # a file name; columns

@@ -30,7 +30,7 @@ NOT_CHARGED = """
     AND (task_id IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
 """
 _STORED = (
-    *("id", "name", "number_in_minute", "created_at", "total", "version", "source", "prefix", "suffix"),
+    *("id", "name", "number_in_minute", "created_at", "total", "version", "source"),
     *("paused_cause", "copied_from", "table_id"),
 )
 

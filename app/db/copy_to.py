@@ -36,7 +36,6 @@ COPIED = (
     "workbooks",
     "request_keys",
     "budgets",
-    "presets",
     "delivery_profiles",
     "recipes",
     "deliveries",

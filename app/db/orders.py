@@ -22,7 +22,6 @@ from app.db.row_mapping import (
     SqlList,
     message_json,
     micros,
-    object_of,
     object_text,
     read_records,
     sample_images_text,
@@ -30,7 +29,7 @@ from app.db.row_mapping import (
     utc_text,
 )
 from app.db.versions import insert_records, next_version, touch
-from app.domain import ImageRequest, Record, RowExtras, SampleImage, Status, own_column_names
+from app.domain import ImageRequest, Record, RowExtras, SampleImage, Status
 from app.errors import message
 
 
@@ -74,17 +73,11 @@ class RowColumns:
 class HeldRows:
     """What a batch holds: ``rows`` are its held records, those of one row together.
 
-    ``changed`` are the numbers of rows that ask for something else in their table since, or were removed;
-    ``own_names`` are the own columns of all its rows; ``filled_on`` is what ``{日期}`` stood for; ``prefix``
-    and ``suffix`` are those of the batch.
+    ``changed`` are the numbers of rows that ask for something else in their table since, or were removed.
     """
 
     rows: Sequence[Sequence[Record]]
     changed: frozenset[int]
-    own_names: Sequence[str]
-    filled_on: str
-    prefix: str
-    suffix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +92,6 @@ def read_held(db: Connection, batch_id: str) -> HeldRows:
     """The held records of a batch, by rows."""
     clauses = "WHERE batch_id = :id AND status = 'held' ORDER BY row_number, picture_number"
     records = read_records(db, clauses, {"id": batch_id})
-    columns = db.execute(
-        """
-        SELECT own_columns
-        FROM generation_records
-        WHERE batch_id = :id AND own_columns <> ''
-        GROUP BY own_columns
-        ORDER BY min(id)
-        """,
-        {"id": batch_id},
-    ).fetchall()
     changed = db.execute(
         """
         SELECT DISTINCT number
@@ -121,17 +104,9 @@ def read_held(db: Connection, batch_id: str) -> HeldRows:
         """,
         {"id": batch_id},
     ).fetchall()
-    sql = "SELECT filled_on, prefix, suffix FROM batches WHERE id = :id"
-    batch = db.execute(sql, {"id": batch_id}).fetchone() or dict.fromkeys(
-        ("filled_on", "prefix", "suffix"), ""
-    )
     return HeldRows(
         rows=[list(group) for _, group in groupby(records, attrgetter("row_number"))],
         changed=frozenset(number for (number,) in changed),
-        own_names=own_column_names(object_of(row["own_columns"]) for row in columns),
-        filled_on=batch["filled_on"],
-        prefix=batch["prefix"],
-        suffix=batch["suffix"],
     )
 
 
@@ -337,29 +312,24 @@ def count_released(
     db: Connection,
     batch_id: str,
     *,
-    prefix: str | None,
-    suffix: str | None,
     others: int,
     change: Decimal,
     is_priced: bool,
 ) -> None:
-    """Change a batch's affixes (None: not), and its estimate by ``change`` CNY; its stop rule starts anew.
+    """Change a batch's estimate by ``change`` CNY; its stop rule starts anew.
 
     What was estimated for the ``others``, records of a model that is not there, is their share of the whole.
     """
     db.execute(
         """
         UPDATE batches
-        SET prefix = coalesce(:prefix, prefix), suffix = coalesce(:suffix, suffix),
-            is_priced = is_priced * :is_priced,
+        SET is_priced = is_priced * :is_priced,
             estimated_micros = max(estimated_micros - estimated_micros * :others / total + :change, 0),
             outcomes = ''
         WHERE id = :id
         """,
         {
             "id": batch_id,
-            "prefix": prefix,
-            "suffix": suffix,
             "is_priced": is_priced,
             "others": others,
             "change": micros(change),

@@ -10,7 +10,7 @@ from app.db.row_pictures import linked_pictures
 from app.db.tables import get_table, read_rows, row_ids_of, table_of_batch, update_rows, update_table
 from app.db.versions import next_version
 from app.domain import Status
-from app.domain.tables import Row, Table, restored_fields, sent_words
+from app.domain.tables import Row, Table, sent_words, typed_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def repair_rows(db: Connection, batch_id: str | None, repairs: Mapping[int, RowR
 def _repaired_fields(row: Row, repair: RowRepair, table: Table) -> dict[str, Any]:
     """The fields of a row, with those that the repair changed; the others stay as they were typed."""
     before, now = (
-        restored_fields(replace(one.request, sample_images=tuple(one.images)), one.extras, row.number, table)
+        typed_fields(replace(one.request, sample_images=tuple(one.images)), one.extras, row.number, table)
         for one in (repair.before, repair.now)
     )
     names = {name for name in now if name != "filename" and now[name] != before.get(name)}

@@ -16,7 +16,7 @@ from app.errors import Message, NotFound
 KEPT_DAYS = 30  # of a deleted table, and of what undoes a change
 
 _TABLE = (
-    *("id", "name", "created_at", "updated_at", "version", "model", "prefix", "suffix", "filled_on"),
+    *("id", "name", "created_at", "updated_at", "version", "model", "filled_on"),
     *("own_columns", "workbook_id", "checked_with", "archived_at", "deleted_at", "recipe"),
 )
 _ROW = (

@@ -55,7 +55,6 @@ from app.domain.row_extras import (
     RowExtras,
     column_name,
     own_column_names,
-    read_affix,
 )
 from app.domain.row_fields import (
     CHANGEABLE,

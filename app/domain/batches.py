@@ -72,7 +72,7 @@ class BatchModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records submitted together; ``prefix`` and ``suffix`` surround each prompt. Costs are CNY, None when a
+    """Records submitted together. Costs are CNY, None when a
     price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate, or before its first
     picture from what the model took before. While it is queued, ``ahead`` counts the pictures of others that
     come first. ``retryable`` counts records that failed without a charge, ``picks`` those that a user chose.
@@ -97,8 +97,6 @@ class Batch:
     ahead: int = 0
     retryable: int = 0
     workbook: Workbook | None = None
-    prefix: str = ""
-    suffix: str = ""
     paused_cause: str = ""
     picks: Mapping[Pick, int] = field(default_factory=dict)
     models: Sequence[BatchModel] = ()

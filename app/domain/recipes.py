@@ -11,9 +11,9 @@ from typing import Any
 
 from app.domain.batches import MAX_PICTURES_A_BATCH
 from app.domain.references import SampleImage
-from app.domain.row_extras import MAX_OWN_NAME_LENGTH, column_name
+from app.domain.row_extras import MAX_OWN_NAME_LENGTH, MAX_OWN_TEXT_LENGTH, column_name
 from app.domain.row_fields import HEADERS, MAX_REFERENCES, ROW_FIELDS
-from app.domain.validation import READERS, normal_text, read_sample_images
+from app.domain.validation import READERS, normal_text, read_sample_images, trimmed_text
 from app.domain.variables import variable_key
 from app.errors import InvalidRequest
 
@@ -193,28 +193,41 @@ def expand(recipe: Recipe, product: Product, *, key_column: str) -> dict[tuple[s
     """The rows of a product by (role, variant), in their order.
 
     What a role does not say is that of the product's row. ``key_column``, if not empty, tells the products
-    apart in file names that are not given. Raises InvalidRequest for more pictures than a run takes.
+    apart in file names that are not given; a single role without variants gives none. Raises InvalidRequest
+    for more pictures than a run takes.
     """
     own = {name: value for name, value in product.fields.items() if name not in ("prompt", "position")}
     written = product.columns.get(WORDS_COLUMN) or ""
     found: dict[tuple[str, str], Asked] = {}
     for role in recipe.roles:
-        words = role.fields["prompt"]
-        if "|" in written:  # the product's own words have variants
-            words = words.replace(f"{{{WORDS_COLUMN}}}", written)
-        for variant, prompt in variants_of(words):
+        for variant, prompt in variants_of(words_with(role.fields["prompt"], written)):
             fields = {**own, **role.fields, "prompt": prompt}
-            name = role.fields.get("filename") or _default_name(own.get("filename"), key_column)
+            name = role.fields.get("filename")
+            if not name and (variant or len(recipe.roles) > 1):
+                name = _default_name(own.get("filename"), key_column)
             if name and variant and f"{{{VARIANT_COLUMN}}}" not in name:
                 name += f"_{{{VARIANT_COLUMN}}}"
             if name:
                 fields["filename"] = name
             if role.images is not None:
                 fields["sample_images"] = [*_images_of(role.images, own.get("sample_images") or ())]
-            columns = dict(zip(RECIPE_COLUMNS, (role.name, variant, written), strict=True))
+            columns = dict(zip(RECIPE_COLUMNS, (role.name, variant, cell_of(written)), strict=True))
             asked = {key: value for key, value in fields.items() if value not in (None, "", [])}
             found[role.name, variant] = Asked(fields=asked, columns=columns)
     return found
+
+
+def words_with(words: str, written: str) -> str:
+    """The words of a role for a product with these own words: they are put in where they have braces, whose
+    variables and variants then count, or are too long for their cell."""
+    if cell_of(written) == written and "{" not in written and "}" not in written:
+        return words
+    return words.replace(f"{{{WORDS_COLUMN}}}", trimmed_text(written))
+
+
+def cell_of(written: str) -> str:
+    """The own words of a product as their own column has them; empty when they are too long for it."""
+    return written if len(written) <= MAX_OWN_TEXT_LENGTH else ""
 
 
 def _default_name(own: Any, key_column: str) -> str:

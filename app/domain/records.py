@@ -47,7 +47,7 @@ class Record:
     reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
     provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
     the user's own, ``templates`` the fields whose typed form differs. ``pick`` is a Pick, or empty.
-    ``position`` is the row's ``{序号}``, None when its prompt takes no prefix and suffix. ``options`` are
+    ``position`` is the row's ``{序号}``, None when it was filled before. ``options`` are
     those of the request, ``marks`` are described in ``app.domain.marks``.
     """
 

@@ -19,7 +19,7 @@ MAX_OWN_TEXT_LENGTH = 2_000
 class RowExtras:
     """The own columns of a row, in the sheet's order, and those of its fields whose typed form differs.
 
-    ``position`` is its ``{序号}``; None for a row that was filled before and takes no prefix and suffix.
+    ``position`` is its ``{序号}``; None for a row that was filled before.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -67,11 +67,3 @@ def read_templates(value: Any) -> dict[str, Any]:
     names = [{"url": image.url, "filename": image.filename} for image in images]
     texts = {name: whole_characters(text) for name, text in texts.items()}
     return {**texts, "sample_images": names} if names else texts
-
-
-def read_affix(value: Any, name: str) -> str:
-    """An untrusted ``prefix`` or ``suffix`` of a batch; None is empty. Raises InvalidRequest."""
-    text = "" if value is None else value
-    if not isinstance(text, str) or len(text) > MAX_PROMPT_LENGTH:
-        raise InvalidRequest(name, "{name} 应为 {limit} 字以内的文字", name=name, limit=MAX_PROMPT_LENGTH)
-    return whole_characters(text)

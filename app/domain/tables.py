@@ -33,8 +33,6 @@ class Table:
     updated_at: str
     version: int
     model: str = ""
-    prefix: str = ""
-    suffix: str = ""
     filled_on: str = ""
     own_columns: Sequence[str] = ()
     workbook_id: str | None = None
@@ -120,48 +118,29 @@ class RowPicture(NamedTuple):
         return standing_of(self.status, is_trashed=self.is_trashed, is_charged=self.is_charged)
 
 
-def typed_fields(request: ImageRequest, extras: RowExtras, table: Table) -> dict[str, Any]:
-    """The fields of a row as typed, from what was asked for it with the affixes and own columns of its table.
+def typed_fields(request: ImageRequest, extras: RowExtras, number: int, table: Table) -> dict[str, Any]:
+    """The fields of a row as typed, from what was asked for it with the own columns of its table.
 
-    They have ``templates`` where the typed forms are not known: then the row is taken as it is.
+    They have ``templates`` where the typed forms are not known, as the row was changed since or filled by an
+    earlier version: then it is taken as it is.
     """
-    sent, prefix, suffix = _sent_fields(request, table), table.prefix, table.suffix
-    templates, as_sent = extras.templates, _as_sent(sent, extras)
+    sent, templates = _sent_fields(request, table), extras.templates
+    as_sent = {**sent, "templates": dict(templates)}
     if templates and extras.position is None:
         return as_sent
-    if "prompt" not in templates and (prefix or suffix):
-        prompt = request.prompt
-        is_around = prompt.startswith(prefix) and prompt.endswith(suffix)
-        if not is_around or len(prompt) <= len(prefix) + len(suffix):
-            return as_sent
-        sent["prompt"] = prompt[len(prefix) : len(prompt) - len(suffix)]
     literal = {name: value for name, value in sent.items() if name not in templates}
     texts = [literal.get(name, "") for name in ("prompt", "negative_prompt", "filename")]
     texts += [image["filename"] for image in literal.get("sample_images", ())]
     if any("{" in text for text in texts):
         return as_sent
-    return {**sent, **templates, **({"position": extras.position} if templates else {})}
-
-
-def restored_fields(request: ImageRequest, extras: RowExtras, number: int, table: Table) -> dict[str, Any]:
-    """As ``typed_fields``, of a row that may have been filled with other affixes, or changed since."""
-    fields = typed_fields(request, extras, table)
-    (filled,) = fill_rows(
-        [{**fields, "columns": extras.columns}],
-        [number],
-        date=table.filled_on,
-        prefix=table.prefix,
-        suffix=table.suffix,
-        own_names=table.own_columns,
-    )
+    if not templates:
+        return sent
+    fields = {**sent, **templates, "position": extras.position}
+    row = {**fields, "columns": extras.columns}
+    (filled,) = fill_rows([row], [number], date=table.filled_on, own_names=table.own_columns)
     found = filled.fields or {}
-    if all(found.get(name, "") == getattr(request, name) for name in TEXT_TEMPLATES):
-        return fields
-    return _as_sent(_sent_fields(request, table), extras)
-
-
-def _as_sent(sent: Mapping[str, Any], extras: RowExtras) -> dict[str, Any]:
-    return {**sent, "templates": dict(extras.templates)}
+    is_same = all(found.get(name, "") == getattr(request, name) for name in TEXT_TEMPLATES)
+    return fields if is_same else as_sent
 
 
 def _sent_fields(request: ImageRequest, table: Table) -> dict[str, Any]:

@@ -48,11 +48,9 @@ def fill_rows(
     numbers: Sequence[int],
     *,
     date: str,
-    prefix: str = "",
-    suffix: str = "",
     own_names: Iterable[str] = (),
 ) -> Iterator[FilledRow]:
-    """Replace the variables in the untrusted rows of one table; prefix and suffix surround each prompt.
+    """Replace the variables in the untrusted rows of one table.
 
     ``{行号}`` is the row's number, ``{日期}`` is ``date``, ``{序号}`` is the row's ``position`` or else
     counts the rows that are not empty; an own column of that name takes precedence. ``{{`` and ``}}`` are
@@ -84,7 +82,7 @@ def fill_rows(
             values |= dict.fromkeys(keys.values(), "")
             values |= {keys[name]: text for name, text in columns.items()}
             filler = _Filler(values, problems, has_columns=bool(keys))
-            sent, templates = filler.fill(row, prefix, suffix)
+            sent, templates = filler.fill(row)
             extras = RowExtras(columns=columns, templates=templates, position=position)
             yield FilledRow(fields={**row, **sent}, extras=extras, problems=problems)
 
@@ -125,7 +123,7 @@ class _Filler:
         self._problems = problems
         self._has_columns = has_columns
 
-    def fill(self, row: Mapping[str, Any], prefix: str, suffix: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def fill(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """(the fields that changed, the same as typed)."""
         sent: dict[str, Any] = {}
         templates: dict[str, Any] = {}
@@ -134,7 +132,7 @@ class _Filler:
             if not isinstance(typed, str):
                 continue
             text = trimmed_text(typed)
-            filled = self._fill_text(name, f"{prefix}{text}{suffix}" if name == "prompt" and text else text)
+            filled = self._fill_text(name, text)
             if filled is not None and filled != text:
                 sent[name], templates[name] = filled, text
         typed_images, images = self._fill_names(row.get("sample_images"))

@@ -55,8 +55,6 @@ class BatchOptions:
     name: str = ""
     source: str = "batch"
     workbook_id: str | None = None
-    prefix: str = ""
-    suffix: str = ""
     repeats: str = AGAIN
     sample: int | None = None
     stop_rule: StopRule | None = None
@@ -104,7 +102,7 @@ class NewBatch(Order):
         ordered = [each for each in planned if each.numbers]
         if not ordered:
             return "", ()
-        names = ("source", "workbook_id", "prefix", "suffix", "filled_on", "copied_from", "name")
+        names = ("source", "workbook_id", "filled_on", "copied_from", "name")
         fields = {name: getattr(options, name) for name in names}
         prices = [each.price(self.models) for each in ordered]
         fields |= {
@@ -152,8 +150,6 @@ def submit_rows(
             conditions.library.pin,
             date=options.filled_on,
             model=options.model,
-            prefix=options.prefix,
-            suffix=options.suffix,
         )
 
     return submit_parsed(conditions, read, options, key=key, cells=cells)
@@ -190,8 +186,7 @@ def submit_parsed(
 
     @cache
     def table() -> tuple[Table, Sequence[Row]]:
-        names = ("model", "prefix", "suffix", "workbook_id")
-        fields = {name: getattr(options, name) for name in names}
+        fields = {"model": options.model, "workbook_id": options.workbook_id}
         made = new_table(options.name, today=options.filled_on, **fields)
         return table_of(parsed, read_rows(), made, cells())
 
@@ -226,7 +221,7 @@ def table_of(
     rows = []
     for index, (row, order) in enumerate(zip(parsed, ordered, strict=True), 1):
         assert row.request is not None  # an order has only rows that can be read
-        fields = typed_fields(row.request, row.extras, table)
+        fields = typed_fields(row.request, row.extras, row.number, table)
         rows.append(
             Row(
                 id=-index,
@@ -279,8 +274,6 @@ def copy_batch(
         name=_name_of_copy(batch, options.spec, conditions.models, translate),
         source=batch.source,
         workbook_id=batch.workbook.id if batch.workbook else None,
-        prefix=batch.prefix,
-        suffix=batch.suffix,
         filled_on=source.filled_on,
         stop_rule=source.stop_rule,
         repeats=SKIP if options.skips else AGAIN,
@@ -353,8 +346,6 @@ def check_rows(
     rows: Sequence[Any],
     *,
     model: str,
-    prefix: str = "",
-    suffix: str = "",
     most: int = MAX_ROWS_A_BATCH,
 ) -> dict[str, Any]:
     """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored.
@@ -365,8 +356,7 @@ def check_rows(
     row has the same.
     """
     reader, identify, models = conditions.reader, conditions.library.identify, conditions.models
-    affixes = {"prefix": prefix, "suffix": suffix}
-    parsed = reader.read(rows, identify, date=today(), model=model, most=most, **affixes)
+    parsed = reader.read(rows, identify, date=today(), model=model, most=most)
     parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
     planned = _plan(conditions, parsed, skips=True)
     fine = _without_problems(parsed, planned)

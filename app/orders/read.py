@@ -74,8 +74,6 @@ class RowReader:
         *,
         date: str,
         model: str = "",
-        prefix: str = "",
-        suffix: str = "",
         most: int = MAX_ROWS_A_BATCH,
     ) -> list[ParsedRow]:
         """Fill and validate untrusted rows, whose problems are part of the result.
@@ -87,7 +85,7 @@ class RowReader:
             text = "一个批次最多 {limit} 行，现在有 {n} 行"
             raise InvalidRequest("rows", text, limit=most, n=len(rows))
         numbers, wrong = _number_rows(rows)
-        filled = fill_rows(rows, numbers, date=date, prefix=prefix, suffix=suffix)
+        filled = fill_rows(rows, numbers, date=date)
         find = cache(lambda written: self.find_model(written or model))
         parsed = []
         for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1):

@@ -1,4 +1,4 @@
-"""Releases the held rows of a batch, filled and validated anew with the words chosen since."""
+"""Releases the held rows of a batch, validated anew with the sizes chosen since."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,11 +7,7 @@ from typing import Any, ClassVar
 
 import database
 from app.domain import (
-    FilledRow,
     ImageRequest,
-    Record,
-    fill_rows,
-    read_affix,
     read_aspect_ratio,
     read_resolution,
 )
@@ -27,22 +23,17 @@ _EXAMPLES = 3
 class ReleaseChanges:
     """What a release changes of all held rows; None leaves it as it is."""
 
-    prefix: str | None = None
-    suffix: str | None = None
     aspect_ratio: str | None = None
     resolution: str | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "ReleaseChanges":
         """The changes in an untrusted body. Raises InvalidRequest."""
-        prefix, suffix = (
-            None if body.get(name) is None else read_affix(body[name], name) for name in ("prefix", "suffix")
-        )
         ratio, resolution = (
             None if body.get(name) in (None, "") else read(body[name])
             for name, read in (("aspect_ratio", read_aspect_ratio), ("resolution", read_resolution))
         )
-        return cls(prefix=prefix, suffix=suffix, aspect_ratio=ratio, resolution=resolution)
+        return cls(aspect_ratio=ratio, resolution=resolution)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,58 +95,24 @@ class Release(Order):
         """The held rows with the changes. Raises RowErrors and Conflict."""
         if not held.rows:
             raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
-        prefix, suffix = self.changes.prefix, self.changes.suffix
-        first = [records[0] for records in held.rows if records[0].position is not None]  # not filled before
-        numbers = [record.row_number for record in first]
-        typed = [
-            {
-                "prompt": record.templates.get("prompt", record.prompt),
-                "columns": record.columns,
-                "position": record.position,
-            }
-            for record in first
-        ]
-        texts = fill_rows(
-            typed,
-            numbers,
-            date=held.filled_on,
-            own_names=held.own_names,
-            prefix=held.prefix if prefix is None else prefix,
-            suffix=held.suffix if suffix is None else suffix,
-        )
-        filled = dict(zip(numbers, texts, strict=True))
         rows, problems = list[OrderRow](), list[tuple[int, InvalidRequest]]()
         for records in held.rows:
-            if records[0].row_number in held.changed:
-                one = records[0]
-                rows.append(replace(_held_row(records, one.row_request, one.templates), numbers=()))
-                continue
-            row, found = self._changed_row(records, filled.get(records[0].row_number))
-            rows.append(row)
-            problems += [(records[0].row_number, problem) for problem in found]
+            first, request = records[0], records[0].row_request
+            is_changed = first.row_number in held.changed
+            if not is_changed:
+                request = request.sized(self.changes.aspect_ratio, self.changes.resolution)
+                facts = self.conditions.library.facts(request.sample_images)
+                found = self.models.of(request).validate(request, facts)
+                problems += [(first.row_number, problem) for problem in found]
+                request = self.models.accept(request)
+            row = repeated_row(records, request, extras=first.extras, skips=True)
+            rows.append(replace(row, numbers=()) if is_changed else row)
         if problems:
             raise RowErrors(problems, number=problems[0][0])
         return rows
 
-    def _changed_row(
-        self, records: Sequence[Record], filled: FilledRow | None
-    ) -> tuple[OrderRow, list[InvalidRequest]]:
-        """(the row with its changes, its problems)."""
-        first = records[0]
-        request, templates = first.row_request, dict(first.templates)
-        problems = list[InvalidRequest]()
-        if filled is not None:
-            sent, problems = filled.read()
-            templates.pop("prompt", None)
-            templates |= filled.extras.templates
-            request = replace(request, prompt=sent.prompt) if sent else request
-        request = request.sized(self.changes.aspect_ratio, self.changes.resolution)
-        facts = self.conditions.library.facts(request.sample_images)
-        problems = [*problems, *self.models.of(request).validate(request, facts)]
-        return _held_row(records, self.models.accept(request), templates), problems
-
     def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
-        """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost."""
+        """Resume the batch, or finish it when nothing is left; update its estimated cost."""
         database.check_models(db, self.batch_id, self.models.ids)
         number = sum(len(each.numbers) for each in planned)
         database.add_log(db, self.batch_id, "info", message("放行 {n} 张", n=number))
@@ -174,8 +131,6 @@ class Release(Order):
         database.count_released(
             db,
             self.batch_id,
-            prefix=self.changes.prefix,
-            suffix=self.changes.suffix,
             others=len(held) - len(same),
             change=after - before,
             is_priced=total_price(planned, self.models) is not None,
@@ -183,10 +138,3 @@ class Release(Order):
         database.resume_in_transaction(db, self.batch_id)
         database.finish_if_done(db, self.batch_id)
         return 0
-
-
-def _held_row(records: Sequence[Record], request: ImageRequest, templates: Mapping[str, Any]) -> OrderRow:
-    """A held row as it is to be made; ``templates`` are its typed forms."""
-    first = records[0]
-    extras = replace(first.extras, templates=templates)
-    return repeated_row(records, request, extras=extras, skips=True)

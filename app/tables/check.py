@@ -67,8 +67,6 @@ def read_rows(
         fix,
         date=table.filled_on,
         model=table.model,
-        prefix=table.prefix,
-        suffix=table.suffix,
         most=MAX_ROWS_A_TABLE,
     )
 

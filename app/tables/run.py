@@ -54,8 +54,6 @@ def run_table(
         name=table.name,
         workbook_id=table.workbook_id,
         model=table.model,
-        prefix=table.prefix,
-        suffix=table.suffix,
         filled_on=table.filled_on,
         table_id=table.id,
         products=products_of(conditions.db, table),

@@ -25,8 +25,6 @@ def table_json(table: Table, **more: Any) -> dict[str, Any]:
         "version": table.version,
         "columns": [*table.own_columns],
         "model": table.model,
-        "prefix": table.prefix,
-        "suffix": table.suffix,
         "workbook": table.workbook_id,
         "created_at": table.created_at,
         "updated_at": table.updated_at,

@@ -92,7 +92,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [21, 21]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [22, 22]
 
 
 def test_an_upgrade_says_how_far_it_is(tmp_path: Path) -> None:
@@ -117,6 +117,15 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
 
 
 TABLES = ("tables", "table_rows", "row_pictures", "table_workbooks", "table_changes")
+
+
+def make_version_21(db: sqlite3.Connection) -> None:
+    """Give a new file what version 21 had besides."""
+    db.execute("CREATE TABLE presets (name TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID")
+    for table in ("batches", "tables"):
+        for name in ("prefix", "suffix"):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
+    db.execute("PRAGMA user_version = 21")
 
 
 def make_version_19(db: sqlite3.Connection) -> None:
@@ -186,7 +195,6 @@ def make_version_15(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
     for trigger in triggers:
         db.execute(trigger["sql"])
-    db.execute("DROP TABLE presets")
     db.execute("PRAGMA user_version = 15")
 
 
@@ -223,7 +231,7 @@ def make_version_13(db: sqlite3.Connection) -> None:
         db.execute(f"DROP TABLE {name}")
     for name in ("batches_workbook", "records_fingerprint", "records_created"):
         db.execute(f"DROP INDEX {name}")
-    for name in ("workbook_id", "prefix", "suffix"):
+    for name in ("workbook_id",):
         db.execute(f"ALTER TABLE batches DROP COLUMN {name}")
     for name in ("fingerprint", "own_columns", "templates"):
         db.execute(f"ALTER TABLE generation_records DROP COLUMN {name}")
@@ -241,7 +249,7 @@ def make_version_13(db: sqlite3.Connection) -> None:
     "make_version",
     [
         *(make_version_13, make_version_14, make_version_15, make_version_16, make_version_17),
-        make_version_19,
+        *(make_version_19, make_version_21),
     ],
 )
 def test_a_file_of_a_later_version_gets_the_schema_of_a_new_one(

@@ -15,7 +15,7 @@ EXTRAS = RowExtras(
 
 def add(db: database.Connection, *extras: RowExtras, count: int = 1) -> Placed:
     requests = [ImageRequest(prompt=f"猫 {n}", num_images=count) for n in range(len(extras))]
-    return place(db, submission(*requests, extras=extras, prefix="前", suffix="后"))
+    return place(db, submission(*requests, extras=extras))
 
 
 def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(db: database.Connection) -> None:
@@ -24,8 +24,6 @@ def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(db: d
     records = [database.get_record(db, record_id) for record_id in added.ids]
     assert [list(record.columns.items()) for record in records] == [list(OWN.items())] * 2 + [[]] * 2
     assert [record.templates for record in records] == [EXTRAS.templates] * 2 + [{}] * 2
-    batch = database.get_batch(db, added.batch_id)
-    assert (batch.prefix, batch.suffix) == ("前", "后")
 
 
 def test_a_retry_keeps_columns_and_templates(db: database.Connection) -> None:

@@ -99,9 +99,9 @@ def test_a_crash_during_a_release_leaves_all_as_it_was(
 
     monkeypatch.setattr(database, step, crash)
     with pytest.raises(SystemExit):
-        release(other, batch_id, changes=ReleaseChanges(prefix="a", suffix="b"))
+        release(other, batch_id, changes=ReleaseChanges(aspect_ratio="16:9"))
     batch = database.get_batch(db, batch_id)
-    assert (queue.statuses(db, ids), batch.paused_cause, batch.prefix) == (before, PauseCause.SAMPLE, "")
+    assert (queue.statuses(db, ids), batch.paused_cause) == (before, PauseCause.SAMPLE)
 
 
 def test_rows_that_changed_since_they_were_read_are_read_again(
@@ -196,8 +196,8 @@ def test_a_released_row_is_made_as_it_was_chosen_by_its_model(
     first, second = held_rows(db, batch_id)
     more = {"seed": 7, "steps": 30, "quality": "high", "resolution": "4K", "model": "other"}
     row = changed(first, typed="{颜色}猫", prompt="白猫", **more)
-    chosen, affixes = row.request, ReleaseChanges(prefix="a", suffix="b")
-    release(db, batch_id, rows=[row, second], models=Models([spec, other]), changes=affixes)
+    chosen = row.request
+    release(db, batch_id, rows=[row, second], models=Models([spec, other]))
     made = [database.get_record(db, each) for each in ids[2:4]]
     assert [record.request for record in made] == [
         replace(chosen, filename=record.request.filename, seed=seed)
@@ -211,8 +211,6 @@ def test_a_released_row_is_made_as_it_was_chosen_by_its_model(
     others = [database.get_record(db, each) for each in (*ids[:2], *ids[4:])]
     assert {record.model for record in others} == {"test-1"}
     assert {record.status for record in (*made, *others)} == {Status.QUEUED}
-    batch = database.get_batch(db, batch_id)
-    assert (batch.prefix, batch.suffix) == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -273,13 +271,8 @@ def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(db: datab
 def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connection) -> None:
     batch_id, ids = add_held(db, "一", "猫", "二")
     add_held(db, "一", "狗", "二")
-    db.execute('UPDATE generation_records SET own_columns = \'{"颜色": "白"}\' WHERE id > 3')
     held = database.read_held(db, batch_id)
     assert [[record.id for record in row] for row in held.rows] == [[ids[1]]]
-    assert list(held.own_names) == []
-    db.execute("UPDATE batches SET filled_on = '2026-01-02' WHERE id = :id", {"id": batch_id})
-    assert database.read_held(db, batch_id).filled_on == "2026-01-02"
-    assert database.read_held(db, "none").filled_on == ""
 
 
 def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(

@@ -9,6 +9,7 @@ from app.errors import InvalidRequest
 
 MAIN = {"role": "主图", "prompt": "{品名}，白底", "sample_images": [{"column": "产品图"}]}
 SCENE = {"role": "场景", "prompt": "{品名}放在桌上", "aspect_ratio": "3：4", "num_images": 2}
+ONE = {"role": "图片", "prompt": "高清，{原提示词}"}
 CUP = Product(fields={}, columns={"SKU": "A-1", "品名": "杯子", "产品图": "a.png"})
 
 
@@ -72,6 +73,26 @@ def test_the_own_words_of_a_product_may_have_variants() -> None:
     product = Product(fields={}, columns={"原提示词": "{红|蓝}杯子"})
     found = rows([{"role": "主图", "prompt": "{原提示词}，白底"}], product)
     assert [fields["prompt"] for fields in found.values()] == ["红杯子，白底", "蓝杯子，白底"]
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("", "高清，{原提示词}"),
+        ("杯子", "高清，{原提示词}"),
+        (" {SKU} 的杯子", "高清，{SKU} 的杯子"),
+        ("x" * 2_001, f"高清，{'x' * 2_001}"),
+    ],
+)
+def test_own_words_with_braces_or_too_long_for_a_cell_are_put_in(written: str, asked: str) -> None:
+    product = Product(fields={"filename": "茶/一"}, columns={"原提示词": written})
+    (row,) = expand(read_recipe("一", {"roles": [ONE]}), product, key_column="SKU").values()
+    assert row.fields == {"prompt": asked, "filename": "茶/一"}
+    assert row.columns["原提示词"] == ("" if len(written) > 2_000 else written)
+
+
+def test_one_role_gives_no_file_name() -> None:
+    assert rows([ONE]) == {("图片", ""): {"prompt": ONE["prompt"]}}
 
 
 def test_variants_past_the_bound_of_a_run_are_refused_with_their_number() -> None:

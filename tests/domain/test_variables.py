@@ -10,23 +10,23 @@ DATE = "2026-11-26"
 MANY = {str(number): "" for number in range(51)}
 
 
-def fill(row: Any, *others: Any, **affixes: str) -> FilledRow:
+def fill(row: Any, *others: Any) -> FilledRow:
     """The first of these rows, filled; its number is 7."""
     rows = [row, *others]
-    return next(fill_rows(rows, range(7, 7 + len(rows)), date=DATE, **affixes))
+    return next(fill_rows(rows, range(7, 7 + len(rows)), date=DATE))
 
 
-def prompt(text: str, columns: Any = None, **affixes: str) -> str:
+def prompt(text: str, columns: Any = None) -> str:
     """The prompt as sent."""
-    filled = fill({"prompt": text, "columns": columns or {}}, **affixes)
+    filled = fill({"prompt": text, "columns": columns or {}})
     assert filled.fields is not None
     assert not filled.problems
     sent: str = filled.fields["prompt"]
     return sent
 
 
-def problems(row: Any, *others: Any, **affixes: str) -> list[tuple[str, str]]:
-    return [(one.field, str(one.message)) for one in fill(row, *others, **affixes).problems]
+def problems(row: Any, *others: Any) -> list[tuple[str, str]]:
+    return [(one.field, str(one.message)) for one in fill(row, *others).problems]
 
 
 @pytest.mark.parametrize(
@@ -108,20 +108,6 @@ def test_the_same_problem_is_told_once() -> None:
     assert len(problems({"prompt": "{x} {x}", "columns": {"a": "1"}})) == 1
 
 
-def test_prefix_and_suffix_surround_the_prompt_and_may_hold_variables() -> None:
-    affixes = {"prefix": "{客户}的", "suffix": "，白底"}
-
-    assert prompt("杯子 ", {"客户": "张三"}, **affixes) == "张三的杯子，白底"
-    assert fill({"prompt": "杯子"}, prefix="新").extras.templates == {"prompt": "杯子"}
-
-
-@pytest.mark.parametrize("empty", ["", "  ", None])
-def test_prefix_and_suffix_are_no_prompt(empty: str | None) -> None:
-    _, found = fill({"prompt": empty}, prefix="一只", suffix="猫").read()
-
-    assert [str(one.message) for one in found] == ["请填写提示词"]
-
-
 def test_templates_are_the_fields_that_differ() -> None:
     fields = {"prompt": " {SKU} ", "negative_prompt": "水印 ", "filename": "{日期}/{SKU}"}
     row = {**fields, "columns": {"SKU": "A"}}
@@ -163,7 +149,7 @@ def test_filling_ends_where_no_field_accepts_more() -> None:
 
 def test_a_row_that_is_made_again_is_not_filled_again() -> None:
     row = {"prompt": "{猫}", "columns": {"猫": "x"}, "templates": {"prompt": "{{猫}}"}}
-    filled = fill(row, prefix="新")
+    filled = fill(row)
 
     assert filled.fields == row
     assert filled.extras.templates == {"prompt": "{{猫}}"}

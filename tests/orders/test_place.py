@@ -56,7 +56,7 @@ def release(db: database.Connection) -> Order:
         models=MODELS,
         key=KEY,
         batch_id=batch_id,
-        changes=ReleaseChanges(prefix="a"),
+        changes=ReleaseChanges(resolution="4K"),
         prompts=("狗", "鸟"),
     )
 

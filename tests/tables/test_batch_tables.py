@@ -36,11 +36,13 @@ def test_each_batch_becomes_a_table_with_its_rows_and_pictures(db: database.Conn
         ImageRequest(prompt="鱼，白底", model=ANY.model_id),
     ]
     extras = [
-        RowExtras(columns={"SKU": "A1"}, templates={"prompt": "只拍 {SKU}", "filename": "{SKU}"}, position=1),
-        RowExtras(columns={"SKU": "A2"}, templates={"prompt": "只拍 {SKU}"}, position=2),
+        RowExtras(
+            columns={"SKU": "A1"}, templates={"prompt": "只拍 {SKU}，白底", "filename": "{SKU}"}, position=1
+        ),
+        RowExtras(columns={"SKU": "A2"}, templates={"prompt": "只拍 {SKU}，白底"}, position=2),
         RowExtras(columns={"SKU": "", "备注": "急"}, position=3),
     ]
-    fields = {"extras": extras, "row_numbers": [4, 7, 9], "suffix": "，白底", "name": "双十二"}
+    fields = {"extras": extras, "row_numbers": [4, 7, 9], "name": "双十二"}
     batch_id, ids = add(db, *rows, stems=["a", "b", "c"], filled_on="2026-01-02", **fields)
     make(db)
     fail(db, Billed.NO)
@@ -48,12 +50,16 @@ def test_each_batch_becomes_a_table_with_its_rows_and_pictures(db: database.Conn
     single, _ = add(db, rows[2], source="single")
     assert upgrade(db) == [(0, 4), (4, 4)]
     table = database.get_table(db, batch_id)
-    assert (table.name, table.suffix, table.filled_on) == ("双十二", "，白底", "2026-01-02")
+    assert (table.name, table.filled_on) == ("双十二", "2026-01-02")
     assert (table.model, table.own_columns) == (ANY.model_id, ("SKU", "备注"))
     first, second, third = database.read_rows(db, batch_id)
     assert [row.number for row in (first, second, third)] == [4, 7, 9]
-    assert (first.fields["prompt"], first.fields["filename"], first.filename) == ("只拍 {SKU}", "{SKU}", "A1")
-    assert (second.fields["seed"], third.fields["prompt"], third.columns["备注"]) == (7, "鱼", "急")
+    assert (first.fields["prompt"], first.fields["filename"], first.filename) == (
+        "只拍 {SKU}，白底",
+        "{SKU}",
+        "A1",
+    )
+    assert (second.fields["seed"], third.fields["prompt"], third.columns["备注"]) == (7, "鱼，白底", "急")
     linked = database.linked_pictures(db, [first.id, second.id, third.id])
     assert [[one.record_id for one in linked[row.id]] for row in (first, second, third)] == [
         ids[:2],
@@ -68,25 +74,23 @@ def test_each_batch_becomes_a_table_with_its_rows_and_pictures(db: database.Conn
 
 
 @pytest.mark.parametrize(
-    ("request_", "extras", "fields"),
+    ("request_", "extras"),
     [
-        (ImageRequest(prompt="鱼"), RowExtras(), {}),
-        (ImageRequest(prompt="写着 {SKU} 的牌子"), RowExtras(columns={"SKU": "A"}, position=1), {}),
-        (ImageRequest(prompt="重写过的"), RowExtras(position=1), {"prefix": "一张", "suffix": "，白底"}),
-        (ImageRequest(prompt="第 3 张"), RowExtras(templates={"prompt": "第 {序号} 张"}, position=3), {}),
-        (ImageRequest(prompt="第 3 张"), RowExtras(templates={"prompt": "第 {序号} 张"}), {}),
-        (ImageRequest(prompt="一张鱼"), RowExtras(position=1), {"prefix": "一张"}),
+        (ImageRequest(prompt="鱼"), RowExtras()),
+        (ImageRequest(prompt="写着 {SKU} 的牌子"), RowExtras(columns={"SKU": "A"}, position=1)),
+        (ImageRequest(prompt="一张鱼"), RowExtras(templates={"prompt": "鱼"}, position=1)),
+        (ImageRequest(prompt="第 3 张"), RowExtras(templates={"prompt": "第 {序号} 张"}, position=3)),
+        (ImageRequest(prompt="第 3 张"), RowExtras(templates={"prompt": "第 {序号} 张"})),
         (
             ImageRequest(prompt="鱼", sample_images=(SampleImage(url="https://a.cn/x.png", filename="x"),)),
             RowExtras(position=1),
-            {},
         ),
     ],
 )
 def test_a_row_asks_for_what_was_made_of_it(
-    db: database.Connection, request_: ImageRequest, extras: RowExtras, fields: dict[str, str]
+    db: database.Connection, request_: ImageRequest, extras: RowExtras
 ) -> None:
-    batch_id, _ = add(db, replace(request_, model=ANY.model_id), extras=[extras], **fields)
+    batch_id, _ = add(db, replace(request_, model=ANY.model_id), extras=[extras])
     make(db)
     upgrade(db)
     before = database.read_rows(db, batch_id)[0]

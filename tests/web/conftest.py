@@ -16,6 +16,7 @@ ON_POSTGRES = {
     *("test_api", "test_api_records", "test_api_usage", "test_copies", "test_library_api", "test_login"),
     *(
         "test_postgres",
+        "test_one_role",
         "test_recipes",
         "test_records_page",
         "test_release",

@@ -138,7 +138,7 @@ GOOD: dict[str, Request] = {
         "json": {"rows": [{"prompt": "猫", "resolution": "1K"}, {"prompt": "", "filename": "a"}, {}]}
     },
     "get /api/batches/changed": lambda h: {"query_string": f"ids={h.batch_id}"},
-    "post /api/batches/{batch_id}/release": lambda h: {**a_held_batch(h), "json": {"suffix": "，白底"}},
+    "post /api/batches/{batch_id}/release": lambda h: {**a_held_batch(h), "json": {"aspect_ratio": "16:9"}},
     "post /api/batches/{batch_id}/uncancel": lambda h: {"json": {"records": [h.record_id], "paused": True}},
     "post /api/batches/{batch_id}/retry": lambda h: {"json": {"repeats": "skip"}},
     "post /api/batches/{batch_id}/copy": lambda h: {"json": {"model": "demo", "repeats": "again"}},

@@ -1,4 +1,4 @@
-"""The held rows of a batch are released, with other words and sizes, through the API."""
+"""The held rows of a batch are released, in other sizes, through the API."""
 
 import threading
 from dataclasses import replace
@@ -10,7 +10,6 @@ import pytest
 
 import app.orders.batches
 import database
-from app.domain import MAX_PROMPT_LENGTH
 from tests.web.harness import ROWS, WebHarness, at_once
 from tools.fakes.jimeng import FakeJimeng
 
@@ -57,35 +56,20 @@ def test_a_release_makes_the_rest(web: WebHarness, service: FakeJimeng) -> None:
     assert "没有等放行" in release(web, batch_id, 409)["error"]
 
 
-@pytest.mark.parametrize(
-    ("first", "then"),
-    [
-        ({}, {"prefix": "油画，", "suffix": "，{颜色}"}),
-        ({"prefix": "{SKU}：", "suffix": "，夜景"}, {"suffix": "，白底 {行号}"}),
-        ({"prefix": "{SKU}：", "suffix": "，夜景"}, {"prefix": "", "suffix": ""}),
-        ({"prefix": "{SKU}：", "suffix": "{序号}{日期}"}, {"prefix": "{{框}}"}),
-        ({"suffix": "，夜景"}, {}),
-        ({"suffix": "，夜景"}, {"suffix": "，夜景", "aspect_ratio": "16:9", "resolution": "4K"}),
-    ],
-)
-def test_a_release_has_the_words_of_a_new_submission(
-    web: WebHarness,
-    monkeypatch: pytest.MonkeyPatch,
-    first: dict[str, Any],
-    then: dict[str, Any],
+def test_a_release_in_another_size_has_the_words_of_a_new_submission(
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [row for row in TYPED if row["prompt"]]
+    sizes: dict[str, Any] = {"aspect_ratio": "16:9", "resolution": "4K"}
     monkeypatch.setattr(app.orders.batches, "today", lambda: "2026-01-31")
     web.change_spec(monkeypatch, takes_seed=True, takes_steps=True)
-    batch_id = web.submit(rows, sample=2, **first)
+    batch_id = web.submit(rows, sample=2)
     held = {record["row_number"] for record in web.records(batch_id) if record["status"] == "held"}
     assert len(held) == 4
-    sizes: dict[str, Any] = {name: then[name] for name in ("aspect_ratio", "resolution") if name in then}
-    affixes = {name: then.get(name, first.get(name, "")) for name in ("prefix", "suffix")}
-    other = web.submit([{**row, **sizes} for row in rows], **affixes)
+    other = web.submit([{**row, **sizes} for row in rows])
     monkeypatch.setattr(app.orders.batches, "today", lambda: "2026-02-01")
     web.post(f"/api/batches/{other}/cancel")
-    assert release(web, batch_id, **then)["skipped"] == []
+    assert release(web, batch_id, **sizes)["skipped"] == []
     released = words(web, batch_id, held)
     assert released == words(web, other, held)
     assert {(record["seed"], record["steps"]) for record in released} == {(7, 30), (8, 30), (None, None)}
@@ -95,34 +79,33 @@ def test_a_release_has_the_words_of_a_new_submission(
         for each in (batch_id, other)
     )
     assert prints == expected
-    batch = web.batch(batch_id)
-    assert {name: batch[name] for name in affixes} == affixes
 
 
-def test_a_row_that_is_held_again_after_a_release_gets_the_words_of_its_own(web: WebHarness) -> None:
-    batch_id = web.submit(sample=2, suffix="，夜景")
+def test_a_row_that_is_held_again_after_a_release_is_released_as_it_was(web: WebHarness) -> None:
+    batch_id = web.submit(sample=2)
     held = [record["id"] for record in web.records(batch_id) if record["status"] == "held"]
     undo = web.post(f"/api/records/{held[0]}/cancel")["undo"]
-    assert release(web, batch_id, suffix="，白天")["released"] == 3
+    assert release(web, batch_id, aspect_ratio="16:9")["released"] == 3
     web.post(f"/api/batches/{batch_id}/uncancel", {"records": undo})
     assert release(web, batch_id)["released"] == 1
-    assert [record["prompt"][-2:] for record in web.records(batch_id)[1:5]] == ["白天"] * 4
+    ratios = [record["aspect_ratio"] for record in web.records(batch_id)[1:5]]
+    assert ratios == ["1:1", "16:9", "16:9", "16:9"]
 
 
 def test_a_check_changes_nothing_and_tells_what_a_release_does(web: WebHarness) -> None:
     batch_id = web.submit(sample=2)
     before = web.records(batch_id)
-    web.post("/api/batches", {"rows": [{"prompt": "雪山 3，白底"}]}, 202)
-    answer = release(web, batch_id, check=True, suffix="，白底", request_id="k")
+    web.post("/api/batches", {"rows": [{**ROWS[2], "aspect_ratio": "16:9"}]}, 202)
+    answer = release(web, batch_id, check=True, aspect_ratio="16:9", request_id="k")
     assert {name: answer[name] for name in ("rows", "pictures", "price")} == {
         "rows": 3,
         "pictures": 3,
         "price": pytest.approx(0.66),
     }
     assert [row["row"] for row in answer["skipped"]] == [3]
-    assert answer["examples"] == [{"row": row, "prompt": f"雪山 {row}，白底"} for row in (2, 4, 5)]
+    assert answer["examples"] == [{"row": row, "prompt": f"雪山 {row}"} for row in (2, 4, 5)]
     assert web.records(batch_id) == before
-    released = release(web, batch_id, suffix="，白底", request_id="k2")
+    released = release(web, batch_id, aspect_ratio="16:9", request_id="k2")
     assert (released["released"], released["skipped"]) == (3, answer["skipped"])
     assert release(web, batch_id, 409, check=True)["error"]
 
@@ -131,12 +114,12 @@ def test_bought_rows_are_cancelled_with_the_record_that_has_them(
     web: WebHarness, service: FakeJimeng
 ) -> None:
     batch_id = web.submit(sample=2)
-    bought = web.post("/api/batches", {"rows": [{"prompt": "雪山 3，白底"}]}, 202)["records"]
+    bought = web.post("/api/batches", {"rows": [{**ROWS[2], "aspect_ratio": "16:9"}]}, 202)["records"]
     web.run()
-    answer = release(web, batch_id, suffix="，白底")
+    answer = release(web, batch_id, aspect_ratio="16:9")
     assert answer["skipped"] == [{"row": 3, "records": bought}]
     third = web.records(batch_id)[2]
-    assert (third["status"], third["cause"], third["prompt"]) == ("cancelled", "bought", "雪山 3，白底")
+    assert (third["status"], third["cause"], third["aspect_ratio"]) == ("cancelled", "bought", "16:9")
     assert str(bought[0]) in third["error"]
     assert answer["batch"]["estimated_cost"] == pytest.approx(5 * 0.22)
     assert web.post(f"/api/batches/{batch_id}/uncancel")["records"] == 0
@@ -155,21 +138,6 @@ def test_unchanged_rows_are_left_out_only_if_they_were_bought_since(web: WebHarn
     assert (answer["released"], answer["skipped"]) == (2, [{"row": 3, "records": since}])
 
 
-def test_problems_are_told_by_row_and_nothing_is_released(web: WebHarness) -> None:
-    rows: list[dict[str, Any]] = [
-        {**row, "columns": {"SKU": "" if n in (2, 4) else "A"}, "number": n + 10}
-        for n, row in enumerate(ROWS, 1)
-    ]
-    batch_id = web.submit(rows, sample=2)
-    for check in (True, False):
-        answer = release(web, batch_id, 400, prefix="{SKU}", check=check)
-        assert [(one["row"], one["field"]) for one in answer["problems"]] == [(12, "prompt"), (14, "prompt")]
-        assert "第 12 行" in answer["error"]
-    assert statuses(web, batch_id).count("held") == 4
-    assert web.batch(batch_id)["prefix"] == ""
-    assert "没有「X」这一列" in release(web, batch_id, 400, suffix="{X}")["error"]
-
-
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -177,16 +145,11 @@ def test_problems_are_told_by_row_and_nothing_is_released(web: WebHarness) -> No
         ({"resolution": "9K"}, "resolution"),
         ({"aspect_ratio": 0}, "aspect_ratio"),
         ({"resolution": []}, "resolution"),
-        ({"prefix": 3}, "prefix"),
-        ({"suffix": False}, "suffix"),
-        ({"suffix": "长" * (MAX_PROMPT_LENGTH + 1)}, "suffix"),
         ({"model": "gpt-image-1"}, "model"),
         ({"model": []}, "model"),
         ({"check": "yes"}, "check"),
-        ({"sufix": "，白底"}, "sufix"),
-        ({"prefix": "长" * MAX_PROMPT_LENGTH}, "prompt"),
+        ({"suffix": "，白底"}, "suffix"),
     ],
-    ids=range(12),
 )
 def test_a_wrong_body_releases_nothing(module_web: WebHarness, body: dict[str, Any], field: str) -> None:
     batch_id = module_web.submit(sample=2)
@@ -199,10 +162,10 @@ def test_a_wrong_body_releases_nothing(module_web: WebHarness, body: dict[str, A
 def test_a_repeated_key_releases_once(web: WebHarness, service: FakeJimeng) -> None:
     batch_id = web.submit(sample=2)
     web.run()
-    first = release(web, batch_id, suffix="，白底", request_id="once")
-    again = release(web, batch_id, suffix="，白底", request_id="once")
+    first = release(web, batch_id, aspect_ratio="16:9", request_id="once")
+    again = release(web, batch_id, aspect_ratio="16:9", request_id="once")
     assert (again["released"], again["skipped"]) == (first["released"], first["skipped"])
-    assert release(web, batch_id, 422, suffix="，夜景", request_id="once")["error"]
+    assert release(web, batch_id, 422, aspect_ratio="4:3", request_id="once")["error"]
     web.run()
     assert service.charges == 6
 
@@ -213,14 +176,12 @@ def test_servers_that_release_at_once_release_once(web: WebHarness, keys: tuple[
     batch_id = web.submit(sample=2)
 
     def call(server: WebHarness, key: str | None) -> int:
-        body = {"suffix": "，白底", "request_id": key}
+        body = {"aspect_ratio": "16:9", "request_id": key}
         return server.client.post(f"/api/batches/{batch_id}/release", json=body).status_code
 
     answers = at_once(*(partial(call, *each) for each in zip(servers, keys, strict=True)))
     assert sorted(answers) == ([200] * 4 if keys[0] else [200, 409, 409, 409])
-    assert [record["prompt"] for record in web.records(batch_id)[1:5]] == [
-        f"雪山 {n}，白底" for n in range(2, 6)
-    ]
+    assert {record["aspect_ratio"] for record in web.records(batch_id)[1:5]} == {"16:9"}
     log = web.get(f"/api/batches/{batch_id}")["log"]
     assert [line["text"] for line in log].count("放行 4 张") == 1
 
@@ -267,16 +228,19 @@ def test_a_release_checks_the_budget_as_a_resume_does_at_the_price_of_its_size(
     assert release(web, batch_id, resolution="1K")["released"] == 4
 
 
-def test_a_resolution_that_the_model_lacks_is_a_problem_of_each_row(
+def test_a_resolution_that_the_model_lacks_is_a_problem_of_each_row_and_nothing_is_released(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = web.submit(sample=2)
     sizes = web.runtime.engines.default.spec.sizes
     web.change_spec(monkeypatch, sizes={at: size for at, size in sizes.items() if at[1] != "4K"})
-    answer = release(web, batch_id, 400, resolution="4K")
-    assert [(one["row"], one["field"]) for one in answer["problems"]] == [
-        (row, "resolution") for row in range(2, 6)
-    ]
+    for check in (True, False):
+        answer = release(web, batch_id, 400, resolution="4K", check=check)
+        assert [(one["row"], one["field"]) for one in answer["problems"]] == [
+            (row, "resolution") for row in range(2, 6)
+        ]
+        assert "第 2 行" in answer["error"]
+    assert statuses(web, batch_id).count("held") == 4
 
 
 def test_held_rows_of_a_model_that_is_gone_go_to_the_default(web: WebHarness) -> None:

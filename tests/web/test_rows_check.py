@@ -132,11 +132,11 @@ def test_a_check_tells_the_delivered_name_and_whether_an_earlier_row_has_it(
 
 def test_a_check_fills_variables_as_a_submission_does(web: WebHarness) -> None:
     rows = [
-        {"prompt": "{颜色}的{序号}{行号}{日期}", "columns": {"颜色": "红"}, "number": 9},
+        {"prompt": "画{颜色}的{序号}{行号}{日期}", "columns": {"颜色": "红"}, "number": 9},
         {"prompt": "{颜色}", "columns": {"颜色": ""}},
     ]
-    one, two = web.post("/api/rows/check", rows=rows, prefix="画", suffix="。")["rows"]
-    queued = submit(web, rows[0], prefix="画", suffix="。")
+    one, two = web.post("/api/rows/check", rows=rows)["rows"]
+    queued = submit(web, rows[0])
 
     assert one["prompt"] == web.record(queued["records"][0])["prompt"]
     assert one["prompt"].startswith("画红的19")

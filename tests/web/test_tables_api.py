@@ -351,10 +351,6 @@ def test_a_table_gets_columns_and_a_model(web: WebHarness) -> None:
     (changed,) = change(web, table, setting(row, 备注="急"))["rows"]
     assert list(changed["columns"].items()) == [("备注", "急"), ("SKU", "A1")]
     assert "还有内容" in put(409, columns=["SKU"])["error"]
-    put(prefix="白底，")
-    put(suffix="，高清")
-    assert rows_of(web, table)[0]["sent"] == {"prompt": "白底，猫，高清"}
-    assert "10000 字" in put(400, prefix=7)["error"]
     assert "没有叫" in put(400, model="没有这个")["error"]
     assert "没有「rows」" in put(400, rows=[])["error"]
 
@@ -491,12 +487,12 @@ def test_rows_that_were_changed_while_they_were_held_are_not_made_as_they_were(w
     change(web, table, setting(held[0], prompt="虎"), {"op": "remove", "rows": [held[1]["id"]]})
     answer = web.post(f"/api/batches/{batch_id}/release", {"check": True})
     assert (answer["rows"], answer["price"]) == (1, 0.22)
-    released = web.post(f"/api/batches/{batch_id}/release", {"suffix": "，夜景"})
+    released = web.post(f"/api/batches/{batch_id}/release", {"aspect_ratio": "4:3"})
     assert (released["released"], released["skipped"]) == (1, [])
     web.run()
     assert states(web, table) == ["made", "to_make", "made"]
-    (mended,) = [row for row in rows_of(web, table) if row["prompt"].endswith("，夜景")]
-    assert not {"model", "aspect_ratio", "num_images"} & mended.keys()  # they stay as they were typed
+    (mended,) = [row for row in rows_of(web, table) if row.get("aspect_ratio") == "4:3"]
+    assert not {"model", "num_images"} & mended.keys()  # they stay as they were typed
     assert len(run(web, table)["records"]) == 1
     left = run(web, table, 400, model="jimeng_seedream46_cvtob", sample=1)
     assert left["field"] == "sample"
@@ -507,13 +503,13 @@ def test_a_batch_of_rows_makes_a_table_of_them(web: WebHarness) -> None:
         {"prompt": "{SKU} 的猫", "columns": {"SKU": "A1"}, "filename": "{SKU}", "number": 4},
         {"prompt": "A1 的猫", "number": 7},
     ]
-    body = {"rows": rows, "name": "春季", "repeats": "skip", "suffix": "，白底", "request_id": "k"}
+    body = {"rows": rows, "name": "春季", "repeats": "skip", "request_id": "k"}
     answers = [web.post("/api/batches", body, 202) for _ in range(2)]
     assert answers[0] == answers[1]
     found = opened(web, answers[0]["table_id"])
-    assert (found["table"]["name"], found["table"]["suffix"]) == ("春季", "，白底")
+    assert found["table"]["name"] == "春季"
     first, second = found["rows"]
-    assert (first["prompt"], first["sent"]["prompt"], first["number"]) == ("{SKU} 的猫", "A1 的猫，白底", 4)
+    assert (first["prompt"], first["sent"]["prompt"], first["number"]) == ("{SKU} 的猫", "A1 的猫", 4)
     assert (second["prompt"], second["same_as"], second["pictures"][0]["shared"]) == ("A1 的猫", 4, True)
     assert answers[0]["shared"] == [{"row": second["id"], "records": answers[0]["records"]}]
     assert web.post("/api/batch-generate", {"prompt": ""}, 400)
@@ -521,7 +517,7 @@ def test_a_batch_of_rows_makes_a_table_of_them(web: WebHarness) -> None:
 
 
 def test_a_row_that_is_retried_with_other_words_asks_for_them_from_then_on(web: WebHarness) -> None:
-    body = {"rows": [{**CAT, "columns": {"SKU": "1"}}, DOG], "suffix": "，白底"}
+    body = {"rows": [{**CAT, "columns": {"SKU": "1"}}, DOG]}
     added = web.post("/api/batches", body, 202)
     web.execute("UPDATE generation_records SET status = 'failed', cause = 'moderation'")
     web.execute("UPDATE batches SET state = 'finished'")
@@ -546,7 +542,7 @@ def test_one_more_picture_of_a_row_is_its_picture(web: WebHarness) -> None:
 def test_rows_that_are_released_with_a_ratio_have_it(web: WebHarness) -> None:
     added = web.post("/api/batches", {"rows": [CAT, DOG, BIRD], "sample": 1}, 202)
     web.run()
-    body = {"aspect_ratio": "16:9", "suffix": "，白底"}
+    body = {"aspect_ratio": "16:9"}
     web.post(f"/api/batches/{added['batch_id']}/release", body)
     web.run()
     found = rows_of(web, added["table_id"])

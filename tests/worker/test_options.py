@@ -93,7 +93,7 @@ def test_a_retry_another_picture_and_a_release_keep_the_options(
         if record["status"] == "success"
     ]
     post(client, f"/api/batches/{batch_id}/again", 202, records=done[:1])
-    post(client, f"/api/batches/{batch_id}/release", suffix="，油画")
+    post(client, f"/api/batches/{batch_id}/release", aspect_ratio="16:9")
     run(runtime)
     assert len(seedream.submissions) == 5
     assert all(order.body["background"] == "transparent" for order in seedream.submissions)

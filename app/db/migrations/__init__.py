@@ -21,6 +21,7 @@ from app.db.migrations import (
     m0019_one_mark,
     m0020_deliveries,
     m0021_recipes,
+    m0022_one_role,
     m0023_rounds,
 )
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
@@ -40,6 +41,7 @@ _STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = (
     (19, m0019_one_mark.upgrade),
     (20, m0020_deliveries.upgrade),
     (21, m0021_recipes.upgrade),
+    (22, m0022_one_role.upgrade),
     (23, m0023_rounds.upgrade),
 )
 LATEST = _STEPS[-1][0]

@@ -10,13 +10,13 @@ from app.db.row_mapping import read_records
 from app.db.tables import insert_rows, insert_table
 from app.db.versions import last_version
 from app.domain import Record, fingerprint, own_column_names
-from app.domain.tables import Row, Table, restored_fields, sent_words
+from app.domain.tables import Row, Table, sent_words, typed_fields
 
 # Called with the number of records done, and of all.
 Progress = Callable[[int, int], object]
 
 _OF_A_TABLE = "source = 'batch' AND table_id IS NULL"
-_SAME = ("id", "name", "created_at", "prefix", "suffix", "filled_on", "workbook_id")
+_SAME = ("id", "name", "created_at", "filled_on", "workbook_id")
 
 
 def add_tables_of_batches(db: Connection, report: Progress) -> None:
@@ -82,7 +82,7 @@ def _row_of(record: Record, place: int, row_fingerprint: str, table: Table) -> R
     request = replace(record.row_request, sample_images=record.sample_images)
     if request.seed is not None and fingerprint(replace(record.row_request, seed=None)) == row_fingerprint:
         request = replace(request, seed=None)  # the model chose it
-    fields = restored_fields(request, record.extras, record.row_number, table)
+    fields = typed_fields(request, record.extras, record.row_number, table)
     return Row(
         id=-place,
         position=place,

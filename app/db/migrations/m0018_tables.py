@@ -60,7 +60,7 @@ _ADDED: tuple[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]]], ...] = (
         ("workbooks", "counts_by_day", "record_search"),
         {
             "generation_records": ("fingerprint", "own_columns", "templates"),
-            "batches": ("workbook_id", "prefix", "suffix"),
+            "batches": ("workbook_id",),
         },
     ),
     (

@@ -53,7 +53,7 @@ CREATE TABLE generation_records (
     sha256 TEXT NOT NULL DEFAULT '',
     requested_filename TEXT NOT NULL DEFAULT '',
     -- JSON objects, or empty: the user's own columns in the sheet's order, and the fields whose typed form differs.
-    -- position is the {序号} of the row; NULL: its prompt takes no prefix and suffix.
+    -- position is the {序号} of the row; NULL: it was filled before.
     own_columns TEXT NOT NULL DEFAULT '',
     templates TEXT NOT NULL DEFAULT '',
     position INTEGER,
@@ -154,8 +154,6 @@ CREATE TABLE batches (
     stop_after TEXT NOT NULL DEFAULT '',
     outcomes TEXT NOT NULL DEFAULT '',
     workbook_id TEXT,
-    prefix TEXT NOT NULL DEFAULT '',
-    suffix TEXT NOT NULL DEFAULT '',
     filled_on TEXT NOT NULL DEFAULT '',
     copied_from TEXT,
     table_id TEXT
@@ -179,7 +177,7 @@ CREATE INDEX batches_table ON batches (table_id)
 WHERE table_id IS NOT NULL;
 
 -- A table of rows that somebody works on. own_columns is a JSON list: the names of the own columns in their order.
--- model is that of the rows that name none, empty for the default one; prefix, suffix and filled_on are as in batches.
+-- model is that of the rows that name none, empty for the default one; filled_on is as in batches.
 -- workbook_id is the newest version of the file that it came from. checked_with is a digest of what the cached columns
 -- of its rows depend on besides the rows, empty when they are not checked yet. recipe is JSON, the recipe as it was
 -- applied, or empty.
@@ -190,8 +188,6 @@ CREATE TABLE tables (
     updated_at TEXT NOT NULL,
     version INTEGER NOT NULL,
     model TEXT NOT NULL DEFAULT '',
-    prefix TEXT NOT NULL DEFAULT '',
-    suffix TEXT NOT NULL DEFAULT '',
     filled_on TEXT NOT NULL DEFAULT '',
     own_columns TEXT NOT NULL DEFAULT '[]',
     workbook_id TEXT,
@@ -362,12 +358,6 @@ WHERE resolution_id IS NOT NULL;
 CREATE TABLE budgets (
     name TEXT PRIMARY KEY CHECK (name IN ('total', 'month', 'batch')),
     micros INTEGER
-) WITHOUT ROWID;
-
--- Named values for requests, shared by everybody. fields: JSON.
-CREATE TABLE presets (
-    name TEXT PRIMARY KEY,
-    fields TEXT NOT NULL
 ) WITHOUT ROWID;
 
 -- Own profiles of deliveries. fields: JSON, as app/delivery/profiles.py reads it.

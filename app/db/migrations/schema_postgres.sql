@@ -75,7 +75,7 @@ CREATE TABLE generation_records (
     sha256 TEXT COLLATE "C" NOT NULL DEFAULT '',
     requested_filename TEXT COLLATE "C" NOT NULL DEFAULT '',
     -- JSON objects, or empty: the user's own columns in the sheet's order, and the fields whose typed form differs.
-    -- position is the {序号} of the row; NULL: its prompt takes no prefix and suffix.
+    -- position is the {序号} of the row; NULL: it was filled before.
     own_columns TEXT COLLATE "C" NOT NULL DEFAULT '',
     templates TEXT COLLATE "C" NOT NULL DEFAULT '',
     position BIGINT,
@@ -176,8 +176,6 @@ CREATE TABLE batches (
     stop_after TEXT COLLATE "C" NOT NULL DEFAULT '',
     outcomes TEXT COLLATE "C" NOT NULL DEFAULT '',
     workbook_id TEXT COLLATE "C",
-    prefix TEXT COLLATE "C" NOT NULL DEFAULT '',
-    suffix TEXT COLLATE "C" NOT NULL DEFAULT '',
     filled_on TEXT COLLATE "C" NOT NULL DEFAULT '',
     copied_from TEXT COLLATE "C",
     table_id TEXT COLLATE "C"
@@ -201,7 +199,7 @@ CREATE INDEX batches_table ON batches (table_id)
 WHERE table_id IS NOT NULL;
 
 -- A table of rows that somebody works on. own_columns is a JSON list: the names of the own columns in their order.
--- model is that of the rows that name none, empty for the default one; prefix, suffix and filled_on are as in batches.
+-- model is that of the rows that name none, empty for the default one; filled_on is as in batches.
 -- workbook_id is the newest version of the file that it came from. checked_with is a digest of what the cached columns
 -- of its rows depend on besides the rows, empty when they are not checked yet. recipe is JSON, the recipe as it was
 -- applied, or empty.
@@ -212,8 +210,6 @@ CREATE TABLE tables (
     updated_at TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
     model TEXT COLLATE "C" NOT NULL DEFAULT '',
-    prefix TEXT COLLATE "C" NOT NULL DEFAULT '',
-    suffix TEXT COLLATE "C" NOT NULL DEFAULT '',
     filled_on TEXT COLLATE "C" NOT NULL DEFAULT '',
     own_columns TEXT COLLATE "C" NOT NULL DEFAULT '[]',
     workbook_id TEXT COLLATE "C",
@@ -384,12 +380,6 @@ WHERE resolution_id IS NOT NULL;
 CREATE TABLE budgets (
     name TEXT COLLATE "C" PRIMARY KEY CHECK (name IN ('total', 'month', 'batch')),
     micros BIGINT
-);
-
--- Named values for requests, shared by everybody. fields: JSON.
-CREATE TABLE presets (
-    name TEXT COLLATE "C" PRIMARY KEY,
-    fields TEXT COLLATE "C" NOT NULL
 );
 
 -- Own profiles of deliveries. fields: JSON, as app/delivery/profiles.py reads it.

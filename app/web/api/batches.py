@@ -17,7 +17,6 @@ from app.domain import (
     BatchStatus,
     Record,
     Status,
-    read_affix,
     read_resolution,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
@@ -36,7 +35,6 @@ from app.web.filters import page_bounds, page_query
 from app.web.i18n import translate
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
-    AFFIX,
     ID,
     MODEL,
     RESOLUTION,
@@ -166,8 +164,6 @@ def _made_json(record: Record) -> dict[str, Any]:
         unique_name=bool,
         source=enum(*SOURCES),
         workbook=or_null(str),
-        prefix=AFFIX,
-        suffix=AFFIX,
         model=MODEL,
         repeats=REPEATS_OR_AGAIN,
         sample=or_null(
@@ -199,8 +195,6 @@ def create_batch() -> Response:
         unique_name=body.get("unique_name") is True,
         workbook_id=workbook_id,
         model=model_of(body).model_id,
-        prefix=read_affix(body.get("prefix"), "prefix"),
-        suffix=read_affix(body.get("suffix"), "suffix"),
     )
     cells = partial(database.workbook_cells, connection(), workbook_id)
     return _added_answer(submit_rows(conditions(), rows, options, key=request_key(body), cells=cells))
@@ -229,7 +223,9 @@ def shared_json(placed: Placed) -> list[dict[str, Any]]:
 
 
 def _rows_of(body: Mapping[str, Any]) -> list[Any]:
-    """The rows of a body. Raises InvalidRequest."""
+    """The rows of a body. Raises InvalidRequest, also for words around all of them, which 0.2 took."""
+    if body.get("prefix") or body.get("suffix"):
+        raise InvalidRequest("prefix", "没有前缀和后缀了：请写进每一行的提示词")
     rows = body.get("rows")
     if not isinstance(rows, list):
         raise InvalidRequest("rows", "rows 应为行的列表")
@@ -240,16 +236,13 @@ def _rows_of(body: Mapping[str, Any]) -> list[Any]:
 @describe(
     "每一行已有哪些图片、还要新做几张，什么也不改变；一行不对写在它的 problems 里，空行不算",
     answer(**CHECKED),
-    json=open_object(
-        "rows", rows=array_of("Row", maxItems=MAX_ROWS_A_BATCH), prefix=AFFIX, suffix=AFFIX, model=MODEL
-    ),
+    json=open_object("rows", rows=array_of("Row", maxItems=MAX_ROWS_A_BATCH), model=MODEL),
 )
 def check() -> Response:
     """What submitting the rows with ``repeats: skip`` would order."""
     body = json_body()
-    prefix, suffix = (read_affix(body.get(name), name) for name in ("prefix", "suffix"))
     model = model_of(body).model_id
-    return success(**check_rows(conditions(), _rows_of(body), model=model, prefix=prefix, suffix=suffix))
+    return success(**check_rows(conditions(), _rows_of(body), model=model))
 
 
 @bp.post("/batches/<batch_id>/copy")

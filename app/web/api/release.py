@@ -13,7 +13,6 @@ from app.orders.place import place
 from app.orders.release import Release, ReleaseChanges
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
-    AFFIX,
     ID,
     RATIO,
     RESOLUTION,
@@ -48,12 +47,10 @@ def _roles_of(body: Mapping[str, Any]) -> list[str]:
 
 @bp.post("/batches/<batch_id>/release")
 @describe(
-    "放行等着的行，可先改前缀、后缀、比例和分辨率；已有的不再做，在 skipped 里。check 只说会怎样，不改变什么",
+    "放行等着的行，可先改比例和分辨率；已有的不再做，在 skipped 里。check 只说会怎样，不改变什么",
     {"anyOf": [answer(batch="Batch", released=int, skipped=["SkippedRow"]), _CHECKED]},
     headers=KEY_HEADERS,
     json=strict_object(
-        prefix=or_null(AFFIX),
-        suffix=or_null(AFFIX),
         aspect_ratio=or_null(RATIO),
         resolution=or_null(RESOLUTION),
         model=or_null(

@@ -15,7 +15,6 @@ from app.domain import (
     MAX_PICTURES_A_ROW,
     MAX_ROWS_A_BATCH,
     own_column_names,
-    read_affix,
     read_resolution,
 )
 from app.domain.tables import new_table
@@ -33,7 +32,6 @@ from app.web.api.batches import SHARED, shared_json
 from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
-    AFFIX,
     ID,
     RESOLUTION,
     STOP_AFTER,
@@ -236,13 +234,12 @@ def _changed_answer(changed: Changed) -> Response:
 
 @bp.put("/tables/<table_id>")
 @describe(
-    "改表格的名字、模型、前缀和后缀、自己的列，或收起来",
+    "改表格的名字、模型、自己的列，或收起来",
     answer(table=TABLE),
     json=strict_object(
         name=_NAME,
         archived=bool,
         model=_MODEL,
-        **dict.fromkeys(("prefix", "suffix"), AFFIX),
         columns=array_of(str) | {"description": "自己的列，按顺序；有内容的都要写上"},
     ),
 )
@@ -256,9 +253,6 @@ def put(table_id: str) -> Response:
         changes["archived_at"] = (table.archived_at or utc_now()) if is_archived else None
     if "model" in body:
         changes |= {"model": _model_of(body), "checked_with": ""}
-    if "prefix" in body or "suffix" in body:
-        changes |= {name: read_affix(body[name], name) for name in ("prefix", "suffix") if name in body}
-        changes["checked_with"] = ""
     if "columns" in body:
         names = read_own_names(body["columns"])
         used = own_column_names(row.columns for row in database.read_rows(db, table_id))

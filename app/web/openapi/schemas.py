@@ -16,7 +16,6 @@ from app.domain import (
     MAX_OWN_NAME_LENGTH,
     MAX_OWN_TEXT_LENGTH,
     MAX_PICTURES_WATCHED,
-    MAX_PROMPT_LENGTH,
     MAX_REFERENCE_LENGTH,
     MAX_REFERENCES,
     MAX_ROW_NUMBER,
@@ -142,7 +141,6 @@ def _value(hint: Any) -> Schema:
     raise TypeError(hint)
 
 
-AFFIX = text(maxLength=MAX_PROMPT_LENGTH, description="加在每一行提示词的前面（prefix）、后面（suffix）")
 MODEL = or_null(text(maxLength=MAX_MODEL_LENGTH, description="模型的编号或名字，不写就用默认的"))
 STOP_AFTER = or_null(
     strict_object(

@@ -25,7 +25,7 @@ _TOTALS = closed_object(
     ("sets",), rows=int, pictures=int, to_make=int, price=or_null(float), sets=map_of(int)
 )
 _TABLE_FIELDS: dict[str, Any] = {
-    **dict.fromkeys(("id", "name", "model", "prefix", "suffix", "created_at", "updated_at"), str),
+    **dict.fromkeys(("id", "name", "model", "created_at", "updated_at"), str),
     "version": int,
     "columns": [str],
     "workbook": or_null(str),
