@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from app.delivery.api import bp as deliveries
 from app.recipes.api import bp as recipes
+from app.rounds.studio import bp as rounds
 from app.web import api, views
 from app.web.openapi.document import document
 
@@ -96,7 +97,7 @@ class Document:
 def api_document() -> Document:
     """The document of the product's routes."""
     app = Flask(__name__)
-    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, recipes):
+    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, recipes, rounds):
         app.register_blueprint(blueprint)
     return Document(document(app))
 

@@ -147,17 +147,18 @@ def _on_http_error(error: HTTPException) -> Response:
 def _problem(sentence: Message, status: int, **fields: Any) -> Response:
     """A page where somebody opened a page, else JSON."""
     if request.endpoint in _PAGES:
-        return make_response(render_template("rounds/gone.html", problem=sentence, status=status), status)
+        page = "rounds/gone.html" if sentence.id == _GONE else "rounds/broken.html"
+        return make_response(render_template(page, problem=sentence), status)
     return failure(sentence, status, **fields)
 
 
-@bp.get("/<token>")
+@bp.get("/<token>", strict_slashes=False)
 def page(token: str) -> str:
     """The page of the round, which reads its state."""
     return render_template("rounds/page.html", token=token)
 
 
-@bp.post("/<token>")
+@bp.post("/<token>", strict_slashes=False)
 def enter(token: str) -> Response:
     """Check the password: a cookie of this round and this password, or the form again."""
     asked: Round = g.round
@@ -299,9 +300,8 @@ def chosen(token: str) -> Response:
     return as_attachment(response, name, f"{asked.number}.zip")
 
 
-@bp.route("", methods=_METHODS, defaults={"token": "", "rest": ""})
-@bp.route("/", methods=_METHODS, defaults={"token": "", "rest": ""})
-@bp.route("/<token>", methods=_METHODS, defaults={"rest": ""})
+@bp.route("", methods=_METHODS, defaults={"token": "", "rest": ""}, strict_slashes=False)
+@bp.route("/<token>", methods=_METHODS, defaults={"rest": ""}, strict_slashes=False)
 @bp.route("/<token>/<path:rest>", methods=_METHODS)
 def nothing(token: str, rest: str) -> Response:
     """Every other path and method."""

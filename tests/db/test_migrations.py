@@ -92,7 +92,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [22, 22]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [23, 23]
 
 
 def test_an_upgrade_says_how_far_it_is(tmp_path: Path) -> None:

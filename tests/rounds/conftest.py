@@ -1,6 +1,5 @@
 """A studio."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,5 +9,5 @@ from tests.rounds.harness import Studio
 
 
 @pytest.fixture
-def studio(settings: Settings) -> Iterator[Studio]:
-    yield Studio(replace(settings, image_model="demo", output_dir=settings.output_dir))
+def studio(settings: Settings) -> Studio:
+    return Studio(replace(settings, image_model="demo"))

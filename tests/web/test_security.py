@@ -28,7 +28,8 @@ OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<na
 OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
 FILLED |= {"version": "1", "locale": "en", "page": "studio", "late": "ui/lists", "names": "tokens+base"}
-FILLED |= {"table_id": "x", "delivery_id": "x"}
+FILLED |= {"table_id": "x", "delivery_id": "x", "round_id": "x", "token": "x", "n": "1", "rest": "x"}
+PASSWORD_FORM = "POST /r/<token>"  # of a page with no-referrer, for which browsers send "Origin: null"
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"
     "{{7*7}}{% raw %}';DROP TABLE generation_records;--../../x%00=1+1"
@@ -79,7 +80,8 @@ def test_with_a_password_every_route_requires_login(locked: FlaskClient) -> None
         if not (to_login or refused):
             let_in.add(name)
         answer.close()
-    assert let_in == OPEN
+    of_links = {name for name in let_in if " /r" in name}  # see tests/rounds/test_leaks.py
+    assert let_in - of_links == OPEN
 
 
 @pytest.mark.parametrize(
@@ -200,6 +202,8 @@ def test_an_unknown_host_reaches_no_route(module_client: FlaskClient) -> None:
 def test_cross_site_unsafe_requests_are_refused(module_client: FlaskClient, headers: dict[str, str]) -> None:
     changing = [call for call in calls(module_client.application) if call[0] != "GET"]
     assert len(changing) > 15
+    if headers == {"Origin": "null"}:
+        changing = [call for call in changing if call[2] != PASSWORD_FORM]
     for method, address, name in changing:
         answer = module_client.open(address, method=method, headers=headers)
         assert answer.status_code == 403, name

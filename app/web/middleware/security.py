@@ -14,6 +14,7 @@ OPEN_ENDPOINTS = (
     *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "health.ready"),
     *("language.choose", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
 )
+_FORM = "client.enter"  # of a page with no-referrer; who posts it knows the link and the password
 CLIENTS = "/r/"  # what a client's link opens; app/rounds/client.py guards every path below it
 _HEADERS = {
     "Content-Security-Policy": (
@@ -72,7 +73,7 @@ def _check_origin() -> None:
     if request.method in SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
-    if origin == "null" and is_clients():  # a form of a page with no-referrer; the token is what is proven
+    if origin == "null" and request.endpoint == _FORM:
         origin = None
     foreign = origin is not None and safe_urlsplit(origin).netloc.lower() != request.host.lower()
     if foreign or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
