@@ -81,7 +81,7 @@ def test_nothing_but_the_form_is_answered_without_the_password(module_studio: St
     """immich#29599, pigallery2#950: thumbnails and originals were served, since only the login looked."""
     before = dump_of(module_studio)
     for method, path, status, content in every_call(module_studio.visitor(guarded)):
-        if path in ("", "/") and method in ("GET", "HEAD"):
+        if path in ("", "/") and method in SAFE:
             assert (status, b"A-1" in content) == (200, False)
         elif path in ("", "/") and method == "POST":
             assert status in (403, 404, 429), (method, path)  # as the form: a wrong password
@@ -218,10 +218,10 @@ def test_no_answer_has_a_word_of_the_studio(module_studio: Studio, link: str, ta
     for method in METHODS:
         for path in (*PATHS, "/pictures/1?size=large&earlier=1", "/state?x=1"):
             answer = visitor.open(path, method, buffered=True, json={} if method not in SAFE else None)
-            said = answer.data.decode("latin-1") + str(answer.headers)
-            text = answer.data.decode("utf-8", "replace") + str(answer.headers)
-            text = text.replace("/static/", "").replace("/assets/", "")
-            found = [word for word in words if word in text or word.encode().decode("latin-1") in said]
+            said = answer.data + str(answer.headers).encode()
+            said = said.replace(b"/static/", b"").replace(b"/assets/", b"")
+            is_picture = answer.mimetype == "image/jpeg"  # which has any two bytes somewhere
+            found = [word for word in words if word.encode() in said and not (is_picture and len(word) < 4)]
             assert found == [], (method, path)
 
 
