@@ -320,7 +320,7 @@ export class Store {
     const valued = new Set();
     for (const data of answered) {
       const row = this.#byId.get(data.id);
-      if (!row) this.#incoming.set(data.id, data);
+      if (!row || this.#isGoneHere(row)) this.#incoming.set(data.id, data);
       else {
         changed.add(row);
         if (this.#takeRow(row, data)) valued.add(row);
@@ -333,6 +333,9 @@ export class Store {
     this.#tell(changed);
     this.#tellers.onTable(this.#state);
   }
+
+  // Whether the server said that a row is gone, so that one of this id comes back.
+  #isGoneHere(row) { return !this.#places.has(row) && this.#grid.rows.indexOf(row) < 0; }
 
   // Returns whether a cell has another value now. One that was changed here since keeps its own.
   #takeRow(row, data) {

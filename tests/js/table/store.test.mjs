@@ -94,6 +94,9 @@ test("rows from elsewhere come to their places, and those that are gone go", asy
   answer = { success: true, table: { ...TABLE, version: 8 }, rows: [rowOf(3, { place: 1.5 }), rowOf(2, { place: 0.5, prompt: "改了" })], removed: [1] };
   await store.refresh();
   assert.deepEqual([prompts(), store.version], [["改了", "第3行"], 8]);
+  answer = { success: true, table: { ...TABLE, version: 9 }, rows: [rowOf(1)], removed: [] }; // its removal was undone
+  await store.refresh();
+  assert.deepEqual(prompts(), ["改了", "第1行", "第3行"]);
 });
 
 test("an answer does not replace what was changed since, and whose words were replaced is told", async (t) => {
