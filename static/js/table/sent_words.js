@@ -39,7 +39,7 @@ export function makeSentWords(batch) {
   /** What the server found wrong with a cell, until it is changed. */
   function problemOf(row, field) {
     const { errors = {}, typed } = known.get(row) ?? {};
-    return errors[field] && (typed[field] ?? "") === row[field] ? errors[field] : "";
+    return errors[field] && textOf(typed[field]) === textOf(row[field]) ? errors[field] : "";
   }
 
   function wordsOf(row, { field }) {
@@ -51,3 +51,6 @@ export function makeSentWords(batch) {
 
   return { wordsOf, problemOf, update };
 }
+
+// References are looked up after the answer: only their names count.
+const textOf = (value) => (Array.isArray(value) ? value.map(({ filename }) => filename).join("\n") : value ?? "");

@@ -35,6 +35,15 @@ test("a cell that is sent as it is shows itself", () => {
   assert.deepEqual([wordsOf("prompt"), wordsOf("filename"), wordsOf("negative_prompt")], [null, null, null]);
 });
 
+test("what is wrong with a reference stays while its name does", () => {
+  const said = { problems: [{ field: "sample_images", error: "示例图里没有「正4.png」" }] };
+  const { problemOf, row } = checked({ prompt: "猫", sample_images: [{ url: "", filename: "{产品图}" }] }, said);
+  row.sample_images = [{ url: "", filename: "{产品图}", match: "variable" }];
+  assert.equal(problemOf("sample_images"), "示例图里没有「正4.png」");
+  row.sample_images = [];
+  assert.equal(problemOf("sample_images"), "");
+});
+
 test("words of before a change are not shown", () => {
   const { wordsOf, row } = checked(CAT, SENT);
   row.prompt = "一只{颜色}的狗";
