@@ -130,7 +130,7 @@ def apply_recipe(
         changed=changed,
         products=len({row.product for row in of_products}),
         rows=len(of_products),
-        pictures=sum(row.num_images for row in of_products),
+        pictures=sum(_number(row) for row in of_products),
         to_make=sum(view.missing for view in views),
         price=None if None in prices else sum((price for price in prices if price), Decimal(0)),
         problems=[*_problems(of_products)][:_MOST_PROBLEMS],
@@ -299,12 +299,17 @@ class _Writer:
 
     def _keep(self, row: Row) -> None:
         self.edit.rows[row.id] = row
-        number = row.fields.get("num_images", 1)
-        self.pictures += number if isinstance(number, int) else 1
+        self.pictures += _number(row)
         if self.pictures > MAX_PICTURES_A_BATCH:
             raise too_many_pictures(self.pictures)
         if len(self.edit.rows) > 2 * MAX_ROWS_A_TABLE:
             raise too_many_rows()
+
+
+def _number(row: Row) -> int:
+    """How many pictures a row asks for, also one with problems."""
+    number = row.fields.get("num_images", 1)
+    return number if isinstance(number, int) else 1
 
 
 def _following(present: Mapping[str, Any], given: Asked | None, wanted: Asked) -> dict[str, Any]:

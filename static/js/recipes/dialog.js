@@ -33,9 +33,13 @@ export class Recipes {
       addRole: () => this.#addRole(), removeRole: () => this.#removeRole(), moveRole: (by) => this.#moveRole(by), pick: (asked) => this.#what.pick(asked),
       store: () => this.#store(), apply: () => this.#apply(), importFile: (file) => this.#readSheet(file), revert: () => this.#revert(), remove: () => this.#remove(),
       rename: () => this.#askName({ old: this.#state.recipe.name, name: this.#state.recipe.name }), name: (name) => this.#name(name), unname: () => this.#set({ naming: null, error: "" }),
-      goToRow: (row) => {
+      goToRow: (row, column) => {
         dialog.close();
-        this.#what.goToRow(row);
+        this.#what.goToRow(row, column);
+      },
+      upload: async () => {
+        await this.#what.pick({ most: Infinity });
+        this.#count();
       },
     });
     dialog.addEventListener("close", () => { this.#turn += 1; });
@@ -48,7 +52,7 @@ export class Recipes {
 
   /**
    * what: {columns: names of own columns, cellsOf(name): texts in one, hasReferences, hasPrompts: of the rows, model: of rows that name none, pick({chosen, most}):
-   * resolves to images of the library or null}; of a table also {table: id, url: of it, title, recipe: that it has, or null, goToRow(number),
+   * resolves to images of the library or null}; of a table also {table: id, url: of it, title, recipe: that it has, or null, goToRow(number, own column),
    * applied(answer)}; intro: said above; role: the first one of a new recipe.
    */
   async open(what) {
@@ -149,7 +153,9 @@ export class Recipes {
   async #count() {
     const { table, url } = this.#what;
     if (!table || !this.#dialog.open) return;
-    this.#set({ isAsking: true });
+    const isWritten = this.#state.recipe.roles.every(({ role, prompt }) => role.trim() && prompt.trim());
+    this.#set({ isAsking: isWritten, ...(!isWritten && { answer: null, error: "", field: "" }) });
+    if (!isWritten) return void (this.#turn += 1);
     await this.#try(async (isCurrent) => {
       const answer = await requestJson("POST", `${url}/recipe`, { recipe: this.#state.recipe, apply: 0 });
       if (isCurrent()) this.#set({ answer, isAsking: false, error: "", field: "" });
@@ -227,8 +233,8 @@ export class Recipes {
     form.append("file", file);
     await this.#try(async () => {
       const { recipe } = await requestJson("POST", `${this.#url}/import`, form);
+      keepDraft(NEW, normalRecipe(recipe));
       this.#choose(NEW);
-      this.#edit(normalRecipe(recipe), { at: 0 });
       this.#view.focus();
     });
   }

@@ -17,9 +17,9 @@ export function makeTableRecipes({ table, store, urls, model, pickReferences }) 
     return {
       table: id, url: `${urls.tables}/${encodeURIComponent(id)}`, recipe, intro, columns: ownNames(), title: store.name || _("没有名字的表格"),
       cellsOf: (name) => rows.map((row) => row[fieldOfOwn(name)] ?? ""),
-      hasReferences: rows.some((row) => row.sample_images.length > 0), hasPrompts: !recipe && rows.some((row) => row.prompt),
+      hasReferences: recipe ? recipe.roles.some(({ sample_images: images }) => !images) : rows.some((row) => row.sample_images.length > 0), hasPrompts: !recipe && rows.some((row) => row.prompt),
       model: store.model || model.id, pick: pickReferences,
-      goToRow: (number) => goToCell(table, table.rows.all.find((row) => row.number === number), "prompt"),
+      goToRow: (number, column) => goToCell(table, table.rows.all.find((row) => row.number === number), column ? fieldOfOwn(column) : "prompt"),
       async applied({ products, version }) {
         await store.refresh();
         offerUndo(_("已用到 {n} 个产品", { n: products }), () => store.undoOnServer(version));

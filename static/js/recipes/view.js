@@ -26,7 +26,7 @@ export class RecipesView {
       "[data-role-move]": ({ roleMove: by }) => commands.moveRole(Number(by)), "[data-recipes-store]": commands.store, "[data-recipes-apply]": commands.apply,
       "[data-recipes-rename]": commands.rename, "[data-recipes-revert]": commands.revert, "[data-recipes-delete]": commands.remove,
       "[data-recipes-unnamed]": commands.unname, "[data-recipes-import]": () => this.#find("[data-recipes-file]").click(),
-      "[data-problem-role]": ({ problemRole: at, problemField: field }) => this.#lead(Number(at), field), "[data-problem-row]": ({ problemRow: row }) => commands.goToRow(Number(row)),
+      "[data-problem-role]": ({ problemRole: at, problemField: field }) => this.#lead(Number(at), field), "[data-problem-row]": ({ problemRow: row, problemColumn: column }) => commands.goToRow(Number(row), column), "[data-problem-upload]": commands.upload,
     };
     dialog.addEventListener("click", ({ target }) => {
       const hook = Object.keys(presses).find((selector) => target.closest(selector));
@@ -100,7 +100,7 @@ export class RecipesView {
     const own = state.recipes.some(({ name, built_in: isBuiltIn }) => !isBuiltIn && chosen === `=${name}`);
     const lines = answer ? problemLines(answer) : [];
     const bad = problemsByRole(recipe, lines, error, placeOf(field));
-    const [sum, price] = answer ? sumWords(answer, recipe.roles.length, what.recipe ? changeWords(what.recipe, recipe) : "") : [isAsking ? _("正在数…") : "", ""];
+    const [sum, price] = answer ? sumWords(answer, recipe.roles.length, what.recipe ? changeWords(what.recipe, recipe) : "") : [isAsking ? _("正在数…") : unwritten(recipe), ""];
     show(this.#dialog, {
       "[data-recipes-of]": what.title ?? "", "[data-recipes-intro]": { textContent: what.intro ?? "", hidden: !what.intro },
       "[data-recipes-sum-line]": { hidden: !what.table, ariaBusy: String(isAsking), classes: { "is-waiting": isAsking } }, "[data-recipes-sum]": sum, "[data-recipes-price]": price,
@@ -154,20 +154,33 @@ export class RecipesView {
     const [list, template] = [this.#find("[data-recipes-problems]"), this.#find("[data-recipes-problem]")];
     const rolesNow = this.#state.recipe.roles.map(({ role }) => role);
     reconcileChildren(list, lines.map((line) => copyOf(template, { "": { data: { key: JSON.stringify(line) } } })), ({ dataset }) => dataset.key);
-    lines.forEach(({ roles, field, words, products, isAll }, index) => {
-      show(list.children[index], { button: { textContent: words, data: { problemRole: Math.max(rolesNow.indexOf(roles[0]), 0), problemField: field } } });
+    lines.forEach((line, index) => {
+      const at = Math.max(rolesNow.indexOf(line.roles[0]), 0);
+      show(list.children[index], { button: { textContent: line.words, data: { problemRole: at, problemField: line.field } } });
       const rows = list.children[index].querySelector("[data-problem-rows]");
-      if (rows.childElementCount === 0) rows.replaceChildren(...this.#rows(products, isAll));
+      if (rows.childElementCount === 0) rows.replaceChildren(...this.#rows(line, this.#state.recipe.roles[at]));
     });
     list.hidden = lines.length === 0;
   }
 
-  #rows(products, isAll) {
-    if (isAll) return [create("span", { className: "hint", textContent: _("所有产品") })];
-    const chips = products.slice(0, MOST_ROWS).map((row) => create("button", { type: "button", className: "chip", textContent: String(row), ariaLabel: _("到第 {row} 行", { row }), data: { problemRow: row } }));
+  // The products with a problem, by their rows; a photo that the library lacks can be added here.
+  #rows({ products, isAll, field }, { sample_images: images }) {
+    const hint = (textContent) => create("span", { className: "hint", textContent });
+    const { column } = (field === "sample_images" && images?.find(({ column: name }) => this.#what.columns.includes(name))) || {};
+    const upload = column ? [create("button", { type: "button", className: "button is-link", textContent: _("上传图片…"), data: { problemUpload: "" } })] : [];
+    if (isAll) return [hint(_("所有产品")), ...upload];
+    const chips = products.slice(0, MOST_ROWS).map((row) => create("button", {
+      type: "button", className: "chip", textContent: String(row), ariaLabel: _("到第 {row} 行", { row }), data: { problemRow: row, ...(column && { problemColumn: column }) },
+    }));
     const rest = products.length - chips.length;
-    return [create("span", { className: "hint", textContent: _("{n} 个产品，行号", { n: products.length }) }), ...chips, create("span", { className: "hint", textContent: rest > 0 ? _("还有 {n} 个", { n: rest }) : "" })];
+    return [hint(_("{n} 个产品，行号", { n: products.length })), ...chips, ...(rest > 0 ? [hint(_("还有 {n} 个", { n: rest }))] : []), ...upload];
   }
+}
+
+/** What is still to be written before anything can be counted. */
+function unwritten({ roles }) {
+  const { role = "" } = roles.find(({ role: name, prompt }) => !name.trim() || !prompt.trim()) ?? {};
+  return role.trim() ? _("「{role}」还没有提示词", { role }) : "";
 }
 
 /** Place of a role -> {field: sentence}: of what the server refuses, else of the problems of its rows. */

@@ -25,6 +25,14 @@ test("a version of a table updates it or makes another one; below rows it is ask
   assert.equal(waysOf(null, { id: "t2", rows: 5 }), "new, add t2");
 });
 
+test("products without prompts go only where a recipe makes rows of them", () => {
+  const ways = (match, open) => choicesOf(match, open, true).map(({ how, id }) => (id ? `${how} ${id}` : how)).join(", ");
+  assert.equal(ways(null, { id: "t2", rows: 0 }), "new");
+  assert.equal(ways(null, { id: "t2", rows: 5 }), "new");
+  assert.equal(ways(MATCH, { id: "t2", rows: 5 }), "update t1, new");
+  assert.equal(ways(null, { id: "t2", rows: 5, hasRecipe: true }), "new, add t2");
+});
+
 test("what changed is counted without what is nothing", () => {
   assert.equal(countsOf(MATCH), "没有变 350 · 改过 8 · 新的 12 · 少了 1");
   assert.equal(countsOf({ unchanged: 400, changed: 0, new: 0, removed: 0 }), "没有变 400");
