@@ -284,6 +284,7 @@ _PICKED = (select_records(2, 3), wait_for("[data-selection]"))
 _RUN_MENU = (click("[data-run] [data-run-more]"), wait_for("[data-run-menu]"))
 _DELIVERY = (click("[data-command=deliver]"), wait_for("[data-delivery-make][aria-disabled=false]"))
 _RETOUCH = (click("[data-image-url]"), _LARGE, press_key("r"), wait_for("[data-retouch-order]"))
+_RECIPE = (click("[data-command=recipes]"), wait_for("[data-recipes-apply][aria-disabled=false]"))
 _ENDED, _MADE_ONES = "?id={ended}", "?view=table&status=success"
 
 
@@ -456,6 +457,23 @@ STATES = (
         *_DELIVERY,
         click("[data-delivery-copy]"),
         wait_for("[data-form-picture]"),
+        query=_ENDED,
+    ),
+    _batch("recipe", click("[data-command=more]"), *_RECIPE, query=_ENDED),
+    _batch(
+        "a role's options",
+        click("[data-command=more]"),
+        *_RECIPE,
+        click("[data-recipes-rest] > summary"),
+        fill("[name=prompt]", "{型号}"),
+        wait_for("[data-problem-role]"),
+        query=_ENDED,
+    ),
+    _batch(
+        "the name of a recipe",
+        click("[data-command=more]"),
+        *_RECIPE,
+        click("[data-recipes-store]"),
         query=_ENDED,
     ),
     State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
