@@ -50,6 +50,7 @@ export class RoleForm {
     this.#state = state;
     const { role, bad, sent } = state;
     const { elements } = this.#form;
+    const { prompt = "", sample_images: references = "", ...others } = bad;
     const isOwnSize = Boolean(role.resolution) && ![...elements.resolution.options].some(({ value }) => value === role.resolution && value !== "?");
     const values = { ...role, resolution: isOwnSize ? "?" : role.resolution, size: isOwnSize && role.resolution !== "?" ? role.resolution : "" };
     for (const element of elements) {
@@ -58,7 +59,7 @@ export class RoleForm {
     }
     const set = [...REST, ...this.#options.map(({ dataset }) => dataset.option)].filter((name) => role[name] !== undefined).length;
     show(this.#form, {
-      "[data-role-size]": { hidden: !isOwnSize }, "[data-role-error]": Object.values(bad)[0] ?? "", "[data-recipes-set]": set > 0 ? _("写了 {n} 项", { n: set }) : "",
+      "[data-role-size]": { hidden: !isOwnSize }, "[data-error-prompt]": prompt, "[data-error-references]": references, "[data-role-error]": Object.values(others)[0] ?? "", "[data-recipes-set]": set > 0 ? _("写了 {n} 项", { n: set }) : "",
       "[data-recipes-preview]": { hidden: sent.length === 0 }, "[data-preview-words]": sent[0]?.prompt ?? "", "[data-preview-more]": sentWords(sent),
       "[data-recipes-references]": { classes: { "is-bad": "sample_images" in bad } },
     });
@@ -170,7 +171,6 @@ export class RoleForm {
     list.hidden = names.length === 0;
     list.children[at]?.scrollIntoView({ block: "nearest" });
     const { prompt } = this.#form.elements;
-    apply(prompt, { ariaExpanded: String(names.length > 0) });
     if (names.length > 0) prompt.setAttribute("aria-activedescendant", `recipes-suggestion-${at}`);
     else prompt.removeAttribute("aria-activedescendant");
   }
