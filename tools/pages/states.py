@@ -285,6 +285,8 @@ _RUN_MENU = (click("[data-run] [data-run-more]"), wait_for("[data-run-menu]"))
 _DELIVERY = (click("[data-command=deliver]"), wait_for("[data-delivery-make][aria-disabled=false]"))
 _RETOUCH = (click("[data-image-url]"), _LARGE, press_key("r"), wait_for("[data-retouch-order]"))
 _RECIPE = (click("[data-command=recipes]"), wait_for("[data-recipes-apply][aria-disabled=false]"))
+_TRIED = {"query": "?id={tried}", "server": "library"}
+_PRODUCTS = {"query": "?table={products}", "server": "library"}
 _ENDED, _MADE_ONES = "?id={ended}", "?view=table&status=success"
 
 
@@ -476,9 +478,13 @@ STATES = (
         click("[data-recipes-store]"),
         query=_ENDED,
     ),
+    _batch("products", wait_for("[data-sets]"), wait_for(".is-set-start"), **_TRIED),
+    _batch("products to try", click("[data-command=start]"), wait_for(".trial"), **_PRODUCTS),
+    _batch("roles of the rest", click("[data-run-release]"), wait_for("[data-kind^=role]"), **_TRIED),
     State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
     _batch("keys", *_KEYS),
     _pictures("by rows", query=_ENDED),
+    _pictures("by products", wait_for("[data-set-count]"), **_TRIED),
     _pictures("changed", press_key("e"), wait_for("[data-words-edit]:focus"), query=_ENDED),
     _pictures(
         "waiting rows",
@@ -615,7 +621,8 @@ def scenarios(folder: Path) -> Iterator[Scenarios]:
         started = {name: ends.enter_context(server) for name, server in servers.items()}
         _add_reference_images(started["library"])
         _run_workbook(started["library"])
-        yield Scenarios(**started, ids=_populate(started["populated"], service), folder=folder / "files")
+        ids = _populate(started["populated"], service) | _try_recipe(started["library"])
+        yield Scenarios(**started, ids=ids, folder=folder / "files")
 
 
 def _add_reference_images(server: ServerProcess) -> None:
@@ -629,6 +636,22 @@ def _run_workbook(server: ServerProcess) -> None:
     found = requests.post(f"{server.address}/api/spreadsheet/import", files=file, timeout=30).json()
     rows = [_row(row["prompt"], number=row["number"], columns=row["columns"]) for row in found["rows"]]
     server.wait_for_end(_post(server, rows, workbook=found["workbook"], name="茶具"))
+
+
+def _try_recipe(server: ServerProcess) -> dict[str, str]:
+    """Two tables of products with a recipe: one is not begun, of the other one product was tried."""
+    roles = [
+        {"role": role, "prompt": f"{{SKU}}，{role}", "resolution": "1K"} for role in ("主图", "白底", "场景")
+    ]
+    ids = {}
+    for name in ("products", "tried"):
+        columns = [{"SKU": f"{name[:4]}-{n}", "品名": LONG[:40], "类目": str(n % 2)} for n in range(1, 5)]
+        rows = [{"columns": each} for each in columns]
+        ids[name] = str(server.post("/api/tables", {"rows": rows, "name": "套图"})["table"]["id"])
+        server.post(f"/api/tables/{ids[name]}/recipe", {"recipe": {"name": "三张", "roles": roles}})
+    ids["tried"] = str(server.post(f"/api/tables/{ids['tried']}/run", {"sample": 1})["batch_id"])
+    server.wait_for_end(ids["tried"])
+    return ids
 
 
 def _populate(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:

@@ -118,7 +118,7 @@ function referenceProblem(images, { local_reference_problem: refusal, max_refere
   const { filename, match, error } = missing;
   if (match === "ambiguous") return _("有几张示例图都叫「{filename}」，请选择其中一张", { filename });
   if (error) return _("查不了示例图「{filename}」：{trouble}", { filename, trouble: error });
-  if (match === "unchecked") return _("正在查找示例图「{filename}」…", { filename });
+  if (match === "unchecked") return filename.includes("{") ? "" : _("正在查找示例图「{filename}」…", { filename }); // the server knows variables
   return _("没有找到示例图「{filename}」，请重新选择或先上传", { filename });
 }
 

@@ -5,6 +5,7 @@
 import { GalleryGrid } from "./gallery_grid.js";
 import { GalleryLarge } from "./gallery_large.js";
 import { GROUPS, groupsOf, lookAt, setsOf } from "./gallery_rows.js";
+import { titleOf } from "./gallery_shots.js";
 import { GalleryWords } from "./gallery_words.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
@@ -135,7 +136,8 @@ export class Gallery {
     const rows = Map.groupBy(this.#grid.groups, ({ set, row }) => set ?? row);
     return [...rows].map(([of, groups]) => {
       const shots = groups.flatMap((group) => group.shots.filter(hasPicture));
-      return of.product ? shots.map((shot, index) => ({ ...shot, rowNumber: of.product, number: index + 1 })) : shots;
+      const inSet = (shot, index) => ({ ...shot, number: index + 1, rowNumber: of.product, rowName: titleOf(shot.row, this.#table.shownOf(shot.row)) });
+      return of.product ? shots.map(inSet) : shots;
     }).filter(({ length }) => length > 0);
   }
 

@@ -91,10 +91,11 @@ export class OrderDialog {
     return planOrder(this.entriesOf(this.#state), this.#state);
   }
 
-  /** How many rows are made first; 0 for all. */
-  #sampleOf({ made }) {
+  /** How many rows, or products, are made first; 0 for all. */
+  #sampleOf(plan) {
     const { mode, isSample, size } = this.#state;
-    return isSample && made > 1 && mode === "start" ? Math.max(1, Math.min(size, made - 1)) : 0;
+    if (!isSample || plan.made < 2 || mode !== "start") return 0;
+    return this.#page.sets()?.sizeOf(plan, size) ?? Math.max(1, Math.min(size, plan.made - 1));
   }
 
   #show() {

@@ -1,8 +1,8 @@
 // A table with a recipe: where each product begins in the table, how many sets are complete, and its trial: of whole products, released by
 // role. Loaded once such a table is open.
 
-import { addUp } from "./costs.js";
 import { isOwnField, nameOfOwn, ownColumnsOf } from "./own_columns.js";
+import { incompleteOf, releaseWords, releasedRoles, trialsOf } from "./set_plan.js";
 import { apply, copyOf, reconcileChildren, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _, formatSum, language } from "../core/i18n.js";
@@ -12,22 +12,25 @@ import { showError } from "../ui/toast.js";
 const [ROLE_COLUMNS, WORDS_COLUMN] = [/^(角色|变体)$/, /^原提示词$/]; // of RECIPE_COLUMNS of app/domain/recipes.py
 const CATEGORY_COLUMNS = /^(类目|品类|分类|类别|category)$/i; // as there
 const GIVEN = ["negative_prompt", "filename"]; // columns that the recipe fills
-const MOST_NAMED = 3; // roles on a button
 
-/** batch: see pages/batch.js. Returns {lookAt(plan, how), released(plan)} for the order dialog. */
+/** batch: see pages/batch.js. Returns {sizeOf(plan, size), lookAt(plan, how), released(plan)} for the order dialog. */
 export function makeSets(batch) {
   const { table, store } = batch;
   showKeys(batch);
   markProducts(batch);
   countSets(batch);
   lookAtMade(batch);
-  const trials = makeTrials(batch);
+  const showTrials = bindTrials(batch.dialog("order"));
   table.view.requestRender();
+  const trialsIn = (plan) => trialsOf(plan.ordered, { shownOf: store.shownOf, rows: table.rows.all, categoryOf: categoryBy(store.recipe) });
   return {
-    /** What the dialog says instead, {now: what is made first, words: of its button}, or null: there is one product, or none. */
+    /** How many products are tried first, of those that are offered; undefined: there is one product, or none. */
+    sizeOf: (plan, size) => (trialsIn(plan).find((trial) => trial.size === size) ?? trialsIn(plan).at(-1))?.size,
+    /** What the dialog says instead, {now: what is made first, words: of its button}, or null. */
     lookAt(plan, { mode, sample }) {
-      if (mode === "release" && plan.lines.some(({ role }) => role)) return { now: { ...plan, isExact: true }, words: releaseWords(plan) };
-      return trials.show(mode === "start" ? trialsOf(plan.ordered, { shownOf: store.shownOf, place: table.rows.all, category: categoryOf(store.recipe) }) : [], plan, sample);
+      const trial = showTrials(mode === "start" ? trialsIn(plan) : [], plan, sample);
+      const isByRole = mode === "release" && plan.lines.some(({ role }) => role);
+      return isByRole ? { now: { ...plan, isExact: true }, words: releaseWords(plan) } : trial;
     },
     released: releasedRoles,
   };
@@ -80,7 +83,7 @@ function markProducts({ table, store }) {
 function countSets({ page, table, store, filter }) {
   const which = _("没齐的产品");
   const button = document.querySelector("[data-sets]");
-  page.querySelector("[data-footer-sum]").before(button);
+  page.querySelector("[data-footer-sum]").after(button);
   let incomplete = null;
 
   function update() {
@@ -101,13 +104,6 @@ function countSets({ page, table, store, filter }) {
   update();
 }
 
-/** The products with a role of which no picture is kept; the server counts them in totals.sets. */
-export function incompleteOf(rows, shownOf) {
-  const isKept = ({ status, pick, earlier }) => status === "success" && pick === "keep" && !earlier;
-  const lacking = rows.map(shownOf).filter(({ product, is_gone: isGone, pictures }) => product && !isGone && !pictures.some(isKept));
-  return new Set(lacking.map(({ product }) => product));
-}
-
 /** In the strip, while a run waits for somebody to look at its trial: the products that it made something of, as pictures. */
 function lookAtMade({ page, table, store, filter, urls }) {
   const release = page.querySelector("[data-run-release]");
@@ -123,40 +119,20 @@ function lookAtMade({ page, table, store, filter, urls }) {
     const made = new Set(table.rows.all.map(store.shownOf).filter(({ product, pictures }) => product && pictures.some(isMade)).map(({ product }) => product));
     filter.show(_("做好的产品"), (row) => made.has(store.shownOf(row).product));
     page.querySelector('[data-view-name="pictures"]').click();
+    button.blur(); // so that keys are of the pictures
   }, showError));
 }
 
 // In the order dialog.
 
-/**
- * What can be tried first of what is ordered, entries of planOrder(): [{words, size: products}]. The server chooses the same: the first
- * product, and the first of each other category. place: all rows in their order; category(row): "" without one.
- */
-export function trialsOf(ordered, { shownOf, place, category }) {
-  const order = new Map(place.map((row, index) => [row, index]));
-  const entries = [...ordered].sort((one, other) => order.get(one.row) - order.get(other.row));
-  const products = Map.groupBy(entries, ({ row }) => shownOf(row).product || row);
-  if (products.size < 2 || !entries.some(({ row }) => shownOf(row).product)) return [];
-  const first = new Map();
-  for (const [{ row }] of products.values()) if (!first.has(category(row))) first.set(category(row), shownOf(row).product || row);
-  const trialOf = (words, chosen) => {
-    const parts = chosen.flatMap((product) => products.get(product));
-    return { words, size: chosen.length, pictures: parts.reduce((sum, { count }) => sum + count, 0), ...addUp(parts) };
-  };
-  const one = trialOf(_("先试 {n} 个产品", { n: 1 }), [[...products.keys()][0]]);
-  const each = trialOf(_("每类先试 1 个（{n} 个）", { n: first.size }), [...first.values()]);
-  return first.size > 1 && first.size < products.size ? [one, each] : [one];
-}
-
-/** category(row) -> its text, by the column that a recipe names, else the first usual one. */
-export function categoryOf(recipe) {
+// -> categoryOf(row): its text by the column that the recipe names, else the first usual one; "" without one.
+function categoryBy(recipe) {
   const isCategory = (name) => (recipe?.category ? name === recipe.category : CATEGORY_COLUMNS.test(name.trim()));
   return (row) => Object.entries(ownColumnsOf(row)).find(([name, text]) => text && isCategory(name))?.[1] ?? "";
 }
 
-/** The choices of a trial, in the place of the number of rows. */
-function makeTrials({ dialog }) {
-  const order = dialog("order");
+/** Put the choices of a trial in the place of the number of rows. Returns show(trials, plan, sample: products) -> as lookAt(). */
+function bindTrials(order) {
   const rows = order.querySelector("[data-order-trial]");
   const [isSample, size] = ["[data-order-sample]", "[data-order-size]"].map((hook) => order.querySelector(hook));
   const list = document.querySelector("[data-trials]");
@@ -170,35 +146,20 @@ function makeTrials({ dialog }) {
     (value === "0" ? isSample : size).dispatchEvent(new Event(value === "0" ? "change" : "input"));
   });
 
-  return {
-    show(trials, plan, sample) {
-      const choices = trials.length > 0 ? [{ words: _("全部做"), size: 0, ...plan }, ...trials] : [];
-      list.hidden = choices.length === 0;
-      const labels = choices.map(({ size: n }) => copyOf(template, { "": { data: { size: n } }, input: { value: String(n) } }));
-      reconcileChildren(list, [template, ...labels], ({ dataset }) => dataset.size);
-      choices.forEach((choice, index) => show(list.children[index + 1], {
-        input: { checked: choice.size === sample },
-        "[data-trial-words]": choice.words,
-        "[data-trial-pictures]": choice.size > 0 ? _("{n} 张", { n: choice.pictures }) : "", // of all it stands above
-        b: choice.size > 0 ? formatSum(choice) : "",
-      }));
-      if (choices.length === 0) return null;
-      const now = choices.find((choice) => choice.size === sample) ?? choices[0];
-      const words = sample > 0 && _("先试 {n} 个产品 · {pictures} 张 {sum}", { n: now.size, pictures: now.pictures, sum: formatSum(now) });
-      return { now: { ...now, isExact: true }, words: words || null };
-    },
+  return (trials, plan, sample) => {
+    const choices = trials.length > 0 ? [{ words: _("全部做"), size: 0, ...plan }, ...trials] : [];
+    list.hidden = choices.length === 0;
+    const labels = choices.map(({ size: n }) => copyOf(template, { "": { data: { size: n } }, input: { value: String(n) } }));
+    reconcileChildren(list, [template, ...labels], ({ dataset }) => dataset.size);
+    choices.forEach((choice, index) => show(list.children[index + 1], {
+      input: { checked: choice.size === sample },
+      "[data-trial-words]": choice.words,
+      "[data-trial-pictures]": choice.size > 0 ? _("{n} 张", { n: choice.pictures }) : "", // of all it stands above
+      b: choice.size > 0 ? formatSum(choice) : "",
+    }));
+    const now = choices.find((choice) => choice.size === sample);
+    if (!now) return null;
+    const words = sample > 0 ? _("先试 {n} 个产品 · {pictures} 张 {sum}", { n: sample, pictures: now.pictures, sum: formatSum(now) }) : null;
+    return { now: { ...now, isExact: true }, words };
   };
-}
-
-/** What is sent to release some of the roles; of all, nothing. */
-export function releasedRoles({ lines }) {
-  const on = lines.filter(({ isOn }) => isOn);
-  return on.length < lines.length && { roles: on.map(({ role }) => role) };
-}
-
-function releaseWords(plan) {
-  if (plan.made === 0) return null;
-  const names = plan.lines.filter(({ isOn }) => isOn).map(({ words }) => words);
-  const roles = names.length > MOST_NAMED ? _("{n} 个角色", { n: names.length }) : names.join(_("、"));
-  return _("放行 {roles} · {n} 张 {sum}", { roles, n: plan.pictures, sum: formatSum(plan) });
 }

@@ -1,14 +1,15 @@
 // The rows of the pictures in the large view. An item has data-row-number, data-picture-number (its number in the row, from 1)
-// and data-row-pictures (how many the row has); one without data-row-number has no row.
+// and data-row-pictures (how many the row has), and data-row-name where it is not called by its number; one without data-row-number has no row.
 
 import { apply, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 /** "第 3 行 · 2/4"; only the row when it has one picture, empty without a row. */
 export function captionOf(item) {
-  const { rowNumber: row, pictureNumber: number, rowPictures: count } = item?.dataset ?? {};
+  const { rowNumber: row, rowName, pictureNumber: number, rowPictures: count } = item?.dataset ?? {};
   if (!row) return "";
-  return Number(count) > 1 ? _("第 {row} 行 · {number}/{count}", { row, number, count }) : _("第 {row} 行", { row });
+  const name = rowName ?? _("第 {row} 行", { row });
+  return Number(count) > 1 ? `${name} · ${number}/${count}` : name;
 }
 
 /** The link of the picture of this number in the row of `item`. */

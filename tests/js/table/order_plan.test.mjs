@@ -3,6 +3,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
+import { releasedRoles, trialsOf } from "../../../static/js/table/set_plan.js";
 import { kindOf, missingOf, orderWords, planOrder, portionOf, restWords } from "../../../static/js/table/order_plan.js";
 
 const model = { label: "即梦" };
@@ -82,4 +83,27 @@ test("a trial costs its share, exactly where all rows cost the same", () => {
   assert.equal(orderWords(uneven, { sample: 1 }), "先试 1 行 · 约 ¥0.44");
   assert.deepEqual(portionOf({ made: 3, pictures: 4, price: 3, unpriced: 1, isUniform: false }, 2), { pictures: 3, price: 2, unpriced: 1, isExact: false });
   assert.equal(orderWords(planOrder([entry(1, { ...missing(2), price: null }, { each: NaN })])), "生成 2 张 · 价格未设");
+});
+
+test("of a table with a recipe each role is released by itself, in the order of the table", () => {
+  const of = (role) => ({ ...held, role });
+  const entries = [entry(1, of("主图")), entry(2, of("场景")), entry(3, of("主图")), entry(4, held)];
+  const all = planOrder(entries, { mode: "release" });
+  assert.deepEqual(all.lines.map(({ role, words, pictures }) => [role, words, pictures]), [["主图", "主图", 2], ["场景", "场景", 1], ["", "其余的 1 行", 1]]);
+  const some = planOrder(entries, { mode: "release", chosen: { "role:场景": false } });
+  assert.deepEqual([some.rows, some.pictures, cents(some)], [[1, 3, 4], 3, 66]);
+  assert.deepEqual([releasedRoles(all), releasedRoles(some)], [false, { roles: ["主图", ""] }]);
+});
+
+test("what can be tried of a table with a recipe is the first product, or the first of each category, with what it lacks", () => {
+  const products = [["甲", 1], ["甲", 2], ["乙", 3], ["甲", 3]];
+  const rows = products.flatMap(([kind, number], index) => ["主图", "场景"].map((role) => ({ kind, number: `${index}${role}`, product: number * 10 + index })));
+  const shownOf = ({ product }) => ({ product });
+  const ordered = [...rows].reverse().filter(({ number }) => number !== "0场景").map((row) => ({ row, count: 2, price: 0.5 }));
+  const trials = (of, categoryOf) => trialsOf(of, { shownOf, rows, categoryOf }).map(({ words, size, pictures, price }) => [words, size, pictures, price]);
+  const one = ["先试 1 个产品", 1, 2, 0.5];
+  assert.deepEqual(trials(ordered, ({ kind }) => kind), [one, ["每类先试 1 个（2 个）", 2, 6, 1.5]]);
+  assert.deepEqual(trials(ordered, () => ""), [one]);
+  assert.deepEqual(trials(ordered.slice(-1), () => ""), []);
+  assert.deepEqual(trialsOf(ordered, { shownOf: () => ({ product: 0 }), rows, categoryOf: () => "" }), []);
 });
