@@ -98,7 +98,10 @@ export class Recipes {
 
   #stored(key) { return this.#state.recipes.find(({ name }) => key === `=${name}`); }
   #isOwn(name) { return this.#state.recipes.some((each) => each.name === name && !each.built_in); }
-  #draftKey(key) { return key === TABLE ? `table:${this.#what.table}` : key; }
+  #draftKey(key) {
+    const { table, role } = this.#what;
+    return key === TABLE ? `table:${table}` : key === NEW && role ? `role:${JSON.stringify(role)}` : key;
+  }
 
   /** A recipe without what was typed since. */
   #baseOf(key) {
