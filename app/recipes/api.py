@@ -22,12 +22,12 @@ from app.domain.recipes import (
 from app.domain.tables import MAX_ROWS_A_TABLE, Row
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.images.filenames import safe_stem
-from app.recipes.examples import EXAMPLES
+from app.recipes.examples import CHINESE, ENGLISH, EXAMPLES
 from app.recipes.sheet import read_sheet, write_sheet
 from app.tables.check import Checker
 from app.tables.recipes import apply_recipe, recipe_of
 from app.web.downloads import XLSX, workbook
-from app.web.i18n import gettext, translator
+from app.web.i18n import gettext, is_english, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FIELDS,
@@ -78,7 +78,9 @@ _FIRST = closed_object(**dict.fromkeys(("role", "variant", "prompt", "filename")
 def list_recipes() -> Response:
     """The examples, then the stored ones by name."""
     stored = [read_recipe(name, body) for name, body in database.list_named(connection(), _STORED).items()]
-    return success(recipes=[_shown(recipe) for recipe in [*EXAMPLES.values(), *stored]])
+    return success(
+        recipes=[_shown(recipe) for recipe in [*(ENGLISH if is_english() else CHINESE).values(), *stored]]
+    )
 
 
 @bp.get("/recipes/<path:name>")

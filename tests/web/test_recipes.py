@@ -61,6 +61,17 @@ def test_a_recipe_is_stored_under_its_name_and_the_examples_stay(web: WebHarness
     assert "没有配方" in web.get("/api/recipes/套图", 404)["error"]
 
 
+def test_the_examples_are_in_the_language_of_the_page(web: WebHarness) -> None:
+    answer = web.client.get("/api/recipes", headers={"Accept-Language": "en"}).get_json()
+    names = [each["name"] for each in answer["recipes"]]
+    assert names == ["Shop set of five", "Shop set of angles", "Portrait set of four"]
+    assert {each["built_in"] for each in answer["recipes"]} == {True}
+    sizes = [[role["aspect_ratio"] for role in each["roles"]] for each in answer["recipes"]]
+    chinese = web.get("/api/recipes")["recipes"]
+    assert sizes == [[role["aspect_ratio"] for role in each["roles"]] for each in chinese]
+    assert web.get("/api/recipes/Shop set of five")["recipe"] == answer["recipes"][0]
+
+
 def test_there_are_at_most_a_hundred_own_recipes(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.db.named.MAX_NAMED", 2)
     body = {"roles": [{"role": "主图", "prompt": "猫"}]}

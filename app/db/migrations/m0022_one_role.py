@@ -34,7 +34,14 @@ from app.errors import InvalidRequest
 
 _ROLE, _NAME = "图片", "前缀和后缀"
 _WORDS = f"{{{WORDS_COLUMN}}}"
-_BUILT_IN = ("电商五张", "电商多角度", "人像四张")  # their names are taken
+_BUILT_IN = (
+    "电商五张",
+    "电商多角度",
+    "人像四张",
+    "Shop set of five",
+    "Shop set of angles",
+    "Portrait set of four",
+)
 
 
 def upgrade(db: Connection, _report: object) -> None:
