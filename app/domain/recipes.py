@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product as combinations
 from math import prod
 from typing import Any
@@ -116,7 +117,7 @@ def _read_role(body: Any, place: int) -> Role:
             if field == "prompt" or body.get(field) not in (None, ""):
                 fields[target] = READERS[target](body.get(field))
         fields = {field: value for field, value in fields.items() if value not in (None, "")}
-        list(variants_of(fields["prompt"]))
+        variants_of(fields["prompt"])
         return Role(name=name, fields=fields, images=_read_images(body.get("sample_images")))
     except InvalidRequest as problem:
         at = f"roles.{place}.{problem.field}"
@@ -141,12 +142,13 @@ def _read_images(value: Any) -> list[str | SampleImage] | None:
     return images
 
 
-def variants_of(words: str) -> Iterator[tuple[str, str]]:
+@lru_cache(4 * MAX_ROLES)  # each product of a table has the same roles
+def variants_of(words: str) -> Sequence[tuple[str, str]]:
     """``{红|蓝}杯子`` -> (红, 红杯子), (蓝, 蓝杯子); several are combined; without one ("", words).
 
     ``{{`` is a brace. Raises InvalidRequest for an empty part, and for more than a run takes.
     """
-    parts: list[list[str]] = [[]]
+    parts: list[list[str]] = []
     texts, end = list[str](), 0
     for found in _VARIANTS.finditer(words):
         if found[1] is None:
@@ -157,14 +159,13 @@ def variants_of(words: str) -> Iterator[tuple[str, str]]:
         texts.append(words[end : found.start()])
         parts.append(chosen)
         end = found.end()
-    if not texts:
-        yield "", words
-        return
-    if (count := prod(map(len, parts[1:]))) > MAX_PICTURES_A_BATCH:
+    if (count := prod(map(len, parts))) > MAX_PICTURES_A_BATCH:
         raise too_many_pictures(count)
-    for choice in combinations(*parts[1:]):
-        filled = "".join(text + part for text, part in zip(texts, choice, strict=True))
-        yield "·".join(choice), filled + words[end:]
+
+    def filled(choice: Sequence[str]) -> str:
+        return "".join(text + part for text, part in zip(texts, choice, strict=True)) + words[end:]
+
+    return [("·".join(choice), filled(choice)) for choice in combinations(*parts)]
 
 
 def too_many_pictures(number: int) -> InvalidRequest:

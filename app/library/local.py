@@ -221,7 +221,8 @@ def existing(folder: Path, name: str) -> Path:
     if is_plain and name.lower().endswith(ENDINGS):
         path = folder / name
         with contextlib.suppress(OSError):
-            if path.is_file() and path.resolve().parent == folder.resolve():
+            is_inside = not path.is_symlink() or path.resolve().parent == folder.resolve()
+            if is_inside and path.is_file():
                 return path
     raise missing()
 

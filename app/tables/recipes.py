@@ -256,7 +256,9 @@ class _Writer:
         product = product_of(first)
         asked = expand(self.recipe, product, key_column=self.key_column)
         before = product_of(self.edit.before.get(first.id, first))
-        given = expand(self.earlier, before, key_column=self.key_column) if self.earlier else {}
+        given = asked if self.earlier and (self.earlier, before) == (self.recipe, product) else {}
+        if self.earlier and not given:
+            given = expand(self.earlier, before, key_column=self.key_column)
         there = {
             (row.role, row.columns.get(VARIANT_COLUMN, "")): row
             for row in sorted(group, key=lambda row: row.removed_at is None)
@@ -355,4 +357,5 @@ def _place(edit: Edit, order: Sequence[Row]) -> None:
     if any(not low < high for low, high in pairwise([0.0, *found])):
         found = [float(place) for place in range(1, len(order) + 1)]
     for row, place in zip(order, found, strict=True):
-        edit.rows[row.id] = replace(row, position=place)
+        if row.position != place:
+            edit.rows[row.id] = replace(row, position=place)
