@@ -20,6 +20,7 @@ from typing import Any
 
 from playwright.sync_api import FilePayload, Page, sync_playwright
 
+from bench.recipe_table import eight_roles, workbook
 from bench.spreadsheet_import import own_columns, table
 from tools.chromium import FLAGS, require_browser
 from tools.fakes.jimeng import FakeJimeng
@@ -48,6 +49,8 @@ def main() -> int:
             passed.append(report(name, *measure(page, run)))
             print(f"{'':22} {weight.end() / 1000:.0f} kB both ways (at most {most / 1000:.0f})", flush=True)
             passed.append(weight.total < most)
+        open_sets(page, server.address)
+        passed += [report(f"sets, {name}", *measure(page, run)) for name, run in OF_SETS.items()]
         page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
         for name, run in SLOWED.items():
             passed.append(report(f"{name}, CPU ÷ {SLOWER}", *measure(page, run), bound=BOUND_MS * SLOWER))
@@ -232,6 +235,18 @@ def open_again(page: Page) -> None:
     page.wait_for_timeout(2_000)
 
 
+def open_sets(page: Page, address: str) -> None:
+    """Open a table of 1,000 products and eight roles."""
+    api, content = page.context.request, workbook(is_plain=False)
+    file: FilePayload = {"name": "产品.xlsx", "mimeType": XLSX, "buffer": content}
+    imported = api.post(f"{address}/api/spreadsheet/import", multipart={"file": file, "recipe": "1"}).json()
+    made = api.post(f"{address}/api/tables", data={"workbook": imported["workbook"]}).json()["table"]["id"]
+    assert api.post(f"{address}/api/tables/{made}/recipe", data={"recipe": eight_roles()}).ok
+    page.goto(f"{address}/batch?table={made}")
+    page.locator("[data-row='1'] [data-column=prompt]").click()
+    page.wait_for_timeout(2_000)
+
+
 def mend_problems(page: Page) -> None:
     """Paste 1,000 rows with problems of ten kinds, show them alone, mend all of each kind, and undo that."""
     page.keyboard.press("Control+Home")
@@ -270,6 +285,7 @@ WEIGHED: dict[str, tuple[Callable[[Page], None], int]] = {
     "start 5,000 rows": (start_all, START_BYTES),
     "open 5,000 rows": (open_again, OPEN_BYTES),
 }
+OF_SETS = {"scroll": scroll, "filter": filter_rows}
 SLOWED = {"scroll": scroll, "type": type_prompts}
 
 

@@ -83,6 +83,13 @@ def workbook(*, is_plain: bool, changed: str = "") -> bytes:
     return by_openpyxl([("SKU", "品名", "卖点", "参考示例图", "哪张", "提示词", "文件名"), *each])
 
 
+def eight_roles() -> dict[str, Any]:
+    """The recipe."""
+    photo = [{"column": "产品图"}]
+    roles = [{"role": role, "prompt": WORDS % role, "sample_images": photo} for role in ROLES]
+    return {"name": "八张", "roles": roles}
+
+
 def filled(role: str, line: Sequence[str]) -> str:
     """What a role asks of a product."""
     return (WORDS % role).replace("{品名}", line[1]).replace("{卖点}", line[2])
@@ -137,14 +144,10 @@ class Side:
         self.call("run 5,000 rows", "POST", f"{path}/run", json={"rows": rows[:MAX_ROWS_A_BATCH]})
 
     def _use_recipe(self, path: str) -> None:
-        photo = [{"column": "产品图"}]
-        roles: list[dict[str, Any]] = [
-            {"role": role, "prompt": WORDS % role, "sample_images": photo} for role in ROLES
-        ]
-        recipe = {"name": "八张", "roles": roles}
+        recipe = eight_roles()
         self.call("recipe looked at", "POST", path, json={"recipe": recipe, "apply": 0})
         self.call("recipe applied", "POST", path, json={"recipe": recipe})
-        roles[0]["prompt"] += "，木桌"
+        recipe["roles"][0]["prompt"] += "，木桌"
         self.call("one role looked at", "POST", path, json={"recipe": recipe, "apply": 0})
 
 
