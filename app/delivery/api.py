@@ -90,7 +90,8 @@ _LISTED = closed_object(
     finished_at=or_null(str),
     **dict.fromkeys(("files", "bytes", "changed"), int),
 )
-_Planned = tuple[Delivery, Plan, dict[str, int]]
+_NAMES = closed_object(folder=str, file_name=str)
+_Planned = tuple[Delivery, Plan, dict[str, int], dict[str, str] | None]
 
 
 @bp.get("/delivery-profiles")
@@ -130,7 +131,7 @@ def remove_profile(name: str) -> Response:
 @bp.post("/deliveries")
 @describe(
     "交付：表格的行或选中的记录，按规格做成的文件；这一步还不做图。apply=0 只看会怎样",
-    answer(id=or_null(str), counts=closed_object(keep=int, all=int), **_STATE),
+    answer(id=or_null(str), counts=closed_object(keep=int, all=int), by_product=or_null(_NAMES), **_STATE),
     also={201: "记下了"},
     headers=KEY_HEADERS,
     json=strict_object(
@@ -142,6 +143,7 @@ def remove_profile(name: str) -> Response:
         profile=str,
         note=bool,
         workbook=bool,
+        by_product=bool,
         apply=whole(0, 1, default=1),
         changed_since=text(description="一次交付的编号：只要那以后换了图片的行"),
         request_id=REQUEST_ID,
@@ -160,13 +162,15 @@ def deliver() -> Response:
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
     of = _of_records if body.get("table") is None else _of_table
-    planned, plan, counts = of(body, profile, pick)
+    planned, plan, counts, names = of(body, profile, pick)
     delivery = store.add_delivery(connection(), planned, plan, key) if applies else planned
     files, problems = plan.files, plan.problems
     if delivery is not planned:  # of an earlier call with this request key
         files = store.list_files(connection(), delivery.id)
         problems = store.read_problems(connection(), delivery.id)
-    response = _state(delivery, files, problems, id=delivery.id if applies else None, counts=counts)
+    response = _state(
+        delivery, files, problems, id=delivery.id if applies else None, counts=counts, by_product=names
+    )
     response.status_code = 201 if applies else 200
     return response
 
@@ -285,7 +289,8 @@ def make(delivery_id: str) -> Response:
 
 
 def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
-    """A delivery of rows of a table, not stored yet; its plan; how many pictures there are of each pick."""
+    """A delivery of rows of a table, not stored yet; its plan; how many pictures there are of each pick, and
+    the names by product and role that a built-in profile takes if it is asked to."""
     if body.get("records") is not None:
         raise InvalidRequest("records", "table 和 records 只写一个")
     if not isinstance(body["table"], str):
@@ -301,8 +306,13 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
         shown |= store.read_shown(connection(), earlier.id)
         sources, is_whole = store.changed_rows(earlier, shown, sources), earlier.is_whole
     shown |= {each.row_id: store.shown_by(each) for each in sources}
+    has_names = not profile.built_in or profile.file_name != Profile(name="").file_name
+    names = None if has_names else store.names_of_sets(connection(), table, sources)
+    if bool_field(body, "by_product", default=False) and names:
+        profile = replace(profile, folder=names[0], file_name=names[1])
     of_table = {"table_id": table.id, "title": table.name, "is_whole": is_whole}
-    return *plan_delivery(profile, sources, pick, shown, **of_table), counts
+    proposed = names and {"folder": names[0], "file_name": names[1]}
+    return *plan_delivery(profile, sources, pick, shown, **of_table), counts, proposed
 
 
 def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
@@ -319,7 +329,7 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planne
     records = [found[record_id] for record_id in dict.fromkeys(ids)]
     kept = [record for record in records if record.pick == Pick.KEEP]
     sources = store.sources_of(kept if pick == Pick.KEEP else records)
-    return *plan_delivery(profile, sources, pick, {}), {"keep": len(kept), "all": len(records)}
+    return *plan_delivery(profile, sources, pick, {}), {"keep": len(kept), "all": len(records)}, None
 
 
 def plan_delivery(

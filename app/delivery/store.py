@@ -12,10 +12,12 @@ import database
 from app.delivery.plan import File, Picture, Problem, Source
 from app.domain import Pick, Record, own_column_names
 from app.domain.fingerprints import Standing
+from app.domain.recipes import ROLE_COLUMN
 from app.domain.tables import Table
 from app.errors import InvalidRequest, NotFound, from_json, message, to_json
 from app.images.filenames import PICK_RANKS
 from app.images.finishing import Finish, layout
+from app.tables.recipes import key_column_of
 from app.tables.view import RowView, view_rows
 
 _MAX_LISTED = 20
@@ -97,6 +99,18 @@ def read_sources(
             )
         )
     return sources, counts
+
+
+def names_of_sets(db: database.Connection, table: Table, sources: Sequence[Source]) -> tuple[str, str] | None:
+    """The folder and the file name of a profile for rows of a recipe: a folder a product, a file a role.
+
+    None where these do not tell the rows apart.
+    """
+    key = key_column_of(db, table)
+    names = [(each.columns.get(key), each.columns.get(ROLE_COLUMN)) for each in sources]
+    if not key or not all(map(all, names)) or len({*names}) < len(names):
+        return None
+    return f"{{{key}}}", f"{{{ROLE_COLUMN}}}"
 
 
 def _pictures(view: RowView) -> dict[str, list[Picture]]:

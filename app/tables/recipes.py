@@ -194,6 +194,13 @@ def _products(rows: Sequence[Row], ids: Collection[int], *, has_recipe: bool) ->
     return {number: group for number, group in groups.items() if any(row.removed_at is None for row in group)}
 
 
+def key_column_of(db: database.Connection, table: Table) -> str:
+    """The own column whose cells tell the products of a table apart; empty without one, or a recipe."""
+    rows = database.read_rows(db, table.id) if table.recipe else []
+    groups = _products(rows, (), has_recipe=True)
+    return _key_column(table, [*groups.values()]) if groups else ""
+
+
 def _key_column(table: Table, groups: Sequence[Sequence[Row]]) -> str:
     """The first own column whose cells tell the products apart; empty without one."""
     first = [next(row for row in group if row.removed_at is None) for group in groups]

@@ -28,7 +28,7 @@ export class Delivery {
     this.#view = new DeliveryView(dialog, {
       choose: (changes) => this.#choose(changes), toggle: (changes) => this.#set(changes), make: (target) => this.#make(target),
       resume: (before) => this.#make("zip", { ...before, plan: null, isPlanning: false }), stop: () => this.#stop(), remove: () => this.#remove(),
-      edit: () => this.#openForm(this.#profile, this.#profile.name), copy: () => this.#openForm({ ...this.#profile, name: _("{name} 副本", { name: this.#profile.label }) }, ""),
+      edit: () => this.#openForm(this.#profile, this.#profile.name), copy: () => this.#openForm({ ...this.#profile, ...this.#names, name: _("{name} 副本", { name: this.#profile.label }) }, ""),
       goToRow: (row) => {
         dialog.close();
         this.#what.goToRow(row);
@@ -54,7 +54,7 @@ export class Delivery {
     if (this.#dialog.open) return;
     this.#what = what;
     this.#state = {
-      profiles: this.#state.profiles, profile: "", pick: what.records ? "all" : "keep", since: "", note: null, workbook: null,
+      profiles: this.#state.profiles, profile: "", pick: what.records ? "all" : "keep", since: "", note: null, workbook: null, byProduct: true,
       plan: null, isPlanning: true, job: null, error: "", history: [], isForm: false,
     };
     this.#set({});
@@ -100,12 +100,15 @@ export class Delivery {
 
   get #profile() { return this.#state.profiles.find(({ name }) => name === this.#state.profile); }
 
+  /** Those by product and role, where they are chosen. */
+  get #names() { return this.#state.byProduct ? this.#state.plan?.by_product : null; }
+
   #order() {
     const { table, rows, records } = this.#what;
-    const { profile, pick, since } = this.#state;
+    const { profile, pick, since, byProduct } = this.#state;
     const note = this.#state.note ?? this.#profile.note;
     const workbook = Boolean(table) && (this.#state.workbook ?? this.#profile.workbook);
-    return { ...(table && { table }), ...(rows && { rows }), ...(records && { records }), ...(since && { changed_since: since }), profile, pick, note, workbook };
+    return { ...(table && { table, by_product: byProduct }), ...(rows && { rows }), ...(records && { records }), ...(since && { changed_since: since }), profile, pick, note, workbook };
   }
 
   /** Another profile, other pictures: counted anew, the sums before it stay until then. Without a kept picture at first: all. */

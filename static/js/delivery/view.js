@@ -36,6 +36,7 @@ export class DeliveryView {
     });
     dialog.addEventListener("change", ({ target }) => {
       if (target.name === "delivery-profile") commands.choose({ profile: target.value, since: "" });
+      if (target.name === "by_product") commands.choose({ byProduct: target.checked });
       if (target.matches("[data-delivery-switch]")) commands.toggle({ [target.name]: target.checked });
     });
     dialog.addEventListener("keydown", ({ key, target }) => { if (key === "Enter" && target.name === "delivery-profile") commands.make("zip"); });
@@ -134,7 +135,7 @@ export class DeliveryView {
       create("img", { src: this.#thumbnail(id), alt: "", loading: "lazy" }), create("span", { className: "truncate", textContent: file }), create("span", { className: "line-clamp", textContent: seen ?? "" }));
   }
 
-  #showChoices({ plan, job, pick, since, note, workbook }, isRunning) {
+  #showChoices({ plan, job, pick, since, note, workbook, byProduct }, isRunning) {
     const { records, table } = this.#what;
     const { keep, all } = plan?.counts ?? { keep: 0, all: 0 };
     const isEmpty = job ? Boolean(job.isDone) && job.total.made === 0 : !plan?.files.length;
@@ -143,6 +144,7 @@ export class DeliveryView {
       '[data-delivery-pick="keep"]': { textContent: _("留下的 {n}", { n: keep }), ariaPressed: String(pick === "keep") },
       '[data-delivery-pick="all"]': { textContent: _("全部 {n}", { n: all }), ariaPressed: String(pick === "all") },
       "[data-delivery-choices]": { hidden: Boolean(job) || !plan }, "[name=note]": { checked: note ?? this.#profile.note }, "[name=workbook]": { checked: workbook ?? this.#profile.workbook }, "label:has([name=workbook])": { hidden: !table },
+      "[name=by_product]": { checked: byProduct }, "label:has([name=by_product])": { hidden: !plan?.by_product },
       "[data-delivery-sheet]": { hidden: !table || isRunning, href: `${this.#dialog.dataset.sheetUrl.replace("/0/", `/${table}/`)}?pick=${pick}` },
       "[data-delivery-folder]": { hidden: !("maySaveFolder" in this.#dialog.dataset) || isRunning, disabled: isEmpty }, "[data-delivery-stop]": { hidden: !isRunning },
       "[data-delivery-make]": {

@@ -207,9 +207,9 @@ export class RunStrip {
     const { urls, store } = this.#page;
     const [table, notes] = [`${urls.tables}/${store.id}`, workbook?.notes ?? []];
     show(this.#root, {
-      "[data-run-results]": { href: `${table}/results.xlsx` },
+      "[data-run-results]": { href: `${table}/results.xlsx`, textContent: store.recipe ? _("结果表（一张图一行）") : _("结果表") },
       "[data-run-own-results]": {
-        hidden: !workbook, href: `${table}/results.xlsx?form=own`,
+        hidden: !workbook, href: `${table}/results.xlsx?form=own`, textContent: store.recipe ? _("下载我的表（一个角色一列）") : _("下载我的表（带结果）"),
         title: [_("下载「{filename}」，右边加上结果", { filename: workbook?.filename }), ...notes].join("\n"),
         onclick: () => { if (notes.length > 0) showToast(notes.join(_("；"))); },
       },

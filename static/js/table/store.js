@@ -72,7 +72,6 @@ export class Store {
   get recipe() { return this.#state.recipe ?? null; }
   get version() { return this.#state.version; }
   get totals() { return this.#state.totals; }
-  get recipe() { return this.#state.recipe; }
   get runId() { return this.#state.runId; }
   get isLoaded() { return this.#state.isLoaded; }
 
