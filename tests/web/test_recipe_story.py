@@ -2,10 +2,11 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import load_workbook
@@ -96,6 +97,25 @@ class Studio:
         totals = self.web.get(f"/api/tables/{self.table}")["table"]["totals"]
         return totals["to_make"], Decimal(str(totals["price"]))
 
+    def rows(self, *roles: str) -> list[dict[str, Any]]:
+        """The rows of these roles."""
+        return [row for row in rows_of(self.web, self.table) if row["role"] in roles]
+
+    def pick(self, choice: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Choose the newest picture of these rows."""
+        ids = [row["pictures"][-1]["record_id"] for row in rows]
+        self.web.post("/api/records/pick", {"ids": ids, "pick": choice})
+
+    def deliver(self, profile: str, **order: Any) -> dict[str, Any]:
+        """Plan a delivery by product, or with apply=0 only look at it."""
+        body = {"table": self.table, "profile": profile, "by_product": True, **order}
+        return self.web.post("/api/deliveries", body, 201 if order.get("apply", 1) else 200)
+
+    def failed_checks(self, delivery: Mapping[str, Any]) -> set[str]:
+        """Make the files of a delivery -> the rules that one of them fails."""
+        files = self.web.post(f"/api/deliveries/{delivery['id']}/make", {})["files"]
+        return {check["rule"] for file in files for check in file["checks"] if check["result"] == "fail"}
+
     def states(self, state: str) -> dict[str, set[str]]:
         """The roles that are in this state, by SKU."""
         found: dict[str, set[str]] = {}
@@ -107,45 +127,99 @@ class Studio:
 
 def test_a_recipe_from_the_workbook_to_the_next_day(web: WebHarness, shop: FakeSeedream) -> None:
     studio = Studio(web, shop, LINES)
+    apply_the_recipe(studio)
+    try_one_product_and_release_by_role(studio)
+    make_rejected_ones_again(studio)
+    fill_the_own_workbook(studio)
+    deliver_by_platform(studio)
+    make_what_the_next_day_changes(studio)
+    assert len(shop.submissions) == 180 + 1 + 6 + 49
+
+
+def apply_the_recipe(studio: Studio) -> None:
     said = studio.recipe(ROLES, apply=0)
     assert (said["products"], said["pictures"], said["to_make"], said["problems"]) == (36, 180, 180, [])
     done = studio.recipe(ROLES)
     assert (done["rows"], done["price"]) == (180, said["price"])
     assert studio.totals() == (180, Decimal(str(said["price"])))
 
-    # The trial is one product; one role is changed and tried again, the others are released by role.
+
+def try_one_product_and_release_by_role(studio: Studio) -> None:
     assert studio.make(sample=1)[0] == 5
     assert studio.states("made") == {"A-01": {*ROLES}}
     trial = studio.batch
-    roles = {**ROLES, "场景": role("场景", "{品名}放在木桌上")}
-    assert studio.recipe(roles)["to_make"] == 36
-    assert studio.make(sample=1)[0] == 1
+    assert studio.recipe({**ROLES, "场景": role("场景", "{品名}放在木桌上")})["to_make"] == 36
+    assert studio.make(sample=1)[0] == 1, "the words of one role have changed"
     assert (studio.states("made"), studio.totals()[0]) == ({"A-01": {*ROLES}}, 0)
     assert studio.release(trial, roles=["主图", "白底"]) == 70
     assert studio.release(trial) == 70
     assert studio.release(studio.batch) == 35
-    assert len(shop.submissions) == 181
     assert {sku: len(made) for sku, made in studio.states("made").items()} == {each[0]: 5 for each in LINES}
 
-    again = [
-        row for row in rows_of(web, studio.table) if row["product"] < 5 and row["role"] in ("主图", "场景")
-    ]
-    web.post(
-        "/api/records/pick", {"ids": [row["pictures"][-1]["record_id"] for row in again], "pick": "reject"}
-    )
-    ids = [row["id"] for row in again]
+
+def make_rejected_ones_again(studio: Studio) -> None:
+    rows = [row for row in studio.rows(*ROLES) if row["product"] < 5 and row["role"] in ("主图", "场景")]
+    studio.pick("reject", rows)
+    ids = [row["id"] for row in rows]
     assert studio.make(rows=ids, again=ids)[0] == len(ids) == 6
 
-    # The next day: two products are new, one has another photo, one role other words.
+
+def fill_the_own_workbook(studio: Studio) -> None:
+    """It has a column a role, and brings choices of each role back."""
+    studio.pick("keep", studio.rows(*ROLES)[:5])
+    url = f"/api/tables/{studio.table}/results.xlsx?form=own"
+    filled = load_workbook(io.BytesIO(studio.web.client.get(url).data))
+    sheet: Any = filled.worksheets[0]
+    header, first, *_ = sheet.iter_rows(values_only=True)
+    results = ["状态", "原因", "文件", "费用", "选中", "AI 标识"]
+    assert header == (*HEADER, *results, *(f"图：{name}" for name in ROLES))
+    assert (first[5], first[9]) == ("成功", "✓\n✓\n✓\n✓\n✓")
+    assert first[11:] == ("A-01_主图.jpg", "A-01_白底.jpg", "A-01_场景.jpg", "A-01_细节.jpg", "卖点.jpg")
+    assert len(sheet._images) == 180
+    sheet["J2"] = "✓\n✗\n✓\n✓\n✓"
+    back = import_version(studio.web, studio.table, saved(filled), apply="1")
+    assert (back["unchanged"], back["new"], back["removed"]) == (36, 0, 0)
+    picks = [row["pictures"][-1].get("pick") for row in studio.rows(*ROLES)[:5]]
+    assert picks == ["keep", "reject", "keep", "keep", "keep"]
+    assert studio.web.get(f"/api/tables/{studio.table}")["table"]["columns"] == [*HEADER, "角色"]
+    by_picture = load_workbook(io.BytesIO(studio.web.client.get(f"{url}&lines=pictures").data))
+    assert by_picture.worksheets[0].max_row >= 180
+
+
+def deliver_by_platform(studio: Studio) -> None:
+    """A folder a product and a file a role, with the names of a platform's profile or those of one's own."""
+    planned = studio.deliver("京东 主图", pick="all", apply=0)
+    assert planned["by_product"] == {"folder": "{SKU}", "file_name": "{角色}"}
+    names = [file["name"] for file in planned["files"]]
+    assert (len(names), names[0], names[-1]) == (180, "A-01/主图.jpg", "A-36/卖点.jpg")
+    own = {"width": 800, "height": 800, "folder": "{类目}", "file_name": "{SKU}_{角色}", "format": "jpeg"}
+    answered(studio.web.client.put("/api/delivery-profiles/平台", json=own))
+    planned = studio.deliver("平台", pick="all", apply=0)
+    assert (planned["by_product"], planned["files"][0]["name"]) == (None, "茶具/A-01_主图.jpg")
+
+    kept = studio.deliver("淘宝/天猫 主图", rows=[row["id"] for row in studio.rows("主图", "场景")[:4]])
+    assert [file["name"] for file in kept["files"]] == ["A-01/主图.jpg", "A-01/场景.jpg"]
+    assert {problem["kind"] for problem in kept["problems"]} == {"pick"}
+    assert studio.failed_checks(kept) == {"smaller"}, "a picture of 1K is not enlarged to 1440"
+    grounds = [row["id"] for row in studio.rows("白底")[:1]]
+    white = studio.deliver("淘宝/天猫 白底图", pick="all", rows=grounds)
+    assert studio.failed_checks(white) == {"white_ground"}
+    archive = studio.web.client.get(f"/api/deliveries/{kept['id']}.zip").data
+    assert {*ZipFile(io.BytesIO(archive)).namelist()} >= {"A-01/主图.jpg", "A-01/场景.jpg"}
+
+
+def make_what_the_next_day_changes(studio: Studio) -> None:
+    """Two products are new, one has another photo, one role other words."""
+    web, table = studio.web, studio.table
     studio.add_photos("正37.png", "反37.png", "正38.png", "反38.png", "新正5.png")
     lines = [*LINES[:4], line(5, "新正5.png"), *LINES[5:], line(37), line(38)]
     newer = by_openpyxl([HEADER, *lines], title="春季")
-    shown = import_version(web, studio.table, newer)
+    shown = import_version(web, table, newer)
     assert (shown["unchanged"], shown["new"], shown["removed"], shown["corrected"]) == (35, 2, 0, 0)
     assert [(each["field"], each["now"]) for each in shown["changed"]] == [("产品图1", "新正5.png")]
     found = import_sheet(web.client, newer, "春季-改.xlsx", recipe="1")["table"]
-    assert (found["id"], found["unchanged"], found["new"]) == (studio.table, 35, 2)
-    import_version(web, studio.table, newer, apply="1")
+    assert (found["id"], found["unchanged"], found["new"]) == (table, 35, 2)
+    import_version(web, table, newer, apply="1")
     said = studio.recipe({**ROLES, "场景": role("场景", "{品名}在草地上")})
     scenes = {f"A-{number:02}": {"场景"} for number in range(1, 37)}
     to_make = {**scenes, "A-05": {"主图", "白底", "场景", "卖点"}, "A-37": {*ROLES}, "A-38": {*ROLES}}
@@ -153,39 +227,7 @@ def test_a_recipe_from_the_workbook_to_the_next_day(web: WebHarness, shop: FakeS
     assert said["to_make"] == sum(map(len, to_make.values())) == 49
     assert (49, Decimal(str(said["price"]))) == studio.totals() == studio.make()
     assert studio.totals()[0] == 0
-    counts = Counter(row["state"] for row in rows_of(web, studio.table))
-    assert counts == {"made": 190}
-
-    # What leaves the house: the own workbook with a column a role, and a folder a product.
-    rows = rows_of(web, studio.table)
-    picked = [row["pictures"][-1]["record_id"] for row in rows if row["product"] == rows[0]["product"]]
-    web.post("/api/records/pick", {"ids": picked, "pick": "keep"})
-    own = web.client.get(f"/api/tables/{studio.table}/results.xlsx?form=own").data
-    filled = load_workbook(io.BytesIO(own))
-    sheet: Any = filled.worksheets[0]
-    header, first, *_ = sheet.iter_rows(values_only=True)
-    results = ["状态", "原因", "文件", "费用", "选中", "AI 标识"]
-    assert header == (*HEADER, *results, *(f"图：{name}" for name in ROLES))
-    assert first[5] == "成功"
-    assert first[9] == "✓\n✓\n✓\n✓\n✓"
-    assert first[11:] == ("A-01_主图.jpg", "A-01_白底.jpg", "A-01_场景.jpg", "A-01_细节.jpg", "卖点.jpg")
-    assert len(sheet._images) == 190
-    sheet["J2"] = "✓\n✗\n✓\n✓\n✓"
-    back = import_version(web, studio.table, saved(filled), apply="1")
-    assert (back["unchanged"], back["new"], back["removed"]) == (38, 0, 0)
-    assert [row["pictures"][-1].get("pick") for row in rows_of(web, studio.table)[:3]] == [
-        "keep",
-        "reject",
-        "keep",
-    ]
-    assert web.get(f"/api/tables/{studio.table}")["table"]["columns"] == [*HEADER, "角色"]
-    by_picture = web.client.get(f"/api/tables/{studio.table}/results.xlsx?form=own&lines=pictures").data
-    assert load_workbook(io.BytesIO(by_picture)).worksheets[0].max_row >= 190
-    profile = {"width": 800, "height": 800, "folder": "{SKU}", "file_name": "{角色}", "format": "jpeg"}
-    answered(web.client.put("/api/delivery-profiles/平台", json=profile))
-    order = {"table": studio.table, "profile": "平台", "pick": "all"}
-    files = web.post("/api/deliveries", order, 201)["files"]
-    assert (len(files), files[0]["name"], files[-1]["name"]) == (190, "A-01/主图.jpg", "A-38/卖点.jpg")
+    assert Counter(row["state"] for row in studio.rows(*ROLES)) == {"made": 190}
 
 
 def test_a_new_version_keeps_what_is_off_and_marks_products_that_are_gone(
