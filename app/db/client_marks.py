@@ -21,7 +21,7 @@ def client_marks(db: Connection, record_ids: Collection[int]) -> dict[int, dict[
         JOIN rounds ON rounds.id = round_pictures.round_id
         JOIN round_marks ON round_marks.round_id = rounds.id AND round_marks.n = round_pictures.n
         WHERE record_id {IN_IDS} AND (mark <> '' OR comment <> '')
-        ORDER BY CASE WHEN state = 'open' THEN 1 ELSE 0 END, created_at, number
+        ORDER BY CASE WHEN state = 'open' THEN 1 ELSE 0 END, rounds.id
         """,
         {"ids": SqlList(record_ids)},
     ).fetchall()

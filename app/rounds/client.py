@@ -1,6 +1,7 @@
 """Everything below /r/: what a client's link opens. One guard stands in front of every path."""
 
 import hmac
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -19,12 +20,10 @@ from app.delivery import store as deliveries
 from app.delivery.api import open_originals
 from app.delivery.archive import Archive
 from app.delivery.making import Maker
-from app.errors import AppError, Conflict, Message, NotFound, TryLater, message
+from app.errors import AppError, Conflict, Forbidden, Message, NotFound, TryLater, message
 from app.images import previews
-from app.rounds import store
-from app.rounds.rules import MAX_PASSWORD, Round, RoundState, Shown, TooOften, digest_of, is_password, pass_of
-from app.rounds.rules import read_marks as marks_in
-from app.rounds.submission import submit as submit_round
+from app.rounds import rules, store, submission
+from app.rounds.rules import Round, RoundState, Shown, TooOften
 from app.tables.check import Checker
 from app.web.downloads import as_attachment, start_stream, zip_response
 from app.web.error_handlers import STATUS
@@ -38,8 +37,6 @@ from app.web.submit import row_reader
 
 bp = Blueprint("client", __name__, url_prefix="/r")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_KEY = "rounds"
-_HOUR = 3600
 _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
@@ -49,32 +46,28 @@ _HEADERS = {
         "form-action 'self'; frame-ancestors 'none'"
     ),
 }
-_MINUTE, _STRANGE_TRIES, _MOST_STRANGERS = 60.0, 30, 10_000
 _GONE = "这个链接打不开了，请向给您发链接的人要一个新的"
-_NO_PICTURE = "这张图片已经拿掉了"
 _BROKEN = "现在打不开，请过一会儿再试"
-_STRANGE = "请求的格式不对"
 _PAGES = ("client.page", "client.enter", "client.nothing")
 
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """What the clients of a process may do at once."""
+    """What the clients of a process may do at once: pages of the studio need the other threads."""
 
     drawing: Slots = field(default_factory=lambda: Slots(4, "正在准备图片，请稍后再试", retry_after=1))
-    turns: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(2))
+    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
     archives: Slots = field(default_factory=lambda: Slots(1, "别人正在下载，请稍后再试", retry_after=10))
-    passwords: threading.Lock = field(default_factory=threading.Lock)
-    strangers: dict[str, tuple[float, int]] = field(default_factory=dict)
+    passwords: Slots = field(default_factory=lambda: Slots(1, "请 1 秒后再试", retry_after=1))
 
 
 @bp.record_once
 def _set_up(state: Any) -> None:
-    state.app.extensions[_KEY] = _Bounds()
+    state.app.extensions[__name__] = _Bounds()
 
 
 def _bounds() -> _Bounds:
-    found: _Bounds = current_app.extensions[_KEY]
+    found: _Bounds = current_app.extensions[__name__]
     return found
 
 
@@ -82,34 +75,24 @@ def _bounds() -> _Bounds:
 def _guard() -> Response | None:
     """Let nobody pass without a link that can be opened, and its password; what was found is ``g.round``."""
     token = str((request.view_args or {}).get("token", ""))
-    found = store.find_link(connection(), digest_of(token), datetime.now(UTC)) if token else None
-    if found is None:
-        _count_stranger()
+    found = store.find_link(connection(), rules.digest_of(token), datetime.now(UTC))
+    if found is None:  # a right link never waits; the wrong ones of an address do, more and more
+        _require_patience(f"link {client_key(client_address())}", _GONE)
         raise NotFound(_GONE)
     g.round = found
-    if not found.password_digest or request.endpoint == "client.enter":
-        return None
-    name, value = pass_of(found)
-    if hmac.compare_digest(request.cookies.get(name, "").encode(), value.encode()):
+    name, value = rules.pass_of(found)
+    is_let_in = hmac.compare_digest(request.cookies.get(name, "").encode(), value.encode())
+    if is_let_in or not found.password_digest or request.endpoint == "client.enter":
         return None
     if request.endpoint == "client.page" and request.method in SAFE_METHODS:
         return make_response(render_template("rounds/password.html", problem=""))
     return failure("请先输入密码", 401)
 
 
-def _count_stranger() -> None:
-    """Count an address that tries links which nobody can open. Raises TooOften.
-
-    A right link is never kept waiting; tokens of 256 bits cannot be guessed, so this only bounds the work.
-    """
-    strangers, now, client = _bounds().strangers, time.monotonic(), client_key(client_address())
-    began, tries = strangers.get(client, (now, 0))
-    began, tries = (now, 0) if now - began > _MINUTE else (began, tries)
-    if tries >= _STRANGE_TRIES:
-        raise TooOften(_GONE, retry_after=round(began + _MINUTE - now) + 1)
-    if len(strangers) >= _MOST_STRANGERS:
-        strangers.clear()
-    strangers[client] = began, tries + 1
+def _require_patience(client: str, refusal: str) -> None:
+    """Count an attempt as wrong. Raises TooOften while one has to wait after those before."""
+    if (wait := database.start_attempt(connection(), client, now=time.time())) > 0:
+        raise TooOften(refusal, seconds=math.ceil(wait), retry_after=math.ceil(wait))
 
 
 @bp.after_request
@@ -122,12 +105,11 @@ def _add_headers(response: Response) -> Response:
 @bp.errorhandler(AppError)
 def _on_app_error(error: AppError) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    status = 429 if isinstance(error, TooOften) else status
-    if status >= 500 and not isinstance(error, TryLater):
+    if status >= 500 and not isinstance(error, TryLater):  # sentences of disk and database name paths
         log.event("web", "error", status=status, why=error.message)
-        return _problem(message(_BROKEN), status)  # sentences of the disk and the database name paths
-    answer = _problem(error.message, status)
-    if isinstance(error, TryLater) and error.retry_after:
+        return _problem(message(_BROKEN), status)
+    answer = _problem(error.message, 429 if isinstance(error, TooOften) else status)
+    if isinstance(error, TryLater):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 
@@ -141,14 +123,16 @@ def _on_database_error(_error: database.Error) -> Response:
 @bp.errorhandler(HTTPException)
 def _on_http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    return _problem(message(_BROKEN if status >= 500 else _GONE if status == 404 else _STRANGE), status)
+    return _problem(message(_BROKEN if status >= 500 else "请求的格式不对"), status)
 
 
 def _problem(sentence: Message, status: int, **fields: Any) -> Response:
-    """A page where somebody opened a page, else JSON."""
+    """The form of the password, or a page, where somebody opened one; else JSON."""
+    if request.endpoint == "client.enter" and "round" in g:
+        return make_response(render_template("rounds/password.html", problem=sentence), status)
     if request.endpoint in _PAGES:
-        page = "rounds/gone.html" if sentence.id == _GONE else "rounds/broken.html"
-        return make_response(render_template(page, problem=sentence), status)
+        shown = 404 if sentence.id == _GONE else status
+        return make_response(render_template("rounds/gone.html", problem=sentence, status=shown), status)
     return failure(sentence, status, **fields)
 
 
@@ -165,50 +149,27 @@ def enter(token: str) -> Response:
     target = redirect(url_for("client.page", token=token), 303)
     if not asked.password_digest:
         return target
-    attempt, key = (
-        request.form.get("password", "")[:MAX_PASSWORD],
-        f"{asked.id} {client_key(client_address())}",
-    )
-    if not _bounds().passwords.acquire(blocking=False):
-        return _ask_again(message("请 1 秒后再试"), 429, 1)
-    try:
-        wait = database.start_attempt(connection(), key, now=time.time())
-        is_right = wait <= 0 and is_password(attempt, asked.password_digest)
-    finally:
-        _bounds().passwords.release()
-    if wait > 0:
-        seconds = round(wait) + 1
-        return _ask_again(message("密码错误次数过多，请 {seconds} 秒后再试", seconds=seconds), 429, seconds)
+    attempt = request.form.get("password", "")[: rules.MAX_PASSWORD]
+    client = f"{asked.id} {client_key(client_address())}"
+    with _bounds().passwords:
+        _require_patience(client, "密码错误次数过多，请 {seconds} 秒后再试")
+        is_right = rules.is_password(attempt, asked.password_digest)
     if not is_right:
-        return _ask_again(message("密码不对，请再试一次"), 403)
-    database.forget_attempts(connection(), key)
-    name, value = pass_of(asked)
+        raise Forbidden("密码不对，请再试一次")
+    database.forget_attempts(connection(), client)
+    name, value = rules.pass_of(asked)
     target.set_cookie(name, value, path="/r/", secure=came_by_https(), httponly=True, samesite="Lax")
     return target
-
-
-def _ask_again(problem: Message, status: int, wait: int = 0) -> Response:
-    answer = make_response(render_template("rounds/password.html", problem=problem), status)
-    if wait:
-        answer.headers["Retry-After"] = str(wait)
-    return answer
 
 
 @bp.get("/<token>/state")
 def state(token: str) -> Response:
     """The round, and its pictures with what was said of them: these fields and no others."""
-    del token
     asked: Round = g.round
     pictures = store.pictures_of(connection(), asked)
-    shown = {
-        "number": asked.number,
-        "client": asked.client,
-        "state": asked.state,
-        "at_most": asked.at_most,
-        "ends_at": asked.ends_at,
-        "chosen": store.count_hearts(pictures),
-        "download": "chosen" if asked.download else "none",
-    }
+    shown = {name: getattr(asked, name) for name in ("number", "client", "state", "at_most", "ends_at")}
+    shown["chosen"] = rules.counts(pictures)["chosen"]
+    shown["download"] = "chosen" if asked.download else "none"
     return success(round=shown, pictures=[_picture_json(picture) for picture in pictures])
 
 
@@ -225,35 +186,33 @@ def _said(shown: Shown) -> dict[str, Any]:
 @bp.get("/<token>/pictures/<int:n>")
 def picture(token: str, n: int) -> Response:
     """A preview of a picture of this round, or of the one that it follows."""
-    del token
     asked: Round = g.round
-    shown = next((each for each in store.pictures_of(connection(), asked) if each.n == n), None)
+    shown = next(iter(store.pictures_of(connection(), asked, n)), None)
     record_id = shown and (shown.earlier_record_id if request.args.get("earlier") == "1" else shown.record_id)
     record = database.get_record_or_none(connection(), record_id or None)
     if record is None or record.deleted_at or not record.filename:
-        raise NotFound(_NO_PICTURE)
+        raise NotFound("这张图片已经拿掉了")
     side = previews.LARGE if request.args.get("size") == "large" else previews.SMALL
-    of_file = previews.File(services().settings.output_dir, record.id, record.sha256, asked.watermark)
+    file = previews.File(services().settings.output_dir, record.id, record.sha256, asked.watermark)
     originals = open_originals()
 
     def read() -> bytes:
         return originals.read(record.filename, originals.key(connection(), record.filename))
 
     with ExitStack() as held:
-        if not of_file.path(side).is_file():
+        if not file.path(side).is_file():
             held.enter_context(_bounds().drawing)
             held.enter_context(_bounds().turns)
-        response = Response(previews.preview(of_file, side, read), mimetype="image/jpeg")
+        response = Response(previews.preview(file, side, read), mimetype="image/jpeg")
     response.headers["Content-Disposition"] = f'inline; filename="{n}.jpg"'
-    response.headers["Cache-Control"] = f"private, max-age={_HOUR}"
+    response.headers["Cache-Control"] = "private, max-age=3600"
     return response
 
 
 @bp.put("/<token>/marks")
 def mark(token: str) -> Response:
     """Store what the client says of some pictures -> what counts now, also when it was refused."""
-    del token
-    wanted = marks_in(json_body())
+    wanted = rules.read_marks(json_body())
     try:
         store.save_marks(connection(), g.round.id, wanted, now=datetime.now(UTC))
     except Conflict as refusal:
@@ -265,7 +224,7 @@ def _counted(wanted: Mapping[int, Any]) -> dict[str, Any]:
     of = store.get_round(connection(), g.round.id)
     pictures = store.pictures_of(connection(), of)
     return {
-        "chosen": store.count_hearts(pictures),
+        "chosen": rules.counts(pictures)["chosen"],
         "at_most": of.at_most,
         "state": of.state,
         "marks": {str(each.n): _said(each) for each in pictures if each.n in wanted},
@@ -275,17 +234,15 @@ def _counted(wanted: Mapping[int, Any]) -> dict[str, Any]:
 @bp.post("/<token>/submit")
 def submit(token: str) -> Response:
     """Submit the round; a second time answers the same."""
-    del token
-    done = submit_round(connection(), g.round.id, checker=Checker(reader=row_reader()))
+    done = submission.submit(connection(), g.round.id, checker=Checker(reader=row_reader()))
     return success(state=done.state)
 
 
 @bp.get("/<token>/chosen.zip")
 def chosen(token: str) -> Response:
     """The pictures that were chosen, as the studio delivers them."""
-    del token
     asked: Round = g.round
-    if not asked.download or asked.state is not RoundState.SUBMITTED or not asked.delivery_id:
+    if not asked.delivery_id or asked.state is not RoundState.SUBMITTED:
         raise NotFound("还没有可以下载的图片")
     maker = Maker(deliveries.get_delivery(connection(), asked.delivery_id), open_originals())
     if request.method == "HEAD":

@@ -5,7 +5,7 @@ import hmac
 import ipaddress
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -210,6 +210,16 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def counts(pictures: Iterable[Shown]) -> dict[str, int]:
+    """How many pictures are chosen, how many rejected, and how many have words."""
+    said = [*pictures]
+    return {
+        "chosen": sum(shown.mark == Mark.HEART for shown in said),
+        "rejected": sum(shown.mark == Mark.REJECT for shown in said),
+        "comments": sum(bool(shown.comment) for shown in said),
+    }
+
+
 def label_of(row: Row) -> str:
     """What a client reads under a picture: the cell of a column such as SKU, else the typed file name, with
     the role; never words of the prompt."""
@@ -220,8 +230,8 @@ def label_of(row: Row) -> str:
 
 
 def new_id(now: datetime) -> str:
-    """The id of a new round, which no client sees."""
-    return f"r{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    """The id of a new round, which no client sees; later ones are greater."""
+    return f"r{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(4)}"
 
 
 def new_token() -> str:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import segno
@@ -11,44 +12,19 @@ from flask import Blueprint, request, url_for
 from werkzeug.wrappers import Response
 
 import database
+from app.config import is_loopback
 from app.delivery.api import find_profile
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Conflict, InvalidRequest, Message, message
 from app.images.previews import can_draw
-from app.rounds import store
+from app.rounds import rules, store
 from app.rounds.choosing import choose, choose_new
-from app.rounds.rules import (
-    MAX_CLIENT,
-    MAX_PICTURES,
-    MAX_WATERMARK,
-    Mark,
-    Round,
-    RoundState,
-    Shown,
-    digest_of,
-    hash_password,
-    is_private,
-    new_token,
-    read_end,
-    read_next,
-    read_order,
-    read_password,
-    utc,
-)
+from app.rounds.rules import Mark, Round, RoundState, Shown
 from app.system.listener import address_for_others
 from app.web.middleware.login import came_by_https
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import (
-    ID,
-    answer,
-    array_of,
-    closed_object,
-    enum,
-    or_null,
-    strict_object,
-    text,
-    whole,
-)
+from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, or_null, strict_object, whole
+from app.web.openapi.schemas import text as words
 from app.web.params import json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
@@ -57,24 +33,29 @@ from app.web.urls import safe_urlsplit
 
 bp = Blueprint("rounds", __name__, url_prefix="/api")
 
-_BY_WORKBOOK = "也可以导出表格给客户，在「选中」「客户意见」两列写好再导入"
+_STORED = ("id", "number", "client", "state", "ends_at", "at_most", "created_at", "submitted_at")
 _MARK = closed_object(n=ID, record_id=ID, row=ID, mark=or_null(enum(*Mark)), comment=str)
 _ROUND = closed_object(
     ("marks",),
-    **dict.fromkeys(("id", "client", "created_at"), str),
+    **dict.fromkeys(("id", "client", "ends_at", "created_at"), str),
     **dict.fromkeys(("number", "pictures", "chosen", "rejected", "comments"), int),
     state=enum(*RoundState),
-    ends_at=text(description="UTC"),
     at_most=or_null(int),
     download=enum("none", "chosen"),
     has_password=bool,
     submitted_at=or_null(str),
-    submitted_version=or_null(int) | {"description": "POST …/undo 的 version，撤销这次提交"},
+    submitted_version=or_null(int) | {"description": "用它撤销这次提交：POST …/undo 的 version"},
     marks=array_of(_MARK),
 )
-_LINK = answer(link=str, qr=text(description="SVG"), round=_ROUND)
-_END = or_null(text(description="日期，到那天最后一秒；或带时区的时间。不写是 14 天"))
-_PASSWORD = or_null(text())
+_LINK = answer(link=str, qr=str, round=_ROUND)
+_END = or_null(words(description="日期，或带时区的时间；不写是 14 天"))
+_CHANGES: dict[str, Any] = {"ends_at": _END, "password": or_null(str)}
+_REFUSALS = {
+    True: "这个地址只有这台电脑能打开：请用局域网或 HTTPS 的地址打开本页，再做链接；{way}",
+    False: "这个网址没有 HTTPS，路上的人看得到图片：请用 HTTPS 打开（有代理要设 TRUSTED_PROXIES）；{way}",
+}
+_MARKED = attrgetter("n", "record_id", "row_id", "mark", "comment")
+_BY_WORKBOOK = "也可以导出表格给客户，在「选中」「客户意见」两列写好再导入"
 
 
 @bp.get("/tables/<table_id>/rounds")
@@ -86,14 +67,11 @@ _PASSWORD = or_null(text())
 def list_of_table(table_id: str) -> Response:
     """The rounds of a table, with ``marks=1`` with what clients say."""
     table = database.get_table(connection(), table_id)
-    shown = store.list_shown(connection(), table.id)
-    with_marks = request.args.get("marks") == "1"
+    shown, with_marks = store.list_shown(connection(), table.id), request.args.get("marks") == "1"
+    rounds = store.list_rounds(connection(), table.id)
     base, reason = _base()
     return success(
-        rounds=[
-            _json(each, shown[each.id], with_marks=with_marks)
-            for each in store.list_rounds(connection(), table.id)
-        ],
+        rounds=[_json(each, shown[each.id], with_marks=with_marks) for each in rounds],
         reachable=bool(base),
         reason=reason or "",
     )
@@ -107,28 +85,24 @@ def list_of_table(table_id: str) -> Response:
     headers=KEY_HEADERS,
     json=strict_object(
         "client",
-        client=text(minLength=1, maxLength=MAX_CLIENT),
+        client=words(minLength=1, maxLength=rules.MAX_CLIENT),
         pick=enum("keep", "all"),
         rows=or_null(array_of(ID, maxItems=MAX_ROWS_A_TABLE)),
         records=or_null(array_of(ID)) | {"description": "就是这些图片"},
-        at_most=or_null(whole(1, MAX_PICTURES)),
+        at_most=or_null(whole(1, rules.MAX_PICTURES)),
         ends_at=_END,
-        password=_PASSWORD,
+        password=or_null(str),
         download=enum("none", "chosen"),
-        profile=or_null(text(description="下载选中的用哪个交付规格，不写是原图")),
-        watermark=or_null(text(maxLength=MAX_WATERMARK)),
+        profile=or_null(words(description="下载用的交付规格，不写是原图")),
+        watermark=or_null(words(maxLength=rules.MAX_WATERMARK)),
         request_id=REQUEST_ID,
     ),
 )
 def create(table_id: str) -> Response:
     """Make a round and its link."""
     body, db = json_body(), connection()
-    table = database.get_table(db, table_id)
-    new, pick, key = (
-        read_order(body, table.id, datetime.now(UTC)),
-        body.get("pick") or "keep",
-        request_key(body),
-    )
+    table, pick, key = database.get_table(db, table_id), body.get("pick") or "keep", request_key(body)
+    new = rules.read_order(body, table.id, datetime.now(UTC))
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
     if new.download:
@@ -147,7 +121,7 @@ def create(table_id: str) -> Response:
     _LINK,
     status=201,
     headers=KEY_HEADERS,
-    json=strict_object(ends_at=_END, password=_PASSWORD, request_id=REQUEST_ID),
+    json=strict_object(**_CHANGES, request_id=REQUEST_ID),
     is_body_optional=True,
 )
 def follow(round_id: str) -> Response:
@@ -159,52 +133,52 @@ def follow(round_id: str) -> Response:
     pictures = choose_new(db, database.get_table(db, before.table_id), before)
     if not pictures and database.find_answer(db, key) is None:
         raise Conflict("这一轮以后还没有新的图片：请先按客户的话再做，做好再开一轮")
-    return _begin(read_next(body, before, datetime.now(UTC)), pictures, key)
+    return _begin(rules.read_next(body, before, datetime.now(UTC)), pictures, key)
 
 
 @bp.post("/rounds/<round_id>/renew")
 @describe(
     "换一个链接，原来的打不开了；也可以换密码、到期的日子",
     _LINK,
-    json=strict_object(ends_at=_END, password=_PASSWORD),
+    json=strict_object(**_CHANGES),
     is_body_optional=True,
 )
 def renew(round_id: str) -> Response:
     """Give a round another link; a closed one can be opened again."""
-    body, now, db = _optional_body(), datetime.now(UTC), connection()
-    password, base, token = read_password(body), _require_base(), new_token()
-    of = store.get_round(db, round_id)
-    values: dict[str, Any] = {"token_digest": digest_of(token), "version": of.version + 1}
-    if body.get("ends_at") is not None or of.ends_at < utc(now):
-        values["ends_at"] = read_end(body.get("ends_at"), now)
+    body, now, of = _optional_body(), datetime.now(UTC), store.get_round(connection(), round_id)
+    password, base, token = rules.read_password(body), _require_base(), rules.new_token()
+    values: dict[str, Any] = {"token_digest": rules.digest_of(token)}
+    if body.get("ends_at") is not None or of.ends_at < rules.utc(now):
+        values["ends_at"] = rules.read_end(body.get("ends_at"), now)
     if password:
-        values |= {"password_digest": hash_password(password), "password_version": of.password_version + 1}
+        values |= {
+            "password_digest": rules.hash_password(password),
+            "password_version": of.password_version + 1,
+        }
     if of.state is RoundState.CLOSED:
-        values["state"] = RoundState.SUBMITTED if of.submitted_at else RoundState.OPEN
-    with database.transaction(db):
-        store.change_round(db, of.id, **values)
-    return _linked(store.get_round(db, of.id), base, token)
+        values["state"] = RoundState.SUBMITTED if of.submitted_at or _has_later(of) else RoundState.OPEN
+    return _linked(_changed(of, **values), base, token)
 
 
 @bp.post("/rounds/<round_id>/close")
 @describe("关掉一轮：链接马上打不开，客户说的都还在", answer(round=_ROUND))
 def close(round_id: str) -> Response:
     """Close a round at once."""
-    return _set_state(store.get_round(connection(), round_id), RoundState.CLOSED)
+    of = _changed(store.get_round(connection(), round_id), state=RoundState.CLOSED)
+    return success(round=_json(of, store.pictures_of(connection(), of)))
 
 
 @bp.post("/rounds/<round_id>/reopen")
 @describe("让客户接着选：提交了的、关掉的，又能改了", answer(round=_ROUND))
 def reopen(round_id: str) -> Response:
     """Open a round again. Raises Conflict when it has a later one, or its time is over."""
-    db = connection()
-    of = store.get_round(db, round_id)
-    rounds = store.list_rounds(db, of.table_id)
-    if any(each.client == of.client and each.number > of.number for each in rounds):
+    of = store.get_round(connection(), round_id)
+    if _has_later(of):
         raise Conflict("后面已经开了新的一轮，这一轮只能看了")
-    if of.ends_at < utc(datetime.now(UTC)):
+    if of.ends_at < rules.utc(datetime.now(UTC)):
         raise Conflict("这一轮已经到期，请换一个链接")
-    return _set_state(of, RoundState.OPEN)
+    of = _changed(of, state=RoundState.OPEN)
+    return success(round=_json(of, store.pictures_of(connection(), of)))
 
 
 @bp.delete("/rounds/<round_id>")
@@ -215,13 +189,16 @@ def remove(round_id: str) -> Response:
     return success(deleted=round_id)
 
 
-def _set_state(of: Round, state: RoundState) -> Response:
-    db = connection()
-    with database.transaction(db):
-        store.change_round(db, of.id, state=state, version=of.version + 1)
-        store.touch_pictures(db, of)
-    changed = replace(of, state=state)
-    return success(round=_json(changed, store.pictures_of(db, changed)))
+def _has_later(of: Round) -> bool:
+    rounds = store.list_rounds(connection(), of.table_id)
+    return any(each.client == of.client and each.number > of.number for each in rounds)
+
+
+def _changed(of: Round, **values: Any) -> Round:
+    with database.transaction(connection()):
+        store.change_round(connection(), of.id, **values)
+        store.touch_pictures(connection(), of)
+        return store.get_round(connection(), of.id)
 
 
 def _optional_body() -> Mapping[str, Any]:
@@ -229,8 +206,8 @@ def _optional_body() -> Mapping[str, Any]:
 
 
 def _begin(new: Round, pictures: Sequence[Shown], key: database.RequestKey | None) -> Response:
-    base, token = _require_base(), new_token()
-    stored = store.add_round(connection(), replace(new, token_digest=digest_of(token)), pictures, key)
+    base, token = _require_base(), rules.new_token()
+    stored = store.add_round(connection(), replace(new, token_digest=rules.digest_of(token)), pictures, key)
     return _linked(stored, base, token, status=201)
 
 
@@ -244,55 +221,34 @@ def _linked(of: Round, base: str, token: str, *, status: int = 200) -> Response:
 
 
 def _json(of: Round, pictures: Sequence[Shown], *, with_marks: bool = False) -> dict[str, Any]:
-    names = (
-        *("id", "number", "client", "state", "ends_at", "at_most", "created_at", "submitted_at"),
-        "submitted_version",
-    )
-    found = {
-        **{name: getattr(of, name) for name in names},
+    marks = [
+        {"n": n, "record_id": record, "row": row, "mark": mark or None, "comment": comment}
+        for n, record, row, mark, comment in map(_MARKED, pictures)
+        if mark or comment
+    ]
+    return {
+        **{name: getattr(of, name) for name in (*_STORED, "submitted_version")},
         "pictures": len(pictures),
-        "chosen": store.count_hearts(pictures),
-        "rejected": sum(shown.mark == Mark.REJECT for shown in pictures),
-        "comments": sum(bool(shown.comment) for shown in pictures),
+        **rules.counts(pictures),
         "download": "chosen" if of.download else "none",
         "has_password": bool(of.password_digest),
+        **({"marks": marks} if with_marks else {}),
     }
-    if with_marks:
-        found["marks"] = [
-            {
-                "n": shown.n,
-                "record_id": shown.record_id,
-                "row": shown.row_id,
-                "mark": shown.mark or None,
-                "comment": shown.comment,
-            }
-            for shown in pictures
-            if shown.mark or shown.comment
-        ]
-    return found
 
 
 def _base() -> tuple[str, Message | None]:
     """(where a client can open this server, why nowhere)."""
     host = (safe_urlsplit(f"//{request.host}").hostname or "").lower()
-    is_loopback = host == "localhost" or host.startswith("127.") or host == "::1"
-    if came_by_https() and not is_loopback:
+    here = is_loopback(host)
+    if came_by_https() and not here:
         return f"https://{request.host}", None
-    if is_private(host):
+    if rules.is_private(host):
         return f"http://{request.host}", None
     settings = services().settings
-    others = address_for_others(settings.host, settings.port) if is_loopback else ""
-    if others and is_private(safe_urlsplit(others).hostname or ""):
+    others = address_for_others(settings.host, settings.port) if here else ""
+    if rules.is_private(safe_urlsplit(others).hostname or "localhost"):
         return others, None
-    if is_loopback:
-        return "", message(
-            "这个地址只有这台电脑能打开，客户打不开：请用局域网或 HTTPS 的地址打开本页再做链接；{way}",
-            way=message(_BY_WORKBOOK),
-        )
-    return "", message(
-        "这个网址没有 HTTPS，链接和图片会被路上的人看到：请用 HTTPS 打开本页再做链接；{way}",
-        way=message(_BY_WORKBOOK),
-    )
+    return "", message(_REFUSALS[here], way=message(_BY_WORKBOOK))
 
 
 def _require_base() -> str:

@@ -1,6 +1,6 @@
 """A client submits a round: choices, words in the rows, the delivery and the notification in one commit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +13,7 @@ from app.delivery.profiles import BUILT_IN
 from app.delivery.store import Delivery, Plan
 from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, Pick
 from app.errors import NotFound
-from app.rounds import store
+from app.rounds import rules, store
 from app.rounds.rules import PICKS, Mark, Round, RoundState, Shown, utc
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.check import Checker, ensure_checked
@@ -41,44 +41,21 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
             now = store.get_round(db, round_id)
             is_same = now.version == of.version and now.state is of.state
             if is_same and database.get_table(db, table.id).version == table.version:
-                has_changed = bool(changed or edit.picks)
-                version = store_edit(edit).table.version if has_changed else of.submitted_version
-                _lock(db, of, pictures, version, delivery)
-                database.note_round(db, _facts(of, table.name, pictures))
+                version = store_edit(edit).table.version if changed or edit.picks else of.submitted_version
+                if delivery:
+                    deliveries.insert_delivery(db, *delivery)
+                store.note_applied(db, of.id)
+                store.change_round(
+                    db,
+                    of.id,
+                    state=RoundState.SUBMITTED,
+                    submitted_at=utc(datetime.now(UTC)),
+                    submitted_version=version,
+                    delivery_id=delivery and delivery[0].id,
+                )
+                told = {"table": of.table_id, "name": table.name, "client": of.client, "number": of.number}
+                database.note_round(db, told | rules.counts(pictures))
                 return store.get_round(db, round_id)
-
-
-def _lock(
-    db: database.Connection,
-    of: Round,
-    pictures: Sequence[Shown],
-    version: int | None,
-    delivery: tuple[Delivery, Plan] | None,
-) -> None:
-    if delivery:
-        deliveries.insert_delivery(db, *delivery)
-    store.note_applied(db, of.id)
-    store.change_round(
-        db,
-        of.id,
-        state=RoundState.SUBMITTED,
-        submitted_at=utc(datetime.now(UTC)),
-        submitted_version=version,
-        delivery_id=delivery and delivery[0].id,
-        version=of.version + 1,
-    )
-
-
-def _facts(of: Round, name: str, pictures: Sequence[Shown]) -> Mapping[str, object]:
-    return {
-        "table": of.table_id,
-        "name": name,
-        "client": of.client,
-        "number": of.number,
-        "chosen": store.count_hearts(pictures),
-        "rejected": sum(shown.mark == Mark.REJECT for shown in pictures),
-        "comments": sum(bool(shown.comment) for shown in pictures),
-    }
 
 
 def _write(edit: Edit, of: Round, pictures: Sequence[Shown]) -> None:

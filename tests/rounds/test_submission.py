@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 import database
-from app.rounds import submission
+from app.delivery import store as deliveries
+from app.rounds import store, submission
+from app.tables.operations import try_change
 from tests.rounds.harness import Studio, Visitor
 from tests.web.harness import answered, at_once
 
@@ -168,10 +170,10 @@ def test_a_mark_that_comes_in_between_is_not_lost(
     """What is submitted is worked out before the transaction: then a mark arrives, and a change of a row."""
     visitor = visitor_of(studio, table)
     visitor.heart(1)
-    work_out, calls = submission.try_change, []
+    calls: list[int] = []
 
     def late(*args: Any, **more: Any) -> Any:
-        worked_out = work_out(*args, **more)
+        worked_out = try_change(*args, **more)
         calls.append(1)
         if len(calls) == 1:
             Visitor(studio.client.application.test_client(), f"x://x{visitor.path}").heart(2)
@@ -206,8 +208,8 @@ def test_a_killed_server_has_submitted_all_or_nothing(studio: Studio, table: str
 
 def submit_and_die(visitor: Visitor, step: str) -> None:
     """Submit, and end as by a kill right after one step of the transaction."""
-    modules = {"store_edit": submission, "insert_delivery": submission.deliveries}
-    modules |= {"note_applied": submission.store, "note_round": database}
+    modules = {"store_edit": submission, "insert_delivery": deliveries}
+    modules |= {"note_applied": store, "note_round": database}
     done = getattr(modules[step], step)
 
     def then_die(*args: Any, **more: Any) -> None:
