@@ -23,6 +23,7 @@ from tools.server_process import ServerProcess, running_server
 
 TIMEOUT_MS = 30_000  # milliseconds, enough for a busy machine
 SAMPLES = "ai-images/sample/"  # the prefix of the library
+LAN = "studio.lan"  # this machine, as others of its network call it
 
 LONG_PROMPT = "很长的提示词，" * 286
 
@@ -35,7 +36,8 @@ def browser() -> Iterator[Browser]:
     """One Chromium for the whole run, in Chinese and with reduced motion unless a test asks otherwise."""
     expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=require_browser(), args=FLAGS)
+        flags = [*FLAGS, f"--host-resolver-rules=MAP {LAN} 127.0.0.1"]
+        chromium = playwright.chromium.launch(executable_path=require_browser(), args=flags)
         usual = partial(chromium.new_context, locale="zh-CN", reduced_motion="reduce")
         chromium.new_context = usual  # type: ignore[method-assign]
         yield chromium

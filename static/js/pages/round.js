@@ -14,8 +14,8 @@ const url = location.pathname.replace(/\/+$/, "");
 const kept = `round ${url}`; // in storage: what the server does not have yet
 const isWeChat = /MicroMessenger|wxwork/i.test(navigator.userAgent); // saves pictures by a long press only, and downloads nothing
 const TRIES = 7; // to load a picture, a minute in all
-const FEW = 6; // pictures, which a wide screen shows larger
 const FILTERS = { all: () => true, chosen: ({ mark }) => mark === "heart", open: ({ mark }) => !mark, said: ({ comment }) => comment !== "" };
+const EMPTY = { chosen: _("还没有选。点图片下面的 ♥ 就选上了。"), open: _("每一张都定了，可以提交了。") };
 const SAVING = { "": _("已存"), sending: _("正在存…"), away: _("没网，连上就存"), later: _("稍后自动存") };
 
 const state = { step: "loading", problem: "", filter: "all", members: new Set(), error: { n: 0, text: "" }, hasChanged: false };
@@ -26,7 +26,7 @@ const marks = new Marks((method, path, body) => requestJson(method, `${url}/${pa
   keep: (unsent) => saveItem(kept, unsent),
   refused(text, [n]) { set({ error: { n, text } }); },
   gone: () => location.reload(), // to the form of its password, or to what is told of a link that ended
-}, { wanted: loadItem(kept) });
+}, loadItem(kept));
 
 const largeView = document.querySelector("[data-large]");
 const large = new Large(largeView, url, {
@@ -68,18 +68,20 @@ function show() {
     });
   }
   const isEmpty = isReady && members.size === 0;
+  const canDownload = isLocked && round.download === "chosen" && marks.chosen > 0;
   showParts(page, {
     "[data-title]": round.client ? _("{client} · 选图", { client: round.client }) : _("选图"),
     "[data-facts]": isReady ? factsOf(round) : "",
-    "[data-told]": { hidden: !isReady || !isLocked, textContent: round.state === "submitted" ? _("已提交，谢谢！选的和写的都收到了。") : _("这一轮已经结束，只能看。") },
+    "[data-told]": { hidden: !isReady || !isLocked, textContent: _("已提交，谢谢！选的和写的都收到了。") },
     "[data-filters]": { hidden: !isReady },
     "[data-empty]": { hidden: isReady && !isEmpty },
-    "[data-empty-text]": isEmpty ? emptyWords() : state.problem || _("正在打开…"),
+    "[data-empty-text]": isEmpty ? EMPTY[filter] ?? _("这里没有图片。") : state.problem || _("正在打开…"),
     "[data-retry]": { hidden: state.step !== "failed" },
     "[data-foot]": { hidden: !isReady },
     ...sumParts(),
     "[data-submit]": { hidden: isLocked },
-    ...downloadParts(),
+    "[data-download]": { hidden: !canDownload || isWeChat, href: `${url}/chosen.zip` },
+    "[data-download-hint]": { hidden: !canDownload || !isWeChat },
   });
   apply(document.body, { classes: { "is-locked": isReady && isLocked } });
   showParts(largeView, sumParts());
@@ -113,16 +115,6 @@ function factsOf({ number, at_most: most, ends_at: end }) {
   return facts.filter(Boolean).join(" · ");
 }
 
-function emptyWords() {
-  if (state.filter === "chosen") return _("还没有选。点图片下面的 ♥ 就选上了。");
-  return state.filter === "open" ? _("每一张都定了，可以提交了。") : _("这里没有图片。");
-}
-
-function downloadParts() {
-  const canDownload = marks.isLocked && marks.round.download === "chosen" && marks.chosen > 0;
-  return { "[data-download]": { hidden: !canDownload || isWeChat, href: `${url}/chosen.zip` }, "[data-download-hint]": { hidden: !canDownload || !isWeChat } };
-}
-
 function askToSubmit() {
   const { chosen } = marks;
   const [rejected, said] = [marks.count(({ mark }) => mark === "reject"), marks.count(FILTERS.said)];
@@ -147,9 +139,7 @@ async function open() {
   set({ step: "loading", problem: "" });
   await attempt(async () => {
     await marks.load();
-    const list = page.querySelector("[data-tiles]");
-    list.style.setProperty("--ratio", commonRatio(marks.pictures));
-    apply(list, { classes: { "is-few": marks.pictures.length <= FEW } });
+    page.style.setProperty("--ratio", commonRatio(marks.pictures));
     set({ step: "ready" });
   }, (problem) => set({ step: "failed", problem }));
 }

@@ -7,7 +7,7 @@ import { postOnce } from "../core/orders.js";
 import { ask } from "../ui/ask.js";
 import { copyText, showToast } from "../ui/toast.js";
 
-const USUAL_DAYS = 14;
+const USUAL = 14 * 24 * 3600 * 1000; // ms until a round ends
 const STATES = { open: [_("选图中"), "is-accent"], submitted: [_("已提交"), "is-good"], closed: [_("已关闭"), ""] };
 const ACTS = { open: ["renew", "close", "delete"], submitted: ["next", "reopen", "undo", "renew", "close", "delete"], closed: ["next", "renew", "delete"] };
 const QUESTIONS = {
@@ -95,9 +95,7 @@ export class Rounds {
   }
 
   #begin() {
-    const day = new Date();
-    day.setDate(day.getDate() + USUAL_DAYS);
-    show(this.#dialog, { "[name=ends_at]": { value: new Date(day - day.getTimezoneOffset() * 60_000).toISOString().slice(0, 10) } });
+    this.#part("[name=ends_at]").valueAsDate = new Date(Date.now() + USUAL);
     this.#set({ view: "form", error: "" });
     this.#part("[name=client]").focus();
   }
@@ -140,7 +138,8 @@ export class Rounds {
     const url = this.#url("roundUrl", round.id);
     const question = QUESTIONS[act];
     if (question && !await ask({ name: "round", title: question.title, text: question.text, choices: [{ label: question.label, isPrimary: true }] })) return undefined;
-    if (act === "next" || act === "renew") return this.#link(() => postOnce(`${url}/${act}`));
+    if (act === "next") return this.#link(() => postOnce(`${url}/next`));
+    if (act === "renew") return this.#link(() => requestJson("POST", `${url}/renew`));
     return this.#try(async () => {
       if (act === "undo") await requestJson("POST", this.#url("undoUrl", this.#what.table), { version: round.submitted_version });
       else await requestJson(act === "delete" ? "DELETE" : "POST", act === "delete" ? url : `${url}/${act}`);

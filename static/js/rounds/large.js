@@ -24,7 +24,7 @@ export class Large {
     this.#strip = dialog.querySelector("[data-strip]");
     this.#field = dialog.querySelector("[data-comment]");
     this.#strip.addEventListener("scroll", () => this.#onScroll(), { passive: true });
-    addEventListener("resize", () => { if (dialog.open) this.#goTo(this.#state.index, "auto"); });
+    addEventListener("resize", () => { if (dialog.open) this.#goTo(this.#state.index, "instant"); });
     addEventListener("popstate", () => { if (dialog.open) dialog.close(); }); // the phone's way back closes the picture, not the page
     dialog.addEventListener("close", () => this.#onClose());
     dialog.addEventListener("keydown", (event) => this.#onKey(event));
@@ -41,7 +41,7 @@ export class Large {
     this.#strip.replaceChildren(...pictures.map((picture) => this.#slide(picture)));
     this.#dialog.showModal();
     if (!history.state?.large) history.pushState({ large: true }, "");
-    this.#goTo(index, "auto");
+    this.#goTo(index, "instant");
     this.#arrive();
     if (isSaying) this.#field.focus();
     else this.#strip.focus();
@@ -78,13 +78,6 @@ export class Large {
       "[data-comment]": { readOnly: isLocked, hidden: isLocked && comment === "", ...(document.activeElement !== this.#field && { value: comment }) },
       "[data-large-error]": error,
     });
-    this.#fit();
-  }
-
-  /** As tall as what is in it. */
-  #fit() {
-    this.#field.style.height = "auto";
-    this.#field.style.height = `${this.#field.scrollHeight + 2}px`;
   }
 
   /** Another picture is shown: it and its neighbours are loaded. */
@@ -100,9 +93,7 @@ export class Large {
     this.#show();
   }
 
-  #goTo(index, behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth") {
-    this.#strip.scrollTo({ left: index * this.#strip.clientWidth, behavior });
-  }
+  #goTo(index, behavior) { this.#strip.scrollTo({ left: index * this.#strip.clientWidth, behavior }); }
 
   #onScroll() {
     const index = Math.round(this.#strip.scrollLeft / this.#strip.clientWidth);
@@ -113,10 +104,12 @@ export class Large {
     this.#arrive();
   }
 
-  #set(change) {
-    this.#state.error = this.#hooks.set(this.#picture.n, change);
+  #change(changes) {
+    Object.assign(this.#state, changes);
     this.#show();
   }
+
+  #set(wanted) { this.#change({ error: this.#hooks.set(this.#picture.n, wanted) }); }
 
   #toggle(mark) { this.#set({ mark: this.#hooks.of(this.#picture.n).mark === mark ? null : mark }); }
 
@@ -126,17 +119,11 @@ export class Large {
     const { mark, step } = button.dataset;
     if (mark) this.#toggle(mark);
     else if (step) this.#goTo(this.#state.index + Number(step));
-    else if ("earlier" in button.dataset) this.#showEarlier();
+    else if ("earlier" in button.dataset) this.#change({ isEarlier: !this.#state.isEarlier });
     else if ("close" in button.dataset) this.#dialog.close();
   }
 
-  #showEarlier() {
-    this.#state.isEarlier = !this.#state.isEarlier;
-    this.#show();
-  }
-
   #onTyped({ isComposing }) {
-    this.#fit();
     clearTimeout(this.#timer);
     if (!isComposing) this.#timer = setTimeout(() => this.keepTyped(), TYPED_MS);
   }

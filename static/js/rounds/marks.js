@@ -24,13 +24,12 @@ export class Marks {
   /**
    * call(method, path, body) resolves to the server's answer or rejects with HttpError. hooks: changed() when something else is to be
    * shown; refused(sentence, numbers) when the server did not take marks; gone() when the link ended; keep(marks) for the next visit.
-   * wanted: what was kept. clock: {now, setTimeout, clearTimeout}.
+   * wanted: what was kept.
    */
-  constructor(call, hooks, { wanted = {}, clock = { now: () => Date.now(), setTimeout: (...of) => setTimeout(...of), clearTimeout: (id) => clearTimeout(id) } } = {}) {
+  constructor(call, hooks, wanted) {
     this.#call = call;
     this.#hooks = hooks;
     this.#wanted = new Map(Object.entries(wanted ?? {}).map(([n, one]) => [Number(n), one]));
-    this.clock = clock;
   }
 
   /** Read the round; what is not sent yet stays as it was marked here. Rejects with HttpError. */
@@ -58,7 +57,7 @@ export class Marks {
     if (change.mark === "heart" && before.mark !== "heart" && most && this.chosen >= most) return _("最多选 {n} 张，先取消一张", { n: most });
     if (Object.entries(change).every(([name, value]) => before[name] === value)) return "";
     this.#wanted.set(n, { mark: before.mark, ...this.#wanted.get(n), ...change });
-    this.#kept();
+    this.#hooks.keep(this.unsent);
     this.#later();
     this.#hooks.changed();
     return "";
@@ -80,14 +79,12 @@ export class Marks {
     this.#hooks.changed();
   }
 
-  #kept() { this.#hooks.keep(this.#wanted.size > 0 ? this.unsent : null); }
-
   #later() {
     if (this.#timer || this.#sending) return;
     if (this.#wanted.size === 0) return void this.#say("");
     if (this.#failures === 0) this.#say("sending");
-    const wait = this.#failures > 0 ? WAITS[Math.min(this.#failures, WAITS.length) - 1] : this.#sentAt + EVERY - this.clock.now();
-    this.#timer = this.clock.setTimeout(() => this.#send(), Math.max(wait, 0));
+    const wait = this.#failures > 0 ? WAITS[Math.min(this.#failures, WAITS.length) - 1] : this.#sentAt + EVERY - Date.now();
+    this.#timer = setTimeout(() => this.#send(), Math.max(wait, 0));
   }
 
   #say(saving) {
@@ -97,9 +94,9 @@ export class Marks {
   }
 
   #send() {
-    this.clock.clearTimeout(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#sentAt = this.clock.now();
+    this.#sentAt = Date.now();
     const sent = new Map(this.#wanted);
     this.#sending = this.#try(sent).finally(() => {
       this.#sending = null;
@@ -113,8 +110,9 @@ export class Marks {
       this.#take(await this.#call("PUT", "marks", Object.fromEntries(sent)), sent);
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      if (error.status === 0 || error.status === 429 || error.status >= 500) return this.#wait(error);
-      await this.#refuse(error, sent);
+      if (error.status > 0 && error.status !== 429 && error.status < 500) return void await this.#refuse(error, sent);
+      this.#failures += 1;
+      this.#say(error.status === 0 ? "away" : "later");
     }
   }
 
@@ -129,21 +127,16 @@ export class Marks {
     if (this.#wanted.size === 0 && chosen !== this.chosen) this.load().catch(() => {}); // somebody else has this link open
   }
 
-  #wait({ status }) {
-    this.#failures += 1;
-    this.#say(status === 0 ? "away" : "later");
-  }
-
   #forget(sent) {
     for (const [n, one] of sent) if (this.#wanted.get(n) === one) this.#wanted.delete(n);
-    this.#kept();
+    this.#hooks.keep(this.#wanted.size > 0 ? this.unsent : null);
   }
 
   /** What the server did not take goes back to what it has; of a picture that was taken away only its own mark is lost. */
   async #refuse({ message, status }, sent) {
-    const isGone = (error) => ENDED.includes(error.status);
-    if (!isGone({ status })) this.#forget(sent);
-    await this.load().catch((error) => { if (isGone(error)) this.#hooks.gone(); });
-    if (!isGone({ status })) this.#hooks.refused(message, [...sent.keys()]);
+    const isRefused = !ENDED.includes(status);
+    if (isRefused) this.#forget(sent);
+    await this.load().catch((error) => { if (ENDED.includes(error.status)) this.#hooks.gone(); });
+    if (isRefused) this.#hooks.refused(message, [...sent.keys()]);
   }
 }

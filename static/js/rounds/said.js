@@ -15,6 +15,3 @@ export function signOf(said) {
   const words = [WORDS[mark], comment].filter(Boolean).join(_("，"));
   return { textContent: [SIGNS[mark], comment && "💬"].filter(Boolean).join(" "), title: _("{client}：{comment}", { client, comment: words }), ariaLabel: words, data: { said: mark } };
 }
-
-/** The words of a row with that sentence, to be read before they are sent. */
-export const withSentence = (prompt, { comment }) => `${prompt.trimEnd()}\n${comment}`;

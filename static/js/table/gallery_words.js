@@ -4,7 +4,7 @@ import { nameOf, orderWords, titleOf } from "./gallery_shots.js";
 import { ownColumnsOf } from "./own_columns.js";
 import { show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
-import { sentenceOf, withSentence } from "../rounds/said.js";
+import { sentenceOf } from "../rounds/said.js";
 
 const UNDER_WAY = ["queued", "running"];
 const POINTED_MS = 120; // until the row that the pointer rests on is shown
@@ -50,7 +50,7 @@ export class GalleryWords {
     if (UNDER_WAY.includes(this.#hooks.shownOf(row).state)) return;
     clearTimeout(this.#timer);
     this.#set({ shot, pointed: null, isEditing: true, said });
-    this.#edit.value = said ? withSentence(row.prompt, said) : row.prompt;
+    this.#edit.value = said ? `${row.prompt.trimEnd()}\n${said.comment}` : row.prompt;
     this.#edit.focus();
     this.#edit.setSelectionRange(this.#edit.value.length, this.#edit.value.length);
   }

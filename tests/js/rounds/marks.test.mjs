@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { beforeEach, mock, test } from "node:test";
 
 globalThis.document ??= { documentElement: { lang: "zh-CN" } };
 const { HttpError } = await import("../../../static/js/core/http.js");
 const { Marks } = await import("../../../static/js/rounds/marks.js");
 
-/** A round of three pictures behind a network that a test can take away; its clock stands still until tick(). */
+beforeEach(() => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1e12 });
+});
+
+/** A round of three pictures behind a network that a test can take away; time stands still until tick(). */
 function makeRound({ at_most = null, wanted = {}, state = "open" } = {}) {
   const saved = { 1: { mark: null, comment: "" }, 2: { mark: null, comment: "" }, 3: { mark: null, comment: "" } };
-  const made = { calls: [], refusals: [], kept: undefined, fails: [], isGone: false, saved, state, at: 0, timers: [] };
+  const made = { calls: [], refusals: [], kept: undefined, fails: [], isGone: false, saved, state };
   const chosen = () => Object.values(saved).filter(({ mark }) => mark === "heart").length;
   const call = async (method, path, body) => {
     made.calls.push([method, path, body && structuredClone(body)]);
@@ -19,21 +24,14 @@ function makeRound({ at_most = null, wanted = {}, state = "open" } = {}) {
     for (const [n, one] of Object.entries(body)) Object.assign(saved[n], one);
     return { chosen: chosen(), at_most, state: made.state, marks: Object.fromEntries(Object.keys(body).map((n) => [n, { ...saved[n] }])) };
   };
-  const clock = {
-    now: () => made.at,
-    setTimeout(run, wait) { made.timers.push({ run, at: made.at + wait }); return made.timers.at(-1); },
-    clearTimeout(timer) { made.timers = made.timers.filter((one) => one !== timer); },
-  };
   made.tick = async (ms) => {
-    made.at += ms;
-    for (let due; (due = made.timers.find(({ at }) => at <= made.at));) {
-      made.timers = made.timers.filter((one) => one !== due);
-      due.run();
+    for (let at = 0; at <= ms; at += ms || 1) { // also what is due at once
+      mock.timers.tick(at);
       for (let turn = 0; turn < 20; turn += 1) await null;
     }
   };
   const hooks = { changed() {}, refused: (...why) => made.refusals.push(why), gone: () => { made.isGone = true; }, keep: (marks) => { made.kept = marks; } };
-  made.marks = new Marks(call, hooks, { wanted, clock });
+  made.marks = new Marks(call, hooks, wanted);
   made.sent = () => made.calls.filter(([, path]) => path === "marks").map(([, , body]) => body);
   return made;
 }
