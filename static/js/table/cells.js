@@ -48,7 +48,7 @@ function renderStatus(cell, state) {
     apply(cell.element, { data: { status } });
     apply(cell.element.parentElement, { classes: { "has-failed": ["failed", "refused"].includes(status), "is-gone": isGone } });
   });
-  update(cell, "pictures", pictures.map(({ id }) => id).join(), () => {
+  update(cell, "pictures", pictures.map(({ id, said }) => id + said).join(), () => {
     cell.element.querySelector("[data-pictures]").replaceChildren(...pictures.slice(0, MAX_THUMBNAILS).map(createPictureLink));
   });
 }
@@ -60,8 +60,8 @@ function createLabel({ label, href, sameAs }) {
   return href ? create("a", { ...look, href }) : create("button", { ...look, type: "button", data: { goToRow: sameAs } });
 }
 
-function createPictureLink({ id, url, thumbnail, alt }) {
-  const link = { className: "table-picture", href: url, tabIndex: -1, ariaLabel: _("查看大图：{alt}", { alt: alt.slice(0, 60) }), data: { picture: id } };
+function createPictureLink({ id, url, thumbnail, alt, said = null }) {
+  const link = { className: "table-picture", href: url, tabIndex: -1, ariaLabel: _("查看大图：{alt}", { alt: alt.slice(0, 60) }), data: { picture: id, said } };
   return create("a", link, create("img", { src: thumbnail, alt: "", decoding: "async" }));
 }
 

@@ -13,7 +13,7 @@ export function madePictures({ pictures }) {
 
 /**
  * shown: see shownOf() of store.js; wanted: pictures that the row asks for; urls: {usage}. As cells.js renders it: {status, label, tone,
- * title, pictures: [{id, url, thumbnail, alt}], action: label of its button or "", href, sameAs: number of the row it leads to, isGone}.
+ * title, pictures: [{id, url, thumbnail, alt, said: heart, reject or words of a client}], action: label of its button or "", href, sameAs: number of the row it leads to, isGone}.
  */
 export function stateOf(shown, { wanted, prompt, urls }) {
   const { state } = shown;
@@ -21,7 +21,7 @@ export function stateOf(shown, { wanted, prompt, urls }) {
   return {
     status: state, tone: TONES[state] ?? "", title: titleOf(shown), action: ACTIONS[state] ?? "", label: "", isGone: shown.is_gone,
     ...wordsOf(shown, made.length, wanted, urls),
-    pictures: made.map(({ record_id: id, url, thumbnail_url: thumbnail }) => ({ id, url, thumbnail, alt: prompt })),
+    pictures: made.map(({ record_id: id, url, thumbnail_url: thumbnail, client }) => ({ id, url, thumbnail, alt: prompt, said: client && (client.mark ?? "words") })),
   };
 }
 
