@@ -23,8 +23,17 @@ from app.rounds.rules import Mark, Round, RoundState, Shown
 from app.system.listener import address_for_others
 from app.web.middleware.login import came_by_https
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, or_null, strict_object, whole
-from app.web.openapi.schemas import text as words
+from app.web.openapi.schemas import (
+    ID,
+    answer,
+    array_of,
+    closed_object,
+    enum,
+    or_null,
+    strict_object,
+    text,
+    whole,
+)
 from app.web.params import json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
@@ -48,7 +57,7 @@ _ROUND = closed_object(
     marks=array_of(_MARK),
 )
 _LINK = answer(link=str, qr=str, round=_ROUND)
-_END = or_null(words(description="日期，或带时区的时间；不写是 14 天"))
+_END = or_null(text(description="日期，或带时区的时间；不写是 14 天"))
 _CHANGES: dict[str, Any] = {"ends_at": _END, "password": or_null(str)}
 _REFUSALS = {
     True: "这个地址只有这台电脑能打开：请用局域网或 HTTPS 的地址打开本页，再做链接；{way}",
@@ -85,7 +94,7 @@ def list_of_table(table_id: str) -> Response:
     headers=KEY_HEADERS,
     json=strict_object(
         "client",
-        client=words(minLength=1, maxLength=rules.MAX_CLIENT),
+        client=text(minLength=1, maxLength=rules.MAX_CLIENT),
         pick=enum("keep", "all"),
         rows=or_null(array_of(ID, maxItems=MAX_ROWS_A_TABLE)),
         records=or_null(array_of(ID)) | {"description": "就是这些图片"},
@@ -93,8 +102,8 @@ def list_of_table(table_id: str) -> Response:
         ends_at=_END,
         password=or_null(str),
         download=enum("none", "chosen"),
-        profile=or_null(words(description="下载用的交付规格，不写是原图")),
-        watermark=or_null(words(maxLength=rules.MAX_WATERMARK)),
+        profile=or_null(text(description="下载用的交付规格，不写是原图")),
+        watermark=or_null(text(maxLength=rules.MAX_WATERMARK)),
         request_id=REQUEST_ID,
     ),
 )
