@@ -93,7 +93,7 @@ def _joined(text: str, of: Round, pictures: Sequence[Shown]) -> str:
 
 
 def _named(of: Round, words: str) -> str:
-    return f"{of.client}：{words}" if words else ""
+    return "：".join((of.client, words)) if words else ""
 
 
 def _delivery_of(

@@ -39,7 +39,7 @@ def drop_tables(path: Path) -> None:
 def complaints(client: FlaskClient, operation: Operation) -> list[str]:
     """How an answer deviates from one sentence with the security headers; empty if it does not."""
     path = operation.path.format(
-        batch_id="b", table_id="t", record_id=1, delivery_id="d", key="k", name="demo"
+        batch_id="b", table_id="t", record_id=1, delivery_id="d", round_id="r", key="k", name="demo"
     )
     body = BODY if "application/json" in operation.bodies else None
     answer = client.open(path, method=operation.method.upper(), buffered=True, json=body)
