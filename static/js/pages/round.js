@@ -13,7 +13,7 @@ const ask = document.querySelector("[data-ask]");
 const url = location.pathname.replace(/\/+$/, "");
 const kept = `round ${url}`; // in storage: what the server does not have yet
 const isWeChat = /MicroMessenger|wxwork/i.test(navigator.userAgent); // saves pictures by a long press only, and downloads nothing
-const TRIES = 7; // to load a picture, a minute in all
+const TRIES = 12; // to load a picture, for some minutes
 const FILTERS = { all: () => true, chosen: ({ mark }) => mark === "heart", open: ({ mark }) => !mark, said: ({ comment }) => comment !== "" };
 const EMPTY = { chosen: _("还没有选。点图片下面的 ♥ 就选上了。"), open: _("每一张都定了，可以提交了。") };
 const SAVING = { "": _("已存"), sending: _("正在存…"), away: _("没网，连上就存"), later: _("稍后自动存") };
@@ -169,13 +169,10 @@ document.addEventListener("error", ({ target: image }) => {
   const n = (tries.get(image) ?? 0) + 1;
   tries.set(image, n);
   apply(image, { classes: { "is-waiting": n <= TRIES } });
-  if (n <= TRIES) setTimeout(() => { image.src = image.src; }, 500 * 2 ** n * (0.5 + Math.random()));
+  if (n <= TRIES) setTimeout(() => { image.src = image.src; }, Math.min(500 * 2 ** n, 30_000) * (0.5 + Math.random()));
 }, true);
 document.addEventListener("load", ({ target }) => target.classList?.remove("is-waiting"), true);
-addEventListener("online", () => {
-  for (const image of document.querySelectorAll("img[src]")) if (image.complete && !image.naturalWidth) image.src = image.src;
-  marks.flush();
-});
+addEventListener("online", () => marks.flush());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || state.step !== "ready") return;
   marks.load().catch(() => {}); // another person may have the same link

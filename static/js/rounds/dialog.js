@@ -63,9 +63,13 @@ export class Rounds {
     if (link) show(this.#dialog, { "[data-rounds-told]": _("{client}的第 {n} 轮做好了，把链接发过去：", { client: link.round.client, n: link.round.number }), "[data-rounds-address]": { value: link.link } });
   }
 
-  #try(work) {
+  async #try(work) {
+    const { activeElement: at } = document;
+    const pressed = at.closest("form")?.querySelector("[type=submit]") ?? at.closest("[data-round-act]");
     this.#set({ error: "" });
-    return attempt(work, (error) => this.#set({ error }));
+    if (pressed) pressed.dataset.busy = "";
+    await attempt(work, (error) => this.#set({ error }));
+    delete pressed?.dataset.busy;
   }
 
   async #load() {
@@ -73,6 +77,7 @@ export class Rounds {
     this.#part("[data-rounds-list]").replaceChildren(...rounds.map((round) => this.#item(round)));
     this.#part("[data-rounds-clients]").replaceChildren(...[...new Set(rounds.map(({ client }) => client))].map((value) => create("option", { value })));
     this.#set({ rounds, reason: reachable ? "" : reason });
+    if (document.activeElement === document.body) this.#part("[data-rounds-new]").focus(); // the item that had the focus was drawn anew
   }
 
   #item(round) {
@@ -117,9 +122,8 @@ export class Rounds {
     });
   }
 
-  async #press(button) {
-    if (!button) return;
-    const { dataset } = button;
+  #press(button) {
+    const { dataset = {} } = button ?? {};
     if ("roundsNew" in dataset) this.#begin();
     else if ("roundsBack" in dataset) this.#set({ view: "past", error: "" });
     else if ("roundsCopy" in dataset) this.#copy();
@@ -140,9 +144,9 @@ export class Rounds {
     if (question && !await ask({ name: "round", title: question.title, text: question.text, choices: [{ label: question.label, isPrimary: true }] })) return undefined;
     if (act === "next") return this.#link(() => postOnce(`${url}/next`));
     if (act === "renew") return this.#link(() => requestJson("POST", `${url}/renew`));
+    const undo = ["POST", this.#url("undoUrl", this.#what.table), { version: round.submitted_version }];
     return this.#try(async () => {
-      if (act === "undo") await requestJson("POST", this.#url("undoUrl", this.#what.table), { version: round.submitted_version });
-      else await requestJson(act === "delete" ? "DELETE" : "POST", act === "delete" ? url : `${url}/${act}`);
+      await requestJson(...({ undo, delete: ["DELETE", url] }[act] ?? ["POST", `${url}/${act}`]));
       await this.#load();
       if (act === "undo") showToast(_("已撤销，表格和提交前一样"));
     });

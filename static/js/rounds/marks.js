@@ -53,9 +53,9 @@ export class Marks {
   set(n, change) {
     const before = this.of(n);
     const { at_most: most } = this.round;
+    if (Object.entries(change).every(([name, value]) => before[name] === value)) return "";
     if (this.isLocked) return _("已经提交过了，不能再改");
     if (change.mark === "heart" && before.mark !== "heart" && most && this.chosen >= most) return _("最多选 {n} 张，先取消一张", { n: most });
-    if (Object.entries(change).every(([name, value]) => before[name] === value)) return "";
     this.#wanted.set(n, { mark: before.mark, ...this.#wanted.get(n), ...change });
     this.#hooks.keep(this.unsent);
     this.#later();

@@ -13,14 +13,10 @@ export function pictureUrl(url, n, size, isEarlier = false) {
 /** What a picture is called: its number and label. */
 export const nameOf = ({ n, label }) => [_("第 {n} 张", { n }), label].filter(Boolean).join(" ");
 
-/** The width of most pictures by their height, so that as few as possible have bars. */
+/** The width of most pictures by their height, so that few have bars. */
 export function commonRatio(pictures) {
-  const counts = new Map();
-  for (const { width, height } of pictures) {
-    const ratio = Math.min(Math.max(width / height || 1, NARROWEST), WIDEST).toFixed(2);
-    counts.set(ratio, (counts.get(ratio) ?? 0) + 1);
-  }
-  return [...counts].sort(([, one], [, other]) => other - one)[0]?.[0] ?? "1";
+  const ratios = pictures.map(({ width, height }) => width / height || 1).sort((one, other) => one - other);
+  return Math.min(Math.max(ratios[ratios.length >> 1] ?? 1, NARROWEST), WIDEST);
 }
 
 export function createTile(template, url, picture) {

@@ -8,7 +8,7 @@ import { ownSize } from "../core/sizes.js";
 const ENDED = ["failed", "unknown"];
 const BEGUN = ["success", "running", "queued", ...ENDED];
 const [NARROWEST, WIDEST] = [0.5, 2.4];
-export const GROUPS = ["all", "none", "keep", "reject", "failed", "waiting", "incomplete"];
+export const GROUPS = ["all", "none", "keep", "reject", "failed", "waiting", "incomplete", "said"];
 
 /**
  * What is shown of a row: {shots, earlier: how many of its earlier versions there are, made: pictures, own: those of them by the model that
@@ -77,6 +77,6 @@ export function setsOf(looked, pickOf) {
 export function groupsOf({ made, isBegun, isFailed, isWaiting }, pickOf, set = null) {
   const picks = made.map(pickOf);
   const isKept = picks.includes("keep");
-  const isIn = { all: isBegun || set?.isBegun, incomplete: set && set.kept < set.roles, none: !isKept && picks.includes(""), keep: isKept, reject: picks.length > 0 && picks.every((pick) => pick === "reject"), failed: isFailed, waiting: isWaiting };
+  const isIn = { all: isBegun || set?.isBegun, incomplete: set && set.kept < set.roles, none: !isKept && picks.includes(""), keep: isKept, reject: picks.length > 0 && picks.every((pick) => pick === "reject"), failed: isFailed, waiting: isWaiting, said: made.some(({ client }) => client) };
   return GROUPS.filter((name) => isIn[name]);
 }

@@ -65,6 +65,7 @@ test("a row belongs to its groups by what is chosen of the pictures that it show
   assert.equal(groups([picture(1)]), "all none");
   assert.equal(groups([picture(1, { pick: "keep" }), picture(2)]), "all keep");
   assert.equal(groups([picture(1, { pick: "reject" })]), "all reject");
+  assert.equal(groups([picture(1, { client: { mark: null, comment: "再亮一点" } })]), "all none said");
   assert.equal(groups([picture(1, { pick: "reject" }), picture(2)]), "all none");
   assert.equal(groups([picture(1), picture(2, { pick: "keep", earlier: true, model: "甲" })]), "all none");
   assert.equal(groups([{ status: "failed" }], { state: "failed", missing: 1 }), "all failed");
