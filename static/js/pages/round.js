@@ -18,7 +18,7 @@ const FILTERS = { all: () => true, chosen: ({ mark }) => mark === "heart", open:
 const EMPTY = { chosen: _("还没有选。点图片下面的 ♥ 就选上了。"), open: _("每一张都定了，可以提交了。") };
 const SAVING = { "": _("已存"), sending: _("正在存…"), away: _("没网，连上就存"), later: _("稍后自动存") };
 
-const state = { step: "loading", problem: "", filter: "all", members: new Set(), error: { n: 0, text: "" }, hasChanged: false };
+const state = { step: "loading", problem: "", filter: "all", members: new Set(), error: { n: 0, text: "" } };
 const tiles = new Map(); // number -> element
 
 const marks = new Marks((method, path, body) => requestJson(method, `${url}/${path}`, body), {
@@ -30,7 +30,7 @@ const marks = new Marks((method, path, body) => requestJson(method, `${url}/${pa
 
 const largeView = document.querySelector("[data-large]");
 const large = new Large(largeView, url, {
-  of: (n) => marks.of(n), set: change, isLocked: () => marks.isLocked,
+  of: (n) => marks.of(n), set: (n, wanted) => marks.set(n, wanted), isLocked: () => marks.isLocked,
   closed(n) {
     const tile = tiles.get(n);
     tile.scrollIntoView({ block: "nearest" });
@@ -41,13 +41,6 @@ const large = new Large(largeView, url, {
 function set(changes) {
   Object.assign(state, changes);
   show();
-}
-
-/** -> "" or why not. */
-function change(n, wanted) {
-  const refusal = marks.set(n, wanted);
-  if (!refusal) state.hasChanged = true;
-  return refusal;
 }
 
 function show() {
@@ -91,10 +84,10 @@ function show() {
 /** How many are chosen, and whether that is saved. */
 function sumParts() {
   const { saving, chosen: n, isLocked, round: { at_most: most } } = marks;
-  const words = state.hasChanged || saving ? SAVING[saving] : _("选了就自动存");
+  const isNew = !saving && marks.count(({ mark, comment }) => mark || comment) === 0;
   return {
     "[data-sum]": most ? _("已选 {n} / 最多 {most}", { n, most }) : _("已选 {n} 张", { n }),
-    "[data-saving]": { textContent: isLocked ? "" : words, classes: { "is-away": saving === "away" || saving === "later" } },
+    "[data-saving]": { textContent: isLocked ? "" : isNew ? _("选了就自动存") : SAVING[saving], classes: { "is-away": saving === "away" || saving === "later" } },
   };
 }
 
@@ -153,7 +146,7 @@ page.addEventListener("click", ({ target }) => {
     set({ filter, members: new Set(), error: { n: 0, text: "" } });
     scrollTo({ top: Math.min(scrollY, page.querySelector("header").offsetHeight) }); // to the first of them
   }
-  if (mark) set({ error: { n, text: change(n, { mark: marks.of(n).mark === mark ? null : mark }) } });
+  if (mark) set({ error: { n, text: marks.set(n, { mark: marks.of(n).mark === mark ? null : mark }) } });
   else if (n) large.open(marks.pictures.filter((one) => state.members.has(one.n)), n, { isSaying: "say" in button.dataset });
   else if ("submit" in button.dataset) askToSubmit();
   else if ("retry" in button.dataset) open();

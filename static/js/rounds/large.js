@@ -38,7 +38,7 @@ export class Large {
   open(pictures, n, { isSaying = false } = {}) {
     const index = pictures.findIndex((one) => one.n === n);
     this.#state = { pictures, index, isEarlier: false, error: "" };
-    this.#strip.replaceChildren(...pictures.map((picture) => this.#slide(picture)));
+    this.#strip.replaceChildren(...pictures.map(() => create("div", { className: "slide" })));
     this.#dialog.showModal();
     if (!history.state?.large) history.pushState({ large: true }, "");
     this.#goTo(index, "instant");
@@ -55,12 +55,15 @@ export class Large {
     if (this.#picture && this.#dialog.open) this.#set({ comment: this.#field.value.trim() });
   }
 
-  #slide({ n, earlier }) {
+  /** Its picture, and the one that it follows. */
+  #fill(slide, { n, earlier }) {
+    if (slide.firstChild) return;
     const image = (isEarlier) => create("img", {
-      className: isEarlier ? "is-earlier" : "", alt: isEarlier ? _("上一版") : nameOf({ n }),
-      data: { src: pictureUrl(this.#url, n, "large", isEarlier), small: pictureUrl(this.#url, n, "small", isEarlier) },
+      className: isEarlier ? "is-earlier" : "", alt: isEarlier ? _("上一版") : nameOf({ n }), src: pictureUrl(this.#url, n, "large", isEarlier),
+      style: `background-image: url("${pictureUrl(this.#url, n, "small", isEarlier)}")`, // until the large one is there
     });
-    return create("div", { className: "slide", classes: { "has-earlier": earlier }, data: { words: _("上一版") } }, ...(earlier ? [image(true)] : []), image(false));
+    apply(slide, { classes: { "has-earlier": earlier }, data: { words: _("上一版") } });
+    slide.append(...(earlier ? [image(true)] : []), image(false));
   }
 
   #show() {
@@ -82,14 +85,8 @@ export class Large {
 
   /** Another picture is shown: it and its neighbours are loaded. */
   #arrive() {
-    const { index } = this.#state;
-    for (const slide of [...this.#strip.children].slice(Math.max(index - 1, 0), index + 2)) {
-      for (const image of slide.children) {
-        if (image.src) continue;
-        image.style.backgroundImage = `url("${image.dataset.small}")`; // until the large one is there
-        image.src = image.dataset.src;
-      }
-    }
+    const { index, pictures } = this.#state;
+    for (const at of [index, index + 1, index - 1]) if (pictures[at]) this.#fill(this.#strip.children[at], pictures[at]);
     this.#show();
   }
 
