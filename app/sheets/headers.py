@@ -196,7 +196,8 @@ def find_header_of_products(rows: Sequence[Row]) -> Header | None:
         if len(texts) > 1 and all(texts) and len({*texts}) == len(texts):
             found.append((len(texts), row))
     best = max(found, key=lambda one: one[0], default=None)
-    return _read_header(best[1], needs_prompt=False) if best else None
+    header = _read_header(best[1], needs_prompt=False) if best else None
+    return header if header and not header.has_prompt else None
 
 
 def compact_text(text: str) -> str:

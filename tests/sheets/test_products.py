@@ -41,3 +41,18 @@ def test_a_sheet_with_prompts_is_read_before_one_of_products() -> None:
     content = with_sheets({"产品": LINES, "图": [["提示词", "SKU"], ["猫", "A-1"]]})
     found = read_workbook(content, "a.xlsx", needs_prompt=False)
     assert [row.fields["prompt"] for row in found.rows] == ["猫"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (by_openpyxl([["一只猫"], ["一只狗"]]), "没有找到「提示词」"),
+        (by_openpyxl([["画面描述", "一只猫在窗台上"], ["风格", "水彩"]]), "没有找到「提示词」"),
+        (by_openpyxl([["SKU", "提示词（无负面）"], ["A-1", "猫"]]), "看不出是提示词还是负面提示词"),
+        (with_sheets({"产品": LINES, "图": [["提示词"], ["猫"]]}, hidden=["图"]), "隐藏的工作表「图」"),
+    ],
+    ids=("one column", "a form", "a doubtful header", "hidden prompts"),
+)
+def test_what_may_have_prompts_is_not_taken_for_products(content: bytes, says: str) -> None:
+    with pytest.raises(SpreadsheetError, match=says):
+        read_workbook(content, "a.xlsx", needs_prompt=False)
