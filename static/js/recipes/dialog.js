@@ -92,6 +92,7 @@ export class Recipes {
   #first() {
     if (this.#what.role) return NEW;
     if (this.#what.recipe) return TABLE;
+    if (this.#what.hasPrompts) return NEW; // around the words of its rows
     const keys = this.#state.recipes.toSorted((one, other) => one.built_in - other.built_in).map(({ name }) => `=${name}`);
     return keys.includes(loadItem(LAST)) ? loadItem(LAST) : keys[0];
   }
