@@ -32,6 +32,7 @@ export function makeRowMenu(menu, batch) {
 
   function rowItems(row, index) {
     const { add, duplicate, moveTo, remove } = table.commands;
+    const { role } = store.shownOf(row); // without its row it is off for the product, also when the recipe is applied again
     return [
       { label: _("选择参考图"), run: () => chooseReferences(row) },
       { label: _("在上面插入一行"), run: () => add(index) },
@@ -41,7 +42,7 @@ export function makeRowMenu(menu, batch) {
       ...(index > 0 ? [{ label: _("上移"), run: () => moveTo([row], index - 1) }] : []),
       ...(index < table.rows.shown.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
       {
-        label: _("删除这一行"), isDanger: true, run: () => {
+        label: role ? _("这个产品不要「{role}」", { role }) : _("删除这一行"), isDanger: true, run: () => {
           remove([row]);
           table.showUndo(_("已删除第 {number} 行", { number: row.number }));
         },

@@ -20,7 +20,13 @@ export function makeSets(batch) {
   markProducts(batch);
   countSets(batch);
   lookAtMade(batch);
-  const showTrials = bindTrials(batch.dialog("order"));
+  const order = batch.dialog("order");
+  const [showTrials, change] = [bindTrials(order), document.querySelector("[data-sets-change]")];
+  order.querySelector("[data-order-lines]").after(change);
+  change.querySelector("button").addEventListener("click", () => {
+    order.close();
+    batch.commands.recipes();
+  });
   table.view.requestRender();
   const trialsIn = (plan) => trialsOf(plan.ordered, { shownOf: store.shownOf, rows: table.rows.all, categoryOf: categoryBy(store.recipe) });
   return {
@@ -30,6 +36,7 @@ export function makeSets(batch) {
     lookAt(plan, { mode, sample }) {
       const trial = showTrials(mode === "start" ? trialsIn(plan) : [], plan, sample);
       const isByRole = mode === "release" && plan.lines.some(({ role }) => role);
+      change.hidden = !isByRole;
       return isByRole ? { now: { ...plan, isExact: true }, words: releaseWords(plan) } : trial;
     },
     released: releasedRoles,
