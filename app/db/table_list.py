@@ -27,7 +27,7 @@ class Sets:
 class TableTotals:
     """The rows of a table that are not empty, the pictures that they ask for, and how many of those are to be
     bought, for how much (CNY; None: the price of one is not known). Equal rows buy one picture a number.
-    ``sets`` is None without a recipe."""
+    ``sets`` is None where no product has more than one row."""
 
     rows: int = 0
     pictures: int = 0
@@ -164,7 +164,8 @@ def _sets(db: Connection, ids: Sequence[str]) -> dict[str, Sets]:
         f"""
         SELECT table_id, count(*) AS number, sum(is_complete) AS complete
         FROM (
-            SELECT table_id, product, min(CASE WHEN has_kept OR has_shared THEN 1 ELSE 0 END) AS is_complete
+            SELECT table_id, product, count(*) AS size,
+                min(CASE WHEN has_kept OR has_shared THEN 1 ELSE 0 END) AS is_complete
             FROM (
                 SELECT table_id, product, EXISTS (
                     SELECT 1
@@ -190,6 +191,7 @@ def _sets(db: Connection, ids: Sequence[str]) -> dict[str, Sets]:
             GROUP BY table_id, product
         ) AS products
         GROUP BY table_id
+        HAVING max(size) > 1
         """,
         {"ids": SqlList(ids)},
     ).fetchall()

@@ -49,10 +49,10 @@ def test_a_set_is_of_the_roles_that_are_asked_for_as_they_are_now(web: WebHarnes
     pick(web, table, 0, 1, 2)
     off = [rows_of(web, table)[3]["id"]]
     assert change(web, table, {"op": "remove", "rows": off})["totals"]["sets"] == {"complete": 2, "all": 2}
-    apply(web, table, WHITE)  # the made pictures of the other role stay, marked
-    assert sets(web, table) == {"complete": 2, "all": 2}
-    apply(web, table, {**WHITE, "prompt": "{品名}，纯白底"})
+    apply(web, table, {**WHITE, "prompt": "{品名}，纯白底"}, SCENE)
     assert sets(web, table) == {"complete": 0, "all": 2}
+    apply(web, table, WHITE)  # the made pictures of the other role stay, marked
+    assert sets(web, table) is None  # one picture is no set
 
 
 def test_a_kept_picture_of_an_equal_row_counts_until_the_row_has_its_own(web: WebHarness) -> None:

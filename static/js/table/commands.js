@@ -58,7 +58,7 @@ export function makeCommands(batch) {
   const run = new RunStrip(page, { strip, store, table, model: batch.model, filter: batch.filter, orders, urls, goToRow: (row) => goToCell(table, row, "status") });
 
   const sets = lazy(batch.importSets, ({ makeSets }) => { batch.sets = makeSets(batch); });
-  const takeRecipe = () => { if (store.recipe) sets().catch(() => null); }; // tried again at the next change
+  const takeRecipe = () => { if (store.totals?.sets) sets().catch(() => null); }; // tried again at the next change
   store.watch(takeRecipe);
   takeRecipe();
 

@@ -54,7 +54,7 @@ function ratioOf({ width, height }, { aspect_ratio: asked, resolution }) {
 
 /**
  * The products of rows that were looked at, with their shown part: number -> {product, row: its first, roles: how many, kept: of how many a
- * picture is kept, isBegun}. The server counts the same in totals.sets.
+ * picture is kept, isBegun}; none where each has one row. The server counts the same in totals.sets.
  */
 export function setsOf(looked, pickOf) {
   const sets = new Map();
@@ -67,7 +67,7 @@ export function setsOf(looked, pickOf) {
     set.roles += 1;
     set.kept += Number(own.some((picture) => pickOf(picture) === "keep"));
   }
-  return sets;
+  return [...sets.values()].some(({ roles }) => roles > 1) ? sets : new Map();
 }
 
 /**

@@ -44,14 +44,14 @@ export function orderWords({ state, price }) {
 }
 
 /** What one line shows of a row: the element stays the same while this does. */
-export function signatureOf({ row, shown, shots, isStart, earlier, isOpen, hasWords }) {
+export function signatureOf({ row, shown, set, shots, isStart, earlier, isOpen, hasWords }) {
   const seen = shots.map(({ key, picture, label, missing }) => [key, picture?.status, picture?.url, picture?.error, picture?.client, label, missing]);
-  return JSON.stringify([row.number, roleOf(row, shown) || nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
+  return JSON.stringify([row.number, (set && roleOf(row, shown)) || nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
 }
 
 /** `holder` has the templates. */
-export function createPart(holder, { row, shown, shots, isStart, earlier, isOpen, hasWords }) {
-  const role = roleOf(row, shown);
+export function createPart(holder, { row, shown, set, shots, isStart, earlier, isOpen, hasWords }) {
+  const role = set && roleOf(row, shown);
   const element = copyOf(holder.querySelector("[data-part-template]"), {
     "": { ariaLabel: titleOf(row, shown), data: { galleryRow: row.number } },
     "[data-part-number]": role || row.number,
