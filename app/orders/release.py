@@ -16,8 +16,6 @@ from app.orders.place import Conditions, Order, known_pictures
 from app.orders.plan import OrderRow, PlannedRow, plan, repeated_row, summary, total_price
 from app.orders.read import RowErrors
 
-_EXAMPLES = 3
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseChanges:
@@ -79,9 +77,7 @@ class Release(Order):
         rows = self.held_rows(self.read(db))
         planned = plan(rows, *known_pictures(db, rows))
         self._to_make(planned)
-        rows = [each.row for each in planned if each.numbers]
-        examples = [{"row": row.number, "prompt": row.request.prompt} for row in rows[:_EXAMPLES]]
-        return {**summary(planned, self.models), "examples": examples}
+        return summary(planned, self.models)
 
     def _to_make(self, planned: Sequence[PlannedRow]) -> list[ImageRequest]:
         """The rows to make. Raises InvalidRequest when another model than the expected one would make one."""

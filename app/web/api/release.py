@@ -13,12 +13,10 @@ from app.orders.place import place
 from app.orders.release import Release, ReleaseChanges
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
-    ID,
     RATIO,
     RESOLUTION,
     answer,
     array_of,
-    closed_object,
     or_null,
     strict_object,
     text,
@@ -34,7 +32,6 @@ _CHECKED = answer(
     pictures=int,
     price=or_null(float),
     skipped=["SkippedRow"],
-    examples=array_of(closed_object(row=ID, prompt=str), maxItems=3),
 )
 
 

@@ -70,7 +70,7 @@ def uncancel_batch(batch_id: str) -> Response:
 @bp.post("/batches/<batch_id>/retry")
 @describe(
     "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试。changes 里的先改再试，"
-    "不写 records 就只试改了的；改的词照原样用，不换变量，不加前缀后缀",
+    "不写 records 就只试改了的；改的词照原样用，不换变量",
     answer(batch="Batch", retried=int, skipped=["SkippedRow"], shared=SHARED),
     headers=KEY_HEADERS,
     json=strict_object(
