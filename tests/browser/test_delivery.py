@@ -98,6 +98,15 @@ def test_only_rows_that_were_chosen_anew_are_delivered_again(delivery: DeliveryP
     expect(delivery.part("delivery-example")).to_have_text("名字像这样：主图/A-4.jpg")
 
 
+def test_sets_are_delivered_by_product_unless_that_is_switched_off(delivery: DeliveryPage) -> None:
+    recipe = {"name": "一张", "roles": [{"role": "正面", "prompt": "{原提示词}", "resolution": "1K"}]}
+    delivery.server.post(f"/api/tables/{delivery.table_id}/recipe", {"recipe": recipe})
+    delivery.open()
+    expect(delivery.part("delivery-example")).to_have_text("名字像这样：A-1/正面.jpg")
+    delivery.dialog.get_by_label("一个产品一个文件夹").uncheck()
+    expect(delivery.part("delivery-example")).to_have_text("名字像这样：主图/A-1.jpg")
+
+
 def test_a_lost_connection_is_told_in_the_dialog_and_the_next_press_goes_on(delivery: DeliveryPage) -> None:
     delivery.open()
     delivery.page.route("**/make", lambda route: route.abort())
