@@ -38,7 +38,7 @@ export class Recipes {
         this.#what.goToRow(row, column);
       },
       upload: async () => {
-        await this.#what.pick({ most: Infinity });
+        await this.#what.pick({});
         this.#count();
       },
     });
@@ -180,7 +180,7 @@ export class Recipes {
   #store() {
     const { chosen, recipe: { name } } = this.#state;
     if (chosen !== NEW && this.#isOwn(name)) return this.#put(name);
-    return this.#askName({ name: this.#stored(chosen)?.built_in ? _("{name} 自己的", { name }) : name });
+    return this.#askName({ name: this.#stored(`=${name}`)?.built_in ? _("{name} 自己的", { name }) : name });
   }
 
   #askName(naming) {
