@@ -17,7 +17,7 @@ _SEARCHED = 12  # pictures of the first rows, of which equal rows have the same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sets:
-    """The products of a table with a recipe, and how many have a kept picture of each of their roles."""
+    """The products of a table, some of several rows, and how many have a kept picture of each role."""
 
     complete: int
     all: int
@@ -157,8 +157,11 @@ def _totals(db: Connection, ids: Sequence[str]) -> dict[str, tuple[TableTotals, 
 
 
 def _sets(db: Connection, ids: Sequence[str]) -> dict[str, Sets]:
-    """The sets of the tables with a recipe. A row shows the pictures of equal rows where it lacks its own
-    (``app.tables.states``); the options of a changed picture name the fingerprint of its row."""
+    """The sets of the tables whose products have several rows.
+
+    A row shows the pictures of equal rows where it lacks its own (``app.tables.states``); the options of a
+    changed picture name the fingerprint of its row.
+    """
     kept = "status = 'success' AND deleted_at IS NULL AND pick = 'keep'"
     rows = db.execute(
         f"""

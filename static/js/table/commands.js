@@ -129,6 +129,7 @@ function makeGallery({ page, table, urls, store, model, orders, deliver }, Galle
   page.querySelector(".batch-main").append(document.querySelector("[data-gallery]"));
   const gallery = new Gallery(page.querySelector("[data-gallery]"), {
     rows: () => table.rows,
+    hasSets: () => Boolean(store.totals?.sets),
     shownOf: store.shownOf,
     refresh: store.refresh,
     modelOf: (row) => model.of(row).label,

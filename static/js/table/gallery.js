@@ -5,7 +5,7 @@
 import { GalleryGrid } from "./gallery_grid.js";
 import { GalleryLarge } from "./gallery_large.js";
 import { GROUPS, groupsOf, lookAt, setsOf } from "./gallery_rows.js";
-import { titleOf } from "./gallery_shots.js";
+import { roleOf, titleOf } from "./gallery_shots.js";
 import { GalleryWords } from "./gallery_words.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
@@ -43,7 +43,7 @@ export class Gallery {
   #error = { key: "", text: "" };
 
   /**
-   * holder: of templates/batch/gallery.html. table: rows() -> {all, shown: those that the table shows}; shownOf(row), see store.js; modelOf(row), the
+   * holder: of templates/batch/gallery.html. table: rows() -> {all, shown: those that the table shows}; shownOf(row), see store.js; hasSets(), whether products have several rows; modelOf(row), the
    * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; deliver(records or null), that of 交付; change(row, text), other words; refresh(), which
    * asks the server now; urls: {details(id), record(id)}.
    */
@@ -110,7 +110,7 @@ export class Gallery {
     const [groups, incomplete] = [[], new Set()];
     for (const row of shown) {
       const seen = this.#look(row, this.#table.shownOf(row));
-      seen.set = sets.get(seen.shown.product);
+      seen.set = seen.role ? sets.get(seen.shown.product) : undefined;
       const names = groupsOf(seen, pickOf, seen.set);
       for (const name of names) counts[name] += 1;
       if (names.includes("incomplete")) incomplete.add(seen.set);
@@ -124,9 +124,10 @@ export class Gallery {
 
   #look(row, shown) {
     const [model, isOpen] = [this.#table.modelOf(row), this.#isEarlierShown || this.#opened.has(row)];
+    const role = this.#table.hasSets() ? roleOf(row, shown) : "";
     const seen = this.#seen.get(shown);
-    if (seen?.isOpen === isOpen && seen.model === model) return seen;
-    const group = { row, shown, model, isOpen, ...lookAt(row, shown, { model, isOpen }) };
+    if (seen?.isOpen === isOpen && seen.model === model && seen.role === role) return seen;
+    const group = { row, shown, model, isOpen, ...lookAt(row, shown, { model, isOpen, role }) };
     this.#seen.set(shown, group);
     return group;
   }
@@ -136,7 +137,7 @@ export class Gallery {
     const rows = Map.groupBy(this.#grid.groups, ({ set, row }) => set ?? row);
     return [...rows].map(([of, groups]) => {
       const shots = groups.flatMap((group) => group.shots.filter(hasPicture));
-      const inSet = (shot, index) => ({ ...shot, number: index + 1, rowNumber: of.product, rowName: titleOf(shot.row, this.#table.shownOf(shot.row)) });
+      const inSet = (shot, index) => ({ ...shot, number: index + 1, rowNumber: of.product, rowName: titleOf(shot) });
       return of.product ? shots.map(inSet) : shots;
     }).filter(({ length }) => length > 0);
   }

@@ -13,9 +13,9 @@ export const GROUPS = ["all", "none", "keep", "reject", "failed", "waiting", "in
 /**
  * What is shown of a row: {shots, earlier: how many of its earlier versions there are, made: pictures, own: those of them by the model that
  * the row asks for, isBegun, isFailed, isWaiting}.
- * shown: see store.js; model: the label of the model that the row asks for. Earlier versions come with `isOpen`.
+ * shown: see store.js; model: the label of the model that the row asks for; role: of a product that has several rows. Earlier versions come with `isOpen`.
  */
-export function lookAt(row, { pictures = [], missing = 0, state, product = 0, is_gone: isGone = false }, { isOpen = false, model = "" } = {}) {
+export function lookAt(row, { pictures = [], missing = 0, state, is_gone: isGone = false }, { isOpen = false, model = "", role = "" } = {}) {
   const [now, others, earlier] = [[], [], []]; // asked for now, made of it by another model, and before
   for (const picture of pictures) {
     if (picture.status === "cancelled") continue;
@@ -24,8 +24,8 @@ export function lookAt(row, { pictures = [], missing = 0, state, product = 0, is
     else if (picture.status === "success") earlier.push(picture);
   }
   const failed = now.filter(({ status }) => status === "failed").length;
-  const lacking = pictures.length > 0 || product ? Math.max(missing - failed, 0) : 0;
-  const isPlace = lacking > 0 || (product && !isGone && now.length + others.length === 0);
+  const lacking = pictures.length > 0 || role ? Math.max(missing - failed, 0) : 0;
+  const isPlace = lacking > 0 || (role && !isGone && now.length + others.length === 0);
   const parts = [
     ...now.map((picture) => [picture, others.length > 0 ? model : ""]),
     ...(isPlace ? [[null, ""]] : []),
@@ -34,12 +34,12 @@ export function lookAt(row, { pictures = [], missing = 0, state, product = 0, is
   ];
   const first = parts.findIndex(([picture]) => !picture || picture.status === "failed");
   const shots = parts.map(([picture, label], index) => ({
-    key: `${row.number}:${picture?.record_id ?? "-"}`, row, picture, number: index + 1, ratio: ratioOf(picture ?? {}, row), label,
+    key: `${row.number}:${picture?.record_id ?? "-"}`, row, role, picture, number: index + 1, ratio: ratioOf(picture ?? {}, row), label,
     missing: picture ? 0 : lacking, isFirst: index === first, line: null, group: 0, // where it stands: see gallery_grid.js
   }));
   const made = (of) => of.filter(({ status }) => status === "success");
   return {
-    shots, earlier: earlier.length, made: made([...now, ...others]), own: made(now),
+    shots, role, earlier: earlier.length, made: made([...now, ...others]), own: made(now),
     isBegun: pictures.some(({ status }) => BEGUN.includes(status)),
     isFailed: now.some(({ status }) => ENDED.includes(status)),
     isWaiting: state === "held" || (missing > 0 && state !== "failed" && state !== "refused"),
@@ -54,12 +54,12 @@ function ratioOf({ width, height }, { aspect_ratio: asked, resolution }) {
 
 /**
  * The products of rows that were looked at, with their shown part: number -> {product, row: its first, roles: how many, kept: of how many a
- * picture is kept, isBegun}; none where each has one row. The server counts the same in totals.sets.
+ * picture is kept, isBegun}. The server counts the same in totals.sets.
  */
 export function setsOf(looked, pickOf) {
   const sets = new Map();
-  for (const { row, shown: { product, is_gone: isGone }, own, isBegun } of looked) {
-    if (!product) continue;
+  for (const { row, role, shown: { product, is_gone: isGone }, own, isBegun } of looked) {
+    if (!role) continue;
     if (!sets.has(product)) sets.set(product, { product, row, roles: 0, kept: 0, isBegun: false });
     const set = sets.get(product);
     set.isBegun ||= isBegun;
@@ -67,7 +67,7 @@ export function setsOf(looked, pickOf) {
     set.roles += 1;
     set.kept += Number(own.some((picture) => pickOf(picture) === "keep"));
   }
-  return [...sets.values()].some(({ roles }) => roles > 1) ? sets : new Map();
+  return sets;
 }
 
 /**

@@ -26,15 +26,15 @@ function productOf(row) {
   return own.slice(0, 2).map(([, text]) => text);
 }
 
-// The role of a row, with its variant; "" without a recipe.
-function roleOf(row, { role }) {
+/** The role of a row with its variant. */
+export function roleOf(row, { role }) {
   const variant = Object.entries(ownColumnsOf(row)).find(([name]) => VARIANT_COLUMN.test(name))?.[1];
   return role && [role, variant].filter(Boolean).join(" · ");
 }
 
-/** What a row is called. */
-export function titleOf(row, shown) {
-  return shown.role ? [...productOf(row), roleOf(row, shown)].join(" · ") : _("第 {number} 行", { number: row.number });
+/** What the row of a shot is called. */
+export function titleOf({ row, role }) {
+  return role ? [...productOf(row), role].join(" · ") : _("第 {number} 行", { number: row.number });
 }
 
 /** What a press on the row's button orders, with its price. */
@@ -44,16 +44,15 @@ export function orderWords({ state, price }) {
 }
 
 /** What one line shows of a row: the element stays the same while this does. */
-export function signatureOf({ row, shown, set, shots, isStart, earlier, isOpen, hasWords }) {
+export function signatureOf({ row, role, shown, shots, isStart, earlier, isOpen, hasWords }) {
   const seen = shots.map(({ key, picture, label, missing }) => [key, picture?.status, picture?.url, picture?.error, picture?.client, label, missing]);
-  return JSON.stringify([row.number, (set && roleOf(row, shown)) || nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
+  return JSON.stringify([row.number, role || nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
 }
 
 /** `holder` has the templates. */
-export function createPart(holder, { row, shown, set, shots, isStart, earlier, isOpen, hasWords }) {
-  const role = set && roleOf(row, shown);
+export function createPart(holder, { row, role, shown, shots, isStart, earlier, isOpen, hasWords }) {
   const element = copyOf(holder.querySelector("[data-part-template]"), {
-    "": { ariaLabel: titleOf(row, shown), data: { galleryRow: row.number } },
+    "": { ariaLabel: titleOf({ row, role }), data: { galleryRow: row.number } },
     "[data-part-number]": role || row.number,
     "[data-part-name]": !isStart ? "…" : role ? (shown.is_gone ? _("配方里没有了") : "") : nameOf(row, shown),
     "[data-part-same]": isStart && shown.same_as ? _("同第 {row} 行", { row: shown.same_as }) : "",
@@ -80,7 +79,7 @@ export function createSet(holder, { product, row, roles, kept }) {
 
 function createShot(holder, shot, shown) {
   const { key, label, picture } = shot;
-  const [template, parts] = picture?.url ? ["[data-picture-template]", pictureParts(shot, shown)] : ["[data-place-template]", placeParts(shot, shown)];
+  const [template, parts] = picture?.url ? ["[data-picture-template]", pictureParts(shot)] : ["[data-place-template]", placeParts(shot, shown)];
   return copyOf(holder.querySelector(template), {
     "": { data: { shotKey: key, status: picture?.status ?? "none", recordId: picture?.record_id ?? null } },
     "[data-shot-label]": label, ...parts,
@@ -90,20 +89,20 @@ function createShot(holder, shot, shown) {
 function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail, client } }, shown) {
   const words = { row: row.number, n: number, prompt: row.prompt.slice(0, 60), title: titleOf(row, shown) };
   return {
-    a: { href: url, ariaLabel: shown.role ? _("{title} 第 {n} 张：{prompt}", words) : _("第 {row} 行第 {n} 张：{prompt}", words) },
+    a: { href: url, ariaLabel: role ? _("{title} 第 {n} 张：{prompt}", words) : _("第 {row} 行第 {n} 张：{prompt}", words) },
     img: { sizes: "200px", srcset: `${thumbnail} 320w, ${thumbnail}?side=800 800w`, src: thumbnail },
     "[data-shot-said]": signOf(client),
   };
 }
 
 /** Why there is no picture, and what can be done. */
-function placeParts({ row, picture, missing, isFirst }, shown) {
+function placeParts({ row, role, picture, missing, isFirst }, shown) {
   const status = picture?.status ?? "none";
   const [word, tone] = STATES[status === "none" && shown.state in STATES ? shown.state : status];
   const canOrder = isFirst && shown.missing > 0;
   const isRefused = shown.state === "refused"; // the same words would be refused again
   return {
-    "[data-shot]": { ariaLabel: titleOf(row, shown) + _("：") + word },
+    "[data-shot]": { ariaLabel: titleOf({ row, role }) + _("：") + word },
     "[data-place-state]": { textContent: missing > 1 ? `${word} ×${missing}` : word, className: tone },
     "[data-place-reason]": picture?.error ?? (status === "unknown" ? _("可能已计费") : reasonOf(shown)),
     "[data-place-usage]": { hidden: status !== "unknown" },

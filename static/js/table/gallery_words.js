@@ -63,14 +63,14 @@ export class GalleryWords {
     const shot = this.#shot;
     this.#element.hidden = !shot;
     if (!shot) return;
-    const { row, picture } = shot;
+    const { row, role, picture } = shot;
     const shown = this.#hooks.shownOf(row);
     const isBusy = UNDER_WAY.includes(shown.state);
     const sum = formatPrice(this.#hooks.priceOfOne(row) * (row.num_images || 1));
     show(this.#element, {
-      "[data-words-row]": titleOf(row, shown),
-      "[data-words-name]": [...new Set([nameOf(row, shown), ...(shown.role ? [] : Object.values(ownColumnsOf(row)))])].filter(Boolean).join(" · "),
-      "[data-words-prompt]": (shown.role && shown.sent.prompt) || row.prompt,
+      "[data-words-row]": titleOf(shot),
+      "[data-words-name]": [...new Set([nameOf(row, shown), ...(role ? [] : Object.values(ownColumnsOf(row)))])].filter(Boolean).join(" · "),
+      "[data-words-prompt]": (role && shown.sent.prompt) || row.prompt,
       "[data-words-reason]": picture?.error ?? "",
       "[data-words-said]": sentenceOf(picture?.client ?? {}),
       "[data-words-remake]": { hidden: isEditing || isBusy || !picture?.client?.comment, textContent: _("按这句再做 · {sum}", { sum }) },

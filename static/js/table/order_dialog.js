@@ -83,7 +83,7 @@ export class OrderDialog {
       const maker = spec || model.of(row);
       const written = changes.resolution && ownSize(row.aspect_ratio) ? "" : row.aspect_ratio;
       const sized = { aspect_ratio: changes.aspect_ratio || written, resolution: changes.resolution || row.resolution, quality: row.quality, sample_images: row.sample_images };
-      return [{ row, shown, wanted: pictureCount(row, model), each: pricePerPicture(sized, { of: () => maker, qualityOf: model.qualityOf }), model: maker }];
+      return [{ row, role: this.#page.sets() && shown.role, shown, wanted: pictureCount(row, model), each: pricePerPicture(sized, { of: () => maker, qualityOf: model.qualityOf }), model: maker }];
     });
   }
 

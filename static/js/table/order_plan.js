@@ -43,7 +43,7 @@ export function kindOf(shown, wanted = 1) {
 }
 
 /**
- * What is ordered of entries [{row, shown, wanted: pictures, each: CNY for one, NaN when unknown, model}].
+ * What is ordered of entries [{row, role: if it is released by itself, shown, wanted: pictures, each: CNY for one, NaN when unknown, model}].
  *
  * mode: "start" what is missing; "release" what is held; "more" one picture of each; "model" all from another model. chosen: kind ->
  * whether it is ordered, where that was said. -> {lines, ordered: entries with count and price, rows: those to send, again: those of them that are made although there are
@@ -70,11 +70,11 @@ export function planOrder(entries, { mode = "start", chosen = {} } = {}) {
   };
 }
 
-function kindIn(mode, { shown, wanted }) {
+function kindIn(mode, { shown, wanted, role }) {
   const kind = kindOf(shown, wanted);
   if (mode === "start" || kind === "empty" || kind === "problem") return kind;
   if (mode === "model") return shown.same_as ? "share" : "make";
-  return mode === "release" && shown.role ? ROLE + shown.role : "make";
+  return mode === "release" && role ? ROLE + role : "make";
 }
 
 /** {count, price} of what is made of a row. */

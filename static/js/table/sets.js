@@ -5,13 +5,13 @@ import { isOwnField, nameOfOwn, ownColumnsOf } from "./own_columns.js";
 import { incompleteOf, releaseWords, releasedRoles, trialsOf } from "./set_plan.js";
 import { apply, copyOf, reconcileChildren, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
-import { _, formatSum, language } from "../core/i18n.js";
+import { _, formatSum } from "../core/i18n.js";
 import { update } from "../grid/cells.js";
 import { showError } from "../ui/toast.js";
 
 const [ROLE_COLUMNS, WORDS_COLUMN] = [/^(角色|变体)$/, /^原提示词$/]; // of RECIPE_COLUMNS of app/domain/recipes.py
 const CATEGORY_COLUMNS = /^(类目|品类|分类|类别|category)$/i; // as there
-const GIVEN = ["negative_prompt", "filename"]; // columns that the recipe fills
+const GIVEN = ["negative_prompt", "sample_images", "filename"]; // columns that the recipe fills
 
 /** batch: see pages/batch.js. Returns {sizeOf(plan, size), lookAt(plan, how), released(plan)} for the order dialog. */
 export function makeSets(batch) {
@@ -55,7 +55,7 @@ function showKeys({ table, store, columns }) {
     const wanted = own.filter((column) => column === key || ROLE_COLUMNS.test(column.label));
     if (known === wanted.map(({ name }) => name).join()) return;
     known = wanted.map(({ name }) => name).join();
-    for (const column of wanted) column.isWanted = true;
+    for (const column of wanted) Object.assign(column, { isWanted: true, kind: "option" }); // as narrow as those
     for (const column of table.allColumns) if (GIVEN.includes(column.name)) column.hidden = true;
     columns.update();
   }
@@ -95,7 +95,7 @@ function countSets({ page, table, store, filter }) {
 
   function update() {
     const { sets } = store.totals ?? {};
-    const words = sets && _("{all} 个产品 · {n} 套齐了", { all: sets.all.toLocaleString(language), n: sets.complete.toLocaleString(language) });
+    const words = sets && _("{all} 个产品 · {n} 套齐了", { all: sets.all, n: sets.complete });
     apply(button, { hidden: !sets, textContent: words ?? "", ariaPressed: String(filter.which === which) });
   }
 

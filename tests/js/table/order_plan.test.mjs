@@ -86,8 +86,8 @@ test("a trial costs its share, exactly where all rows cost the same", () => {
 });
 
 test("of a table with a recipe each role is released by itself, in the order of the table", () => {
-  const of = (role) => ({ ...held, role });
-  const entries = [entry(1, of("主图")), entry(2, of("场景")), entry(3, of("主图")), entry(4, held)];
+  const of = (row, role) => ({ ...entry(row, held), role });
+  const entries = [of(1, "主图"), of(2, "场景"), of(3, "主图"), of(4, "")];
   const all = planOrder(entries, { mode: "release" });
   assert.deepEqual(all.lines.map(({ role, words, pictures }) => [role, words, pictures]), [["主图", "主图", 2], ["场景", "场景", 1], ["", "其余的 1 行", 1]]);
   const some = planOrder(entries, { mode: "release", chosen: { "role:场景": false } });

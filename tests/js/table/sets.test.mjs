@@ -11,8 +11,8 @@ const picture = (id, pick = "", more = {}) => ({ record_id: id, status: "success
 const pickOf = ({ pick }) => pick;
 let number = 0;
 const role = (product, pictures, more = {}) => {
-  const [row, shown] = [{ number: ++number, aspect_ratio: "3:4", prompt: "" }, { state: "made", product, role: "主图", pictures, ...more }];
-  return { row, shown, ...lookAt(row, shown, { model: "甲" }) };
+  const [row, shown] = [{ number: ++number, aspect_ratio: "3:4", prompt: "" }, { state: "made", product, pictures, ...more }];
+  return { row, shown, ...lookAt(row, shown, { model: "甲", role: product ? "主图" : "" }) };
 };
 
 test("a product begins a line, and its pictures are as tall as was wished for, so that roles stand below each other", () => {
@@ -34,7 +34,8 @@ test("a role without a picture has a place, whatever it waits for", () => {
   const keys = (shown) => role(2, [], shown).shots.map(({ picture: one, missing }) => [one, missing]);
   assert.deepEqual(keys({ state: "to_make", missing: 2 }), [[null, 2]]);
   for (const state of ["problem", "trashed", "to_make"]) assert.deepEqual(keys({ state, missing: 0 }), [[null, 0]], state);
-  assert.deepEqual(keys({ state: "to_make", missing: 1, is_gone: true, product: 0 }), []);
+  assert.deepEqual(keys({ state: "to_make", is_gone: true }), []);
+  assert.deepEqual(role(0, [], { state: "to_make", missing: 1 }).shots, []);
   assert.deepEqual(role(2, [picture(1, "", { earlier: true, model: "甲" })], { state: "to_make", missing: 1 }).shots.length, 1);
 });
 
