@@ -86,8 +86,8 @@ function createShot(holder, shot, shown) {
   });
 }
 
-function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail, client } }, shown) {
-  const words = { row: row.number, n: number, prompt: row.prompt.slice(0, 60), title: titleOf(row, shown) };
+function pictureParts({ row, role, number, picture: { url, thumbnail_url: thumbnail, client } }) {
+  const words = { row: row.number, n: number, prompt: row.prompt.slice(0, 60), title: titleOf({ row, role }) };
   return {
     a: { href: url, ariaLabel: role ? _("{title} 第 {n} 张：{prompt}", words) : _("第 {row} 行第 {n} 张：{prompt}", words) },
     img: { sizes: "200px", srcset: `${thumbnail} 320w, ${thumbnail}?side=800 800w`, src: thumbnail },
