@@ -1,10 +1,12 @@
 """Presets, and words around the rows of a table, as 0.2 had them, become recipes of one role."""
 
+import io
 import json
 from contextlib import closing
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 import database
 from app.db.migrations import m0022_one_role
@@ -95,6 +97,9 @@ def test_a_table_asks_for_what_was_bought_and_follows_its_file_as_before(
 
     same = import_version(web, table, by_openpyxl([HEADER, *LINES]), apply="1")
     assert (same["unchanged"], same["changed"], to_make(web, table)) == (3, [], 0)
+    results = load_workbook(io.BytesIO(web.client.get(f"/api/tables/{table}/results.xlsx?form=own").data))
+    header = [cell.value for cell in next(results.worksheets[0].iter_rows())]
+    assert header[3:] == ["状态", "原因", "文件", "费用", "选中", "缩略图", "AI 标识", "实际提示词"]
     newer = [["A-1", "青瓷杯", "杯"], *LINES[1:], ["A-4", "壶", ""]]
     import_version(web, table, by_openpyxl([HEADER, *newer]), apply="1")
     made = [row for row in rows_of(web, table) if row["state"] == "to_make"]

@@ -133,6 +133,7 @@ def _own_results(
     if table and (recipe := recipe_of(table)):
         of_records = (record.columns.get(ROLE_COLUMN, "") for record in records)
         roles = [*dict.fromkeys([*(role.name for role in recipe.roles), *filter(None, of_records)])]
+        roles = roles if len(roles) > 1 else []  # the pictures of one stand where those of a row do
     if table:
         records = by_line(connection(), table, records, {row.number: cells_of(row) for row in found.rows})
     return sheets.write_own_results(
