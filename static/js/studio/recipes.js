@@ -13,7 +13,7 @@ const NUMBERS = ["num_images", "reference_strength"];
 /** apply(request) fills the form. */
 export function bindRecipes(form, apply) {
   const select = form.querySelector("[data-recipe]");
-  const place = select.dataset.recipe; // of what was written, in the words of a role
+  const place = JSON.parse(select.dataset.recipe); // of what was written, in the words of a role
   let [words, written, given] = [place, "", ""]; // of the chosen role; the prompt before it was chosen, and with it
 
   function showRecipes(recipes) {
