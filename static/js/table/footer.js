@@ -63,22 +63,23 @@ export function makeFooter(footer, { table, model, store, onSum }) {
  * something is to be made}. What was changed since the server was asked counts as it stands.
  */
 function sumOf(rows, { model, validation, store }) {
-  const filled = rows.filter(validation.isFilled);
-  const total = (valueOf) => filled.reduce((sum, row) => sum + valueOf(row), 0);
-  const problemsOf = (row) => Object.keys(validation.problemsOf(row)).length;
-  const known = new Map(filled.map((row) => [row, row.id !== null && !store.isStale(row) ? store.shownOf(row) : null]));
-  const lacking = (row) => known.get(row)?.missing ?? pictureCount(row, model);
-  const costOf = (row) => ({ count: lacking(row), price: known.get(row) ? known.get(row).price : priceOf(row, model) });
-  const good = filled.filter((row) => problemsOf(row) === 0 && lacking(row) > 0);
-  return {
-    rows: filled.length,
-    pictures: total((row) => pictureCount(row, model)),
-    made: total((row) => (known.get(row) ? Math.min(madePictures(known.get(row)).length, pictureCount(row, model)) : 0)),
-    toMake: good.reduce((sum, row) => sum + lacking(row), 0),
-    cost: addUp(good.map(costOf)),
-    problems: total(problemsOf),
-    good,
-  };
+  const sum = { rows: 0, pictures: 0, made: 0, toMake: 0, problems: 0, good: [] };
+  const costs = [];
+  for (const row of rows.filter(validation.isFilled)) {
+    const known = row.id !== null && !store.isStale(row) ? store.shownOf(row) : null;
+    const pictures = pictureCount(row, model);
+    const lacking = known?.missing ?? pictures;
+    const problems = Object.keys(validation.problemsOf(row)).length;
+    sum.rows += 1;
+    sum.pictures += pictures;
+    sum.made += known ? Math.min(madePictures(known).length, pictures) : 0;
+    sum.problems += problems;
+    if (problems > 0 || lacking === 0) continue;
+    sum.toMake += lacking;
+    sum.good.push(row);
+    costs.push({ count: lacking, price: known ? known.price : priceOf(row, model) });
+  }
+  return { ...sum, cost: addUp(costs) };
 }
 
 function emphasizeNumber(text, separator) {
