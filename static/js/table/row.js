@@ -15,13 +15,12 @@ const FIELDS = [...TEXTS, ...OPTIONAL, "sample_images"]; // beside the own colum
  * fields: those of a row of the API, or of one of the table.
  */
 export function makeRow(fields = {}) {
-  return Object.assign(Object.create(blankCells), {
-    id: fields.id ?? null,
-    number: Number.isInteger(fields.number) && fields.number > 0 ? fields.number : null,
-    ...Object.fromEntries(FIELDS.map((field) => [field, cellOf(field, fields[field])])),
-    marks: fields.marks ?? {},
-    ...ownCells(fields),
-  });
+  const row = Object.create(blankCells);
+  row.id = fields.id ?? null;
+  row.number = Number.isInteger(fields.number) && fields.number > 0 ? fields.number : null;
+  for (const field of FIELDS) row[field] = cellOf(field, fields[field]);
+  row.marks = fields.marks ?? {};
+  return Object.assign(row, ownCells(fields));
 }
 
 export function copyRow(row) {
