@@ -46,6 +46,7 @@ _HEADERS = {
         "form-action 'self'; frame-ancestors 'none'"
     ),
 }
+_MINUTE, _MOST_TRIES, _MOST_STRANGERS = 60.0, 30, 10_000
 _GONE = "这个链接打不开了，请向给您发链接的人要一个新的"
 _BROKEN = "现在打不开，请过一会儿再试"
 _PAGES = ("client.page", "client.enter", "client.nothing")
@@ -58,6 +59,7 @@ class _Bounds:
     drawing: Slots = field(default_factory=lambda: Slots(4, "正在准备图片，请稍后再试", retry_after=1))
     turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
     archives: Slots = field(default_factory=lambda: Slots(1, "别人正在下载，请稍后再试", retry_after=10))
+    strangers: dict[str, tuple[float, int]] = field(default_factory=dict)
     passwords: Slots = field(default_factory=lambda: Slots(1, "请 1 秒后再试", retry_after=1))
 
 
@@ -76,8 +78,8 @@ def _guard() -> Response | None:
     """Let nobody pass without a link that can be opened, and its password; what was found is ``g.round``."""
     token = str((request.view_args or {}).get("token", ""))
     found = store.find_link(connection(), rules.digest_of(token), datetime.now(UTC))
-    if found is None:  # a right link never waits; the wrong ones of an address do, more and more
-        _require_patience(f"link {client_key(client_address())}", _GONE)
+    if found is None:
+        _count_stranger()
         raise NotFound(_GONE)
     g.round = found
     name, value = rules.pass_of(found)
@@ -89,10 +91,18 @@ def _guard() -> Response | None:
     return failure("请先输入密码", 401)
 
 
-def _require_patience(client: str, refusal: str) -> None:
-    """Count an attempt as wrong. Raises TooOften while one has to wait after those before."""
-    if (wait := database.start_attempt(connection(), client, now=time.time())) > 0:
-        raise TooOften(refusal, seconds=math.ceil(wait), retry_after=math.ceil(wait))
+def _count_stranger() -> None:
+    """Count a wrong link of an address. Raises TooOften past 30 a minute: what cannot be guessed is no more
+    than work. Nothing is stored, and a right link never waits."""
+    strangers, now, client = _bounds().strangers, time.monotonic(), client_key(client_address())
+    began, tries = strangers.get(client, (now, 0))
+    if now - began > _MINUTE:
+        began, tries = now, 0
+    if len(strangers) > _MOST_STRANGERS:
+        strangers.clear()
+    strangers[client] = began, tries + 1
+    if tries >= _MOST_TRIES:
+        raise TooOften(_GONE, retry_after=math.ceil(began + _MINUTE - now))
 
 
 @bp.after_request
@@ -152,7 +162,8 @@ def enter(token: str) -> Response:
     attempt = request.form.get("password", "")[: rules.MAX_PASSWORD]
     client = f"{asked.id} {client_key(client_address())}"
     with _bounds().passwords:
-        _require_patience(client, "密码错误次数过多，请 {seconds} 秒后再试")
+        if (wait := math.ceil(database.start_attempt(connection(), client, now=time.time()))) > 0:
+            raise TooOften("密码错误次数过多，请 {seconds} 秒后再试", seconds=wait, retry_after=wait)
         is_right = rules.is_password(attempt, asked.password_digest)
     if not is_right:
         raise Forbidden("密码不对，请再试一次")

@@ -264,7 +264,7 @@ def test_the_links_of_a_deleted_table_end_until_it_is_restored(studio: Studio, t
     made = studio.open_round(table)
     visitor = studio.visitor(made["link"])
     studio.client.delete(f"/api/tables/{table}")
-    assert [visitor.open(path).status_code for path in ("/state", "/pictures/1")] == [404, 429]
+    assert {visitor.open(path).status_code for path in ("", "/state", "/pictures/1")} == {404}
     studio.call("GET", f"/api/tables/{table}/rounds", status=404)
     studio.call("POST", f"/api/rounds/{made['round']['id']}/renew", status=404)
     studio.post(f"/api/tables/{table}/restore")
