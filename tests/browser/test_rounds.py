@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -276,6 +277,9 @@ def test_a_link_is_made_chosen_by_asked_again_and_followed_by_a_second_round(
     first.submit()
     expect(page.locator(".shot[data-pick=keep]")).to_have_count(1)
 
+    page.locator(".shot").nth(1).locator("[data-shot]").click()
+    expect(page.locator("[data-lightbox] .metadata-list")).to_contain_text("王小姐背景换成浅灰")
+    page.keyboard.press("Escape")
     page.locator(".shot").nth(1).locator("[data-shot]").focus()
     expect(page.locator("[data-words-said]")).to_have_text("王小姐：背景换成浅灰")
     page.locator("[data-words-remake]").click()
@@ -296,7 +300,28 @@ def test_a_link_is_made_chosen_by_asked_again_and_followed_by_a_second_round(
     second.tile(1).locator("[data-open]").click()
     second.large.locator("[data-earlier]").click()
     expect(second.large.locator("img.is-earlier")).to_be_visible()
+    second.large.locator("[data-mark=heart]").click()
+    second.large.locator("[data-close]").click()
+    second.submit()
+    expect(second.page.locator("[data-told]")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator(".shot[data-pick=keep]")).to_have_count(2)
+    page.locator("[data-gallery-deliver]").click()
+    expect(page.locator("[data-dialog=delivery] .delivery-sum")).to_contain_text("2 个文件")
+
+
+def test_where_it_is_allowed_the_chosen_are_downloaded_after_the_submission(
+    client: ClientPage, new_page: NewPage
+) -> None:
+    desk = ClientPage(new_page(), client.link)
+    desk.open()
+    desk.mark(2)
+    desk.mark(4)
+    desk.submit()
+    with desk.page.expect_download() as started:
+        desk.page.locator("[data-download]").click()
+    with zipfile.ZipFile(started.value.path()) as bundle:
+        assert len(bundle.namelist()) == 2
 
 
 def test_a_link_that_no_client_could_open_is_not_made_and_the_reason_is_told(
@@ -304,7 +329,7 @@ def test_a_link_that_no_client_could_open_is_not_made_and_the_reason_is_told(
 ) -> None:
     studio = RoundsDialog(page, studio_server.address)
     studio.open(table)
-    expect(studio.dialog.locator("[data-rounds-reason]")).to_contain_text("客户打不开")
+    expect(studio.dialog.locator("[data-rounds-reason]")).to_contain_text("只有这台电脑能打开")
     expect(studio.dialog.locator("[data-rounds-reason]")).to_contain_text("「客户意见」")
     expect(studio.dialog.locator("[type=submit]")).to_be_disabled()
 

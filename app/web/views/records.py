@@ -128,6 +128,7 @@ def details(record_id: int) -> Response:
             "records/details.html",
             record=record,
             batch=_batch(record.batch_id),
+            said=database.client_marks(connection(), [record_id]).get(record_id),
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
             upscaler=_upscaler_of(record),

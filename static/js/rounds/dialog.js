@@ -82,7 +82,7 @@ export class Rounds {
 
   #item(round) {
     const { client, number, state, pictures, chosen, rejected, comments, at_most: most, ends_at: end } = round;
-    const [word, tone] = STATES[state];
+    const [word, tone] = state === "open" && parseTime(end) < Date.now() ? [_("已到期"), "is-warn"] : STATES[state];
     const facts = [
       _("{n} 张图", { n: pictures }), most ? _("已选 {n} / 最多 {most}", { n: chosen, most }) : _("已选 {n} 张", { n: chosen }),
       rejected > 0 ? _("{n} 张不要", { n: rejected }) : "", comments > 0 ? _("写了 {n} 句话", { n: comments }) : "",

@@ -5,7 +5,7 @@ import { _ } from "../core/i18n.js";
 
 const EVERY = 2000; // ms between two calls: the server takes 30 a minute
 const WAITS = [2000, 4000, 8000, 15_000, 30_000]; // ms, after one failure, after two, …
-const ENDED = [401, 403, 404]; // of a link; of a picture that was taken away
+const ENDED = [401, 403, 404, 429]; // of a link, whose state cannot be read then either; else of a picture that was taken away, or of many marks
 const NOTHING = { mark: null, comment: "" };
 
 export class Marks {
@@ -110,9 +110,11 @@ export class Marks {
       this.#take(await this.#call("PUT", "marks", Object.fromEntries(sent)), sent);
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      if (error.status > 0 && error.status !== 429 && error.status < 500) return void await this.#refuse(error, sent);
+      const { status } = error;
+      if (status > 0 && status < 500) await this.#refuse(error, sent);
+      if (status > 0 && status < 500 && status !== 429) return;
       this.#failures += 1;
-      this.#say(error.status === 0 ? "away" : "later");
+      this.#say(status === 0 ? "away" : "later");
     }
   }
 

@@ -170,7 +170,7 @@ test("a link that ended is told, and a busy server is waited for", async () => {
   round.marks.set(1, { mark: "heart" });
   await round.tick(0);
   assert.deepEqual([round.marks.saving, round.isGone], ["later", false]);
-  round.ended = REFUSED(404, "没有了");
+  round.ended = REFUSED(429, "没有了"); // what somebody gets who tries several links that nobody can open
   await round.tick(2000);
   assert.equal(round.isGone, true);
 });
