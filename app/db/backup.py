@@ -81,6 +81,15 @@ def empty_trash(
     removed = [row["id"] for row in marked if _is_removed(row, remove)]
     emptied = f"deletion_id = {EMPTIED} AND id {IN_IDS}"
     with db.foreign_keys_off(), transaction(db):
+        db.execute(  # for whom it was paid is still asked
+            f"""
+            UPDATE charges
+            SET own_columns = records.own_columns
+            FROM generation_records AS records
+            WHERE records.id = charges.record_id AND records.id {IN_IDS}
+            """,
+            {"ids": SqlList(removed)},
+        )
         db.execute(f"DELETE FROM generation_records WHERE {emptied}", {"ids": SqlList(removed)})
         db.execute(
             f"UPDATE generation_records SET deletion_id = NULL WHERE {emptied}",

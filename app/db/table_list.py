@@ -72,7 +72,7 @@ def list_tables(
     ids = [table.id for table in tables]
     totals, costs = _totals(db, ids), _costs(db, ids)
     thumbnails, states = _thumbnails(db, ids), _states(db, ids)
-    words = _first_words(db, [table.id for table in tables if not table.name])
+    words = first_words(db, [table.id for table in tables if not table.name])
     listed = [
         ListedTable(
             table=table,
@@ -242,7 +242,7 @@ def _thumbnails(db: Connection, ids: Sequence[str]) -> dict[str, list[int]]:
     return found
 
 
-def _first_words(db: Connection, ids: Sequence[str]) -> dict[str, str]:
+def first_words(db: Connection, ids: Sequence[str]) -> dict[str, str]:
     """The prompt of the row of each table that was added first."""
     rows = db.execute(
         f"""

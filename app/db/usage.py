@@ -99,6 +99,36 @@ def list_differing(db: Connection, low: str, high: str, *, limit: int) -> tuple[
 
 def list_charges(db: Connection, low: str, high: str) -> Iterator[Charge]:
     """The lines of the ledger from ``low`` to before ``high``, by id."""
+    for rows in _read_lines(
+        db,
+        """
+            charges.id, charges.record_id, charges.batch_id, charges.model,
+            charges.price_micros, charges.is_priced, charges.outcome, charges.cause,
+            coalesce(charges.task_id, '') AS task_id, charges.opened_at, charges.closed_at,
+            charges.usage, coalesce(batches.name, '') AS batch_name, coalesce(tables.name, '') AS table_name,
+            records.row_number, coalesce(records.prompt, '') AS prompt,
+            coalesce(records.filename, '') AS filename,
+            coalesce(records.own_columns, charges.own_columns) AS own_columns,
+            resolutions.at AS resolved_at
+        """,
+        low,
+        high,
+    ):
+        yield from map(_to_charge, rows)
+
+
+def list_charged_columns(db: Connection, low: str, high: str) -> list[str]:
+    """The names of the own columns in the lines of ``list_charges``, in the order of first appearance."""
+    names: dict[str, None] = {}
+    columns = "charges.id, coalesce(records.own_columns, charges.own_columns) AS own_columns"
+    for rows in _read_lines(db, columns, low, high):
+        for text in dict.fromkeys(row["own_columns"] for row in rows):
+            names |= dict.fromkeys(object_of(text))
+    return [*names]
+
+
+def _read_lines(db: Connection, columns: str, low: str, high: str) -> Iterator[list[Row]]:
+    """These columns of the lines, some at a time."""
     fields: dict[str, object] = {"low": low, "high": high, "limit": _LINES_AT_ONCE}
     sql = (
         "SELECT min(id) AS first, max(id) AS last FROM charges WHERE opened_at >= :low AND opened_at < :high"
@@ -108,17 +138,12 @@ def list_charges(db: Connection, low: str, high: str) -> Iterator[Charge]:
         return
     fields |= {"after": ends["first"] - 1, "last": ends["last"]}
     while rows := db.execute(
-        """
-        SELECT
-            charges.id, charges.record_id, charges.batch_id, charges.model,
-            charges.price_micros, charges.is_priced, charges.outcome, charges.cause,
-            coalesce(charges.task_id, '') AS task_id, charges.opened_at, charges.closed_at,
-            charges.usage, coalesce(batches.name, '') AS batch_name,
-            records.row_number, coalesce(records.prompt, '') AS prompt,
-            resolutions.at AS resolved_at
+        f"""
+        SELECT {columns}
         FROM charges
         LEFT JOIN generation_records AS records ON records.id = charges.record_id
         LEFT JOIN batches ON batches.id = charges.batch_id
+        LEFT JOIN tables ON tables.id = batches.table_id
         LEFT JOIN resolutions ON resolutions.id = charges.resolution_id
         WHERE charges.id > :after AND charges.id <= :last
           AND +charges.opened_at >= :low AND +charges.opened_at < :high
@@ -127,14 +152,15 @@ def list_charges(db: Connection, low: str, high: str) -> Iterator[Charge]:
         """,
         fields,
     ).fetchall():
-        yield from map(_to_charge, rows)
+        yield rows
         fields["after"] = rows[-1]["id"]
 
 
 def _to_charge(row: Row) -> Charge:
     fields = dict(row)
     price = priced(fields.pop("price_micros"), not fields.pop("is_priced"))
-    return Charge(price=price, usage=object_of(fields.pop("usage")), **fields)
+    columns, usage = (object_of(fields.pop(name)) for name in ("own_columns", "usage"))
+    return Charge(price=price, columns=columns, usage=usage, **fields)
 
 
 def _total(rows: Sequence[Row]) -> SpendTotals:

@@ -55,6 +55,7 @@ class Charge:
     """One line of the ledger. Its record may be deleted; ``resolved_at`` is set when it was resolved by hand.
 
     ``price`` is CNY; None if unknown. ``task_id`` is the provider's task id, ``usage`` what it reported.
+    ``columns`` are the user's own of the row, kept when its record is deleted.
     """
 
     id: int
@@ -71,6 +72,9 @@ class Charge:
     opened_at: str
     closed_at: str | None
     resolved_at: str | None
+    table_name: str = ""
+    filename: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
     usage: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -126,9 +130,19 @@ class SpendTotals:
         return self.pictures + self.unknown_charges + self.open_charges + self.unpaid_charges
 
     @property
+    def unconfirmed(self) -> Decimal:
+        """CNY of open and unknown charges."""
+        return self.unknown + self.open
+
+    @property
+    def unpriced_unconfirmed(self) -> int:
+        """Number of open and unknown charges without a known price."""
+        return self.unpriced_unknown + self.unpriced_open
+
+    @property
     def unpriced(self) -> int:
         """Number of charged, open or unknown charges without a known price."""
-        return self.unpriced_pictures + self.unpriced_unknown + self.unpriced_open
+        return self.unpriced_pictures + self.unpriced_unconfirmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +154,22 @@ class BatchSpend:
     created_at: str
     spent: SpendTotals
     number_in_minute: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendGroup:
+    """The totals of the charges that share a value: the id of a model, batch or table, or the text of an own
+    column; empty without one.
+
+    ``name`` is that of the batch or table, or the first prompt of a table without a name; ``created_at`` is
+    empty when it is there no more. ``number_in_minute`` as in Batch.
+    """
+
+    key: str
+    name: str = ""
+    created_at: str = ""
+    number_in_minute: int = 1
+    spent: SpendTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -336,7 +336,9 @@ CREATE TABLE charges (
     closed_at TEXT,
     resolution_id INTEGER,
     usage TEXT NOT NULL DEFAULT '',
-    usage_differs INTEGER NOT NULL DEFAULT 0
+    usage_differs INTEGER NOT NULL DEFAULT 0,
+    -- Those of its record, once that is deleted for good.
+    own_columns TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX charges_of_record ON charges (record_id);

@@ -358,7 +358,9 @@ CREATE TABLE charges (
     closed_at TEXT COLLATE "C",
     resolution_id BIGINT,
     usage TEXT COLLATE "C" NOT NULL DEFAULT '',
-    usage_differs BIGINT NOT NULL DEFAULT 0
+    usage_differs BIGINT NOT NULL DEFAULT 0,
+    -- Those of its record, once that is deleted for good.
+    own_columns TEXT COLLATE "C" NOT NULL DEFAULT ''
 );
 
 CREATE INDEX charges_of_record ON charges (record_id);

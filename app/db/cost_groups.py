@@ -1,0 +1,125 @@
+"""The ledger summed by what a charge was for: its batch, its table, or the text of an own column."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from app.db.batch_names import NUMBER_IN_MINUTE
+from app.db.connection import Connection, Row
+from app.db.row_mapping import IN_IDS, SqlList, object_of, yuan
+from app.db.table_list import first_words
+from app.domain.ledger import OUTCOMES, SpendGroup, SpendTotals
+
+COLUMN = "column:"
+_SUMS = ",".join(
+    f"""
+    count(*) FILTER (WHERE charges.outcome = '{outcome}') AS {outcome},
+    coalesce(sum(charges.price_micros) FILTER (WHERE charges.outcome = '{outcome}'), 0) AS {outcome}_micros,
+    coalesce(sum(1 - charges.is_priced) FILTER (WHERE charges.outcome = '{outcome}'), 0) AS {outcome}_unpriced
+    """
+    for outcome in OUTCOMES
+)
+_COLUMNS = "coalesce(records.own_columns, charges.own_columns)"
+# The text of the column ``:name``; of PostgreSQL, which has no test of JSON before 16, as it is escaped.
+_TEXT = {
+    "sqlite": f"""
+        CASE WHEN {_COLUMNS} <> '' AND json_valid({_COLUMNS}) THEN (
+            SELECT value
+            FROM json_each({_COLUMNS})
+            WHERE key = :name AND type = 'text'
+        ) END
+    """,
+    "postgres": f"substring({_COLUMNS}, CAST(:pattern AS text))",
+}
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_TABLES_READ = 200
+_NAMES = 30
+
+
+def spend_by_group(
+    db: Connection, low: str, high: str, by: str, *, limit: int
+) -> tuple[list[SpendGroup], int]:
+    """The charges from ``low`` to before ``high`` by group -> (at most ``limit`` groups, how many there are).
+
+    ``by`` is batch, table, or ``column:`` and the name of an own column. What cost most comes first.
+    A picture counts where it was bought, whoever shares it.
+    """
+    fields: dict[str, object] = {"low": low, "high": high, "limit": limit}
+    join = "LEFT JOIN batches ON batches.id = charges.batch_id"
+    if by.startswith(COLUMN):
+        join = "LEFT JOIN generation_records AS records ON records.id = charges.record_id"
+        key = f"trim(coalesce({_TEXT[db.engine]}, ''))"
+        fields |= _named(db, by.removeprefix(COLUMN))
+    elif by == "table":
+        key = "coalesce(batches.table_id, '')"
+    else:
+        key = "CASE WHEN batches.source = 'batch' THEN batches.id ELSE '' END"
+    rows = db.execute(
+        f"""
+        SELECT spent.*, count(*) OVER () AS groups
+        FROM (
+            SELECT {key} AS key, {_SUMS}
+            FROM charges
+            {join}
+            WHERE charges.opened_at >= :low AND charges.opened_at < :high
+            GROUP BY 1
+        ) AS spent
+        ORDER BY billed_micros DESC, unknown_micros + open_micros DESC, billed DESC, key
+        LIMIT :limit
+        """,
+        fields,
+    ).fetchall()
+    return _with_names(db, by, rows), rows[0]["groups"] if rows else 0
+
+
+def list_group_columns(db: Connection) -> list[str]:
+    """The own columns of the tables that were changed last, those of most tables first."""
+    rows = db.execute(
+        "SELECT own_columns FROM tables ORDER BY updated_at DESC LIMIT :limit", {"limit": _TABLES_READ}
+    ).fetchall()
+    counts = Counter(name for row in rows for name in json.loads(row["own_columns"] or "[]"))
+    return [name for name, _ in counts.most_common(_NAMES)]
+
+
+def _named(db: Connection, name: str) -> dict[str, str]:
+    """The parameter by which a column is found in the JSON of a row."""
+    if db.engine == "sqlite":
+        return {"name": name}
+    quoted = re.escape(json.dumps(name, ensure_ascii=False))
+    others = rf"(?:\s*{_STRING}\s*:\s*{_STRING}\s*,)*?"
+    return {"pattern": rf'^\s*\{{{others}\s*{quoted}\s*:\s*"((?:[^"\\]|\\.)*)"'}
+
+
+def _with_names(db: Connection, by: str, rows: Sequence[Row]) -> list[SpendGroup]:
+    if by.startswith(COLUMN):
+        keys = [row["key"] for row in rows]
+        if db.engine == "postgres":
+            keys = [object_of(f'{{"key":"{key}"}}').get("key", key) for key in keys]
+        return [SpendGroup(key=key, spent=_total(row)) for key, row in zip(keys, rows, strict=True)]
+    ids = SqlList(row["key"] for row in rows)
+    number = NUMBER_IN_MINUTE if by == "batch" else "1"
+    table = "batches" if by == "batch" else "tables"
+    sql = f"SELECT id, name, created_at, {number} AS number_in_minute FROM {table} WHERE id {IN_IDS}"
+    found = {row["id"]: dict(row) for row in db.execute(sql, {"ids": ids}).fetchall()}
+    if by == "table":
+        words = first_words(db, [key for key, row in found.items() if not row["name"]])
+        found = {key: row | {"name": row["name"] or words.get(key, "")} for key, row in found.items()}
+    groups = []
+    for row in rows:
+        named = found.get(row["key"], {"id": row["key"]})
+        groups.append(SpendGroup(key=named.pop("id"), **named, spent=_total(row)))
+    return groups
+
+
+def _total(row: Row) -> SpendTotals:
+    totals = (
+        SpendTotals.of_outcome(
+            outcome,
+            yuan(row[f"{outcome}_micros"]),
+            number=int(row[outcome]),
+            unpriced=int(row[f"{outcome}_unpriced"]),
+        )
+        for outcome in OUTCOMES
+    )
+    return sum(totals, SpendTotals())
