@@ -12,13 +12,10 @@ from app.db.table_list import first_words
 from app.domain.ledger import OUTCOMES, SpendGroup, SpendTotals
 
 COLUMN = "column:"
-_SUMS = ",".join(
-    f"""
-    count(*) FILTER (WHERE charges.outcome = '{outcome}') AS {outcome},
-    coalesce(sum(charges.price_micros) FILTER (WHERE charges.outcome = '{outcome}'), 0) AS {outcome}_micros,
-    coalesce(sum(1 - charges.is_priced) FILTER (WHERE charges.outcome = '{outcome}'), 0) AS {outcome}_unpriced
-    """
+_SUMS = ", ".join(
+    f"coalesce(sum(lines.{name}) FILTER (WHERE lines.outcome = '{outcome}'), 0) AS {outcome}_{name}"
     for outcome in OUTCOMES
+    for name in ("number", "micros", "unpriced")
 )
 _COLUMNS = "coalesce(records.own_columns, charges.own_columns)"
 # The text of the column ``:name``; of PostgreSQL, which has no test of JSON before 16, as it is escaped.
@@ -46,26 +43,32 @@ def spend_by_group(
     A picture counts where it was bought, whoever shares it.
     """
     fields: dict[str, object] = {"low": low, "high": high, "limit": limit}
-    join = "LEFT JOIN batches ON batches.id = charges.batch_id"
-    if by.startswith(COLUMN):
-        join = "LEFT JOIN generation_records AS records ON records.id = charges.record_id"
-        key = f"trim(coalesce({_TEXT[db.engine]}, ''))"
-        fields |= _named(db, by.removeprefix(COLUMN))
-    elif by == "table":
+    value, join, outer = "charges.batch_id", "", "LEFT JOIN batches ON batches.id = lines.value"
+    key = "CASE WHEN batches.source = 'batch' THEN batches.id ELSE '' END"
+    if by == "table":
         key = "coalesce(batches.table_id, '')"
-    else:
-        key = "CASE WHEN batches.source = 'batch' THEN batches.id ELSE '' END"
+    elif by.startswith(COLUMN):
+        value, key, outer = f"trim(coalesce({_TEXT[db.engine]}, ''))", "lines.value", ""
+        join = "LEFT JOIN generation_records AS records ON records.id = charges.record_id"
+        fields |= _named(db, by.removeprefix(COLUMN))
     rows = db.execute(
         f"""
-        SELECT spent.*, count(*) OVER () AS groups
-        FROM (
-            SELECT {key} AS key, {_SUMS}
+        WITH lines AS (
+            SELECT {value} AS value, charges.outcome, count(*) AS number,
+                sum(charges.price_micros) AS micros, sum(1 - charges.is_priced) AS unpriced
             FROM charges
             {join}
             WHERE charges.opened_at >= :low AND charges.opened_at < :high
+            GROUP BY 1, 2
+        )
+        SELECT spent.*, count(*) OVER () AS groups
+        FROM (
+            SELECT {key} AS key, {_SUMS}
+            FROM lines
+            {outer}
             GROUP BY 1
         ) AS spent
-        ORDER BY billed_micros DESC, unknown_micros + open_micros DESC, billed DESC, key
+        ORDER BY billed_micros DESC, unknown_micros + open_micros DESC, billed_number DESC, key
         LIMIT :limit
         """,
         fields,
@@ -117,7 +120,7 @@ def _total(row: Row) -> SpendTotals:
         SpendTotals.of_outcome(
             outcome,
             yuan(row[f"{outcome}_micros"]),
-            number=int(row[outcome]),
+            number=int(row[f"{outcome}_number"]),
             unpriced=int(row[f"{outcome}_unpriced"]),
         )
         for outcome in OUTCOMES

@@ -87,6 +87,11 @@ class Charge:
         """CNY possibly charged; None if the price is unknown."""
         return self.price if self.outcome in ("unknown", "open") else Decimal(0)
 
+    def own_text(self, column: str) -> str:
+        """The text of one of the user's own columns, by which charges are grouped; empty without one."""
+        text = self.columns.get(column)
+        return text.strip(" ") if isinstance(text, str) else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendTotals:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         write_own_results,
     )
     from app.sheets.results_export import DeliveredFile, write_delivery, write_records, write_results
+    from app.sheets.statement import write_statement
     from app.sheets.template_export import write_requests, write_template
     from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
 
@@ -46,6 +47,7 @@ __all__ = [
     "write_records",
     "write_requests",
     "write_results",
+    "write_statement",
     "write_template",
 ]
 
@@ -61,6 +63,7 @@ _LATE = {
         "write_own_results",
     ),
     "results_export": ("DeliveredFile", "write_delivery", "write_records", "write_results"),
+    "statement": ("write_statement",),
     "template_export": ("write_requests", "write_template"),
     "xlsx_pictures": ("THUMBNAIL_BOX", "Thumbnails"),
 }

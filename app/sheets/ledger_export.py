@@ -17,6 +17,7 @@ from typing import IO, Any
 from app.domain.ledger import OUTCOMES, Charge, SpendTotals, known_amount
 from app.errors import CAUSES, Message, Translate, message
 from app.sheets.sheet_writer import Column, SheetWriter, local_time, open_workbook
+from app.sheets.template_export import own_columns
 
 _PROMPT_LENGTH = 60
 _RESOLUTIONS = {"billed": "已计费（人工确认）", "not_billed": "没有计费（人工确认）"}
@@ -62,11 +63,17 @@ def _add_up(charges: Iterable[Charge], totals: dict[str, SpendTotals]) -> Iterat
         yield charge
 
 
-def write_ledger(charges: Iterable[Charge], *, translate: Translate = str) -> IO[bytes]:
-    """Charges as a workbook, with totals on a sheet of their own; returned as by ``WorkbookWriter.save``."""
+def write_ledger(
+    charges: Iterable[Charge], own_names: Iterable[str], *, translate: Translate = str
+) -> IO[bytes]:
+    """Charges as a workbook, with totals on a sheet of their own; returned as by ``WorkbookWriter.save``.
+
+    ``own_names`` are the user's own columns, on the right.
+    """
     totals: dict[str, SpendTotals] = {}
     with open_workbook(translate) as workbook:
-        workbook.add_items("账目", _COLUMNS, _add_up(charges, totals), frozen_columns=1)
+        lines = (*_COLUMNS, *own_columns(own_names, attrgetter("columns")))
+        workbook.add_items("账目", lines, _add_up(charges, totals), frozen_columns=1)
         columns = (
             Column("模型", 26),
             Column("计费张数", 17, "number"),
@@ -81,15 +88,20 @@ def write_ledger(charges: Iterable[Charge], *, translate: Translate = str) -> IO
         return workbook.save()
 
 
-def ledger_lines(charges: Iterable[Charge], *, translate: Translate = str) -> Iterator[str]:
+def ledger_lines(
+    charges: Iterable[Charge], own_names: Iterable[str], *, translate: Translate = str
+) -> Iterator[str]:
     """The same as ``.csv`` lines; the last one is the total."""
     totals: dict[str, SpendTotals] = {}
-    yield "\ufeff" + _line([translate(column.label) for column in _COLUMNS], translate)
+    own = own_columns(own_names, attrgetter("columns"))
+    columns = (*_COLUMNS, *own)
+    yield "\ufeff" + _line([translate(column.label) for column in columns], translate)
     for charge in _add_up(charges, totals):
-        yield _line([column.value(charge) for column in _COLUMNS], translate)
+        yield _line([column.value(charge) for column in columns], translate)
     total = sum(totals.values(), SpendTotals())
     labels = (message("合计"), None, message("{count} 笔", count=total.charges))
-    yield _line([*labels, *[None] * 7, _billed(total), _unresolved(total), None, None], translate)
+    sums = (_billed(total), _unresolved(total))
+    yield _line([*labels, *[None] * 7, *sums, *[None] * (2 + len(own))], translate)
 
 
 def _billed(spent: SpendTotals) -> Decimal | None:
@@ -97,7 +109,7 @@ def _billed(spent: SpendTotals) -> Decimal | None:
 
 
 def _unresolved(spent: SpendTotals) -> Decimal | None:
-    return known_amount(spent.unknown + spent.open, spent.unpriced_unknown + spent.unpriced_open)
+    return known_amount(spent.unconfirmed, spent.unpriced_unconfirmed)
 
 
 def _line(values: Iterable[Any], translate: Translate) -> str:

@@ -25,10 +25,16 @@ from app.sheets.limits import MAX_CELL_LENGTH
 
 _FONT = "微软雅黑"
 _BORDER = Border(bottom=Side(style="thin", color="D9DDE3"))
-_FORMATS = {"text": "@", "number": "General", "money": "0.00##", "time": "yyyy-mm-dd hh:mm:ss"}
+_FORMATS = {
+    "text": "@",
+    "number": "General",
+    "money": "0.00##",
+    "time": "yyyy-mm-dd hh:mm:ss",
+    "date": "yyyy-mm-dd",
+}
 _FIRST_YEAR = 1900  # of Excel's calendar
 _HEADER_HEIGHT = 26
-_ROWS_A_SHEET = 1_000_000
+ROWS_A_SHEET = 1_000_000
 
 # Characters not allowed in XML, and text that looks like their escape.
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
@@ -37,7 +43,7 @@ LIKE_A_FORMULA = ("=", "+", "-", "@")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: header, width in characters, kind (text, number, money or time), and the value of an item."""
+    """A column: header, width in characters, kind (one of _FORMATS), and the value of an item."""
 
     label: str | Message
     width: float
@@ -59,8 +65,8 @@ class WorkbookWriter:
         title = self.translate(title)
         sheet = SheetWriter(self, title, columns, frozen_columns=frozen_columns)
         for index, item in enumerate(items):
-            if index and index % _ROWS_A_SHEET == 0:
-                number = index // _ROWS_A_SHEET + 1
+            if index and index % ROWS_A_SHEET == 0:
+                number = index // ROWS_A_SHEET + 1
                 sheet = SheetWriter(self, f"{title} {number}", columns, frozen_columns=frozen_columns)
             sheet.append([column.value(item) for column in columns])
 

@@ -11,7 +11,7 @@ from app.errors import InvalidRequest
 from app.web.i18n import gettext
 from app.web.openapi.schemas import Schema, enum, text
 
-RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月"}
+RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月", "last_month": "上月"}
 DEFAULT_RANGE = "30d"
 DATE_RANGE_QUERY: dict[str, Schema] = {
     "range": enum(*RANGES),
@@ -72,13 +72,16 @@ def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> Da
     name = fields.get("range") or DEFAULT_RANGE
     if name not in RANGES:
         raise InvalidRequest("range", "range 可选：{choices}", choices=tuple(RANGES))
+    month = today.replace(day=1)
+    last = month - timedelta(days=1) if name == "last_month" else today
     firsts = {
         "today": today,
         "7d": today - timedelta(days=6),
         "30d": today - timedelta(days=29),
-        "month": today.replace(day=1),
+        "month": month,
+        "last_month": last.replace(day=1),
     }
-    return _range(name, firsts[name], today)
+    return _range(name, firsts[name], last)
 
 
 def days_around(today: date) -> tuple[list[str], list[str]]:

@@ -13,7 +13,7 @@ from jinja2.bccache import Bucket, FileSystemBytecodeCache
 from markupsafe import Markup, escape
 
 from app.domain import PLACES, RESOLUTIONS, Batch, ModelSpec, Record, edge_problem, mark_word
-from app.domain.ledger import BatchSpend, known_amount
+from app.domain.ledger import BatchSpend, SpendGroup, known_amount
 from app.images import store
 from app.library.library import shown_at
 from app.web.batch_columns import option_texts
@@ -73,7 +73,7 @@ def local_time(created_at: str) -> Markup:
     return element.format(at=created_at.replace(" ", "T"), shown=format_time(created_at))
 
 
-def batch_label(batch: Batch | BatchSpend) -> Markup:
+def batch_label(batch: Batch | BatchSpend | SpendGroup) -> Markup:
     """The label of a batch, as markup: its name, or the time it was created, numbered within its minute."""
     if batch.name:
         return escape(batch.name)

@@ -4,15 +4,58 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from markupsafe import Markup
+
 import database
 from app.domain import Budget, BudgetScope
-from app.domain.ledger import BatchSpend, SpendTotals, UnresolvedCharge, UnresolvedCounts
+from app.domain.ledger import BatchSpend, SpendGroup, SpendTotals, UnresolvedCharge, UnresolvedCounts
+from app.domain.row_extras import MAX_OWN_NAME_LENGTH, column_name
+from app.errors import InvalidRequest
 from app.web.date_range import DateRange, days_around
+from app.web.formatting import batch_label, model_label
+from app.web.i18n import gettext
 from app.web.services import connection, services
 
 UNRESOLVED_SHOWN = 50
 BATCHES_SHOWN = 12
 DIFFERING_SHOWN = 20
+GROUPS_SHOWN = 100
+GROUPED_BY = {"model": "模型", "batch": "批次", "table": "表格"}
+COLUMN = "column:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostGroups:
+    """The charges of a range by model, batch, table or own column: the dearest of ``number`` groups."""
+
+    by: str
+    groups: list[SpendGroup]
+    number: int
+    total: SpendTotals
+
+    @property
+    def column(self) -> str:
+        """The own column that they are grouped by; empty without one."""
+        return self.by.removeprefix(COLUMN) if self.by.startswith(COLUMN) else ""
+
+    def plain_label(self, group: SpendGroup) -> str:
+        """``label`` without markup."""
+        label = self.label(group)
+        return label.striptags() if isinstance(label, Markup) else label
+
+    def label(self, group: SpendGroup) -> str:
+        """What a group is called; of a batch it is markup."""
+        if self.by == "model":
+            return model_label(group.key) or gettext("未记录")
+        if self.column:
+            return group.key or gettext("没写")
+        if not group.key:
+            return gettext("单张生成" if self.by == "batch" else "不在表格里")
+        if self.by == "batch":
+            return batch_label(group)
+        if not group.created_at:
+            return gettext("已经删除的表格")
+        return group.name or gettext("没有名字的表格")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +74,7 @@ class Usage:
     spent: list[SpendTotals]
     total: SpendTotals
     models: dict[str, SpendTotals]
+    groups: CostGroups
     batches: list[BatchSpend]
     differing: tuple[int, list[int]]
     failures: Mapping[str, int]
@@ -40,7 +84,39 @@ class Usage:
     version: int
 
 
-def build_usage_report(span: DateRange) -> Usage:
+def parse_grouping(text: str) -> str:
+    """What costs are grouped by: a name of GROUPED_BY, or ``column:`` and that of an own column.
+
+    Raises InvalidRequest.
+    """
+    name = column_name(text.removeprefix(COLUMN)) if text.startswith(COLUMN) else ""
+    if 0 < len(name) <= MAX_OWN_NAME_LENGTH and "\0" not in name:
+        return COLUMN + name
+    if text == "person":
+        raise InvalidRequest("by", "还没有添加成员，不能按人分开看")
+    if text not in GROUPED_BY:
+        raise InvalidRequest("by", "by 可选：{choices}", choices=(*GROUPED_BY, f"{COLUMN}SKU"))
+    return text
+
+
+def group_costs(span: DateRange, by: str, *, limit: int) -> CostGroups:
+    """The charges of this range by what ``parse_grouping`` returned, read as one snapshot."""
+    db = connection()
+    with database.read_transaction(db):
+        (models,) = database.spend_by_span(db, [span.low, span.high])
+        if by == "model":
+            groups, number = _by_model(models), len(models)
+        else:
+            groups, number = database.spend_by_group(db, span.low, span.high, by, limit=limit)
+    return CostGroups(by=by, groups=groups[:limit], number=number, total=_sum(models))
+
+
+def _by_model(models: Mapping[str, SpendTotals]) -> list[SpendGroup]:
+    spent = sorted(models.items(), key=lambda item: (-item[1].billed, item[0]))
+    return [SpendGroup(key=model, spent=each) for model, each in spent]
+
+
+def build_usage_report(span: DateRange, by: str = "model") -> Usage:
     """Build the report of this range in one read transaction."""
     db = connection()
     days, month = days_around(date.today())
@@ -59,7 +135,8 @@ def build_usage_report(span: DateRange) -> Usage:
             in_all=database.total_spend(db),
             spent=[_sum(cut) for cut in cuts],
             total=_sum(models),
-            models=dict(sorted(models.items(), key=lambda item: (-item[1].billed, item[0]))),
+            models={group.key: group.spent for group in _by_model(models)},
+            groups=group_costs(span, by, limit=GROUPS_SHOWN),
             batches=database.spend_by_batch(db, span.low, span.high, limit=BATCHES_SHOWN),
             differing=database.list_differing(db, span.low, span.high, limit=DIFFERING_SHOWN),
             failures=database.count_failures(db, span.low, span.high),

@@ -1,6 +1,7 @@
 """The ledger summed by batch, table and own column."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,11 @@ from app.errors import Billed
 from tests.db import queue
 from tests.db.queue import PRICE
 
+NONE = Decimal(0)
 EVER = ("2000-01-01 00:00:00", "2100-01-01 00:00:00")
 
 
-def add(db: database.Connection, *columns: dict[str, str], **fields: object) -> list[int]:
+def add(db: database.Connection, *columns: dict[str, str], **fields: Any) -> list[int]:
     """A batch of rows with these own columns -> the ids of its records."""
     requests = [ImageRequest(prompt=f"猫 {n}") for n in range(len(columns))]
     extras = [RowExtras(columns=each) for each in columns]
@@ -44,7 +46,7 @@ def test_rows_are_grouped_by_the_text_of_an_own_column(db: database.Connection) 
     queue.fail(db, Billed.NO)
     queue.charged(db)
     assert list(sums(db, "column:客户").items()) == [
-        ("青禾", (2 * PRICE, 0)),
+        ("青禾", (2 * PRICE, NONE)),
         ("", (PRICE, PRICE)),
         ("山海", (PRICE, PRICE)),
     ]
@@ -74,7 +76,7 @@ def test_a_column_is_found_whatever_its_name_and_texts_are(db: database.Connecti
     add(db, *[others | {name: text} | {"z": "no"} for text in texts], {"z": name})
     for _ in range(len(texts) + 1):
         queue.fail(db, Billed.YES)
-    assert sums(db, f"column:{name}") == dict.fromkeys([*texts, ""], (PRICE, 0))
+    assert sums(db, f"column:{name}") == dict.fromkeys([*texts, ""], (PRICE, NONE))
 
 
 @pytest.mark.parametrize("text", ["x", "{", "[1]", "null", '"客户"', '{"客户":1}', '{"客户":{"客户":"x"}}'])
@@ -82,7 +84,7 @@ def test_what_another_program_wrote_has_no_value(db: database.Connection, text: 
     add(db, {"客户": "青禾"})
     queue.fail(db, Billed.YES)
     db.execute("UPDATE generation_records SET own_columns = :text", {"text": text})
-    assert sums(db, "column:客户") == {"": (PRICE, 0)}
+    assert sums(db, "column:客户") == {"": (PRICE, NONE)}
 
 
 def test_a_charge_counts_on_the_day_it_was_sent(db: database.Connection) -> None:
@@ -91,7 +93,7 @@ def test_a_charge_counts_on_the_day_it_was_sent(db: database.Connection) -> None
         queue.fail(db, Billed.YES)
         db.execute("UPDATE charges SET opened_at = ? WHERE id = (SELECT max(id) FROM charges)", [moment])
     days = ("2026-03-01 16:00:00", "2026-03-02 16:00:00")
-    assert sums(db, "column:客户", *days) == {"青禾": (PRICE, 0)}
+    assert sums(db, "column:客户", *days) == {"青禾": (PRICE, NONE)}
 
 
 def test_the_dearest_groups_are_returned_and_all_are_counted(db: database.Connection) -> None:
@@ -136,8 +138,8 @@ def test_batches_and_tables_have_names_and_single_pictures_are_one_group(db: dat
 
 
 def test_the_columns_of_most_tables_are_offered_first(db: database.Connection) -> None:
-    for number, names in enumerate(('["SKU"]', '["备注", "客户"]', '["客户"]', "[]")):
-        add_table(db, f"t-{number}", names)
+    for number, columns in enumerate(('["SKU"]', '["备注", "客户"]', '["客户"]', "[]")):
+        add_table(db, f"t-{number}", columns)
     names = database.list_group_columns(db)
     assert (names[0], {*names}) == ("客户", {"SKU", "客户", "备注"})
 
@@ -152,6 +154,6 @@ def test_a_record_that_is_deleted_for_good_leaves_its_columns_with_its_charges(
     database.delete_records(db, ids)
     queue.set_fields(db, "deleted_at = '2026-01-01 00:00:00'")
     assert database.empty_trash(db, days=30, remove=lambda *_: None) == len(ids)
-    assert sums(db, "column:客户") == {"青禾": (PRICE, 0), "山海": (PRICE, 0), "": (PRICE, 0)}
+    assert sums(db, "column:客户") == {"青禾": (PRICE, NONE), "山海": (PRICE, NONE), "": (PRICE, NONE)}
     assert [line.columns for line in database.list_charges(db, *EVER)] == before
     assert database.list_charged_columns(db, *EVER) == ["客户", "SKU"]

@@ -407,7 +407,7 @@ def test_exported_records_are_imported_without_problems() -> None:
 
 
 def test_records_continue_on_a_second_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_writer, "_ROWS_A_SHEET", 2)
+    monkeypatch.setattr(sheet_writer, "ROWS_A_SHEET", 2)
 
     sheets = load_workbook(io.BytesIO(exported(*map(record, range(1, 6))))).worksheets
 

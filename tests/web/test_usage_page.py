@@ -3,21 +3,22 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from openpyxl import Workbook, load_workbook
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, Record
+from app.domain import ImageRequest, Record, RowExtras
 from app.domain.ledger import SpendTotals
 from app.errors import Billed, InvalidRequest, ModelError
 from app.web.charts import causes_chart, money_chart, pictures_chart
-from app.web.date_range import parse_date_range
+from app.web.date_range import RANGES, parse_date_range
 from tests.db import queue
 from tests.db.queue import SAVED
 from tests.web.harness import WebHarness
@@ -32,9 +33,10 @@ class App(WebHarness):
         super().__init__(settings)
         self.db = db
 
-    def queue(self, *prompts: str, name: str = "") -> None:
+    def queue(self, *prompts: str, name: str = "", columns: Sequence[dict[str, str]] = ()) -> None:
         requests = [ImageRequest(prompt=prompt) for prompt in prompts]
-        queue.add(self.db, *requests, models=self.runtime.engines.models, name=name)
+        extras = [RowExtras(columns=each) for each in columns]
+        queue.add(self.db, *requests, models=self.runtime.engines.models, name=name, extras=extras)
 
     def charge(self, task_id: str = "") -> Record:
         record = queue.claimed(self.db, model=self.runtime.engines.default.model_id)
@@ -54,6 +56,10 @@ class App(WebHarness):
         database.fail_record(self.db, record, error)
         return record.id
 
+    def refuse(self) -> None:
+        """Charge the next record, which is refused and not billed."""
+        database.fail_record(self.db, self.charge(), queue.REFUSED)
+
     def usage(self, query: str = "") -> str:
         return self.page(f"/usage{query}")
 
@@ -64,10 +70,19 @@ class App(WebHarness):
         assert answer.data.startswith(b"\xef\xbb\xbf")
         return list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))
 
-    def workbook(self) -> Workbook:
+    def workbook(self, path: str = "export.xlsx") -> Workbook:
         """The ledger as a workbook."""
-        answer = self.client.get("/api/usage/export.xlsx", buffered=True)
+        answer = self.client.get(f"/api/usage/{path}", buffered=True)
         return load_workbook(io.BytesIO(answer.data))
+
+    def clients(self) -> None:
+        """Rows of two clients and of none; the last charge of the first is of unknown outcome."""
+        names = ("青禾", "青禾", "山海", "青禾")
+        columns = [{"SKU": f"A-{n}", "客户": name} for n, name in enumerate(names)]
+        self.queue(*"一二三四五", name="春季", columns=[*columns[:3], {}, columns[3]])
+        for _ in range(4):
+            self.finish()
+        self.lose()
 
 
 @pytest.fixture
@@ -229,15 +244,116 @@ def test_an_impossible_action_is_refused_in_one_sentence(
     assert module_demo.post(f"/api/records/{path}", body, status)["error"]
 
 
+def test_the_api_groups_the_ledger_by_an_own_column(app: App) -> None:
+    app.clients()
+    answer = app.get("/api/usage?by=column:客户&range=today")
+    assert answer["groups"] == [
+        {"key": "青禾", "label": "青禾", "pictures": 2, "cost": 0.44, "unconfirmed": 0.22},
+        {"key": "", "label": "没写", "pictures": 1, "cost": 0.22, "unconfirmed": 0},
+        {"key": "山海", "label": "山海", "pictures": 1, "cost": 0.22, "unconfirmed": 0},
+    ]
+    assert answer["total"] == {"groups": 3, "pictures": 4, "cost": 0.88, "unconfirmed": 0.22}
+
+
+def test_the_api_groups_the_ledger_by_model_batch_and_table(app: App) -> None:
+    app.queue("<b>猫</b>", name="<i>春季</i>")
+    app.finish()
+    model = app.runtime.engines.default.model_id
+    found = {by: app.get(f"/api/usage?by={by}")["groups"][0] for by in ("model", "batch", "table")}
+    assert found["model"]["key"] == model
+    assert found["batch"]["label"] == "<i>春季</i>"
+    assert found["table"]["label"] == "不在表格里"
+    assert {group["cost"] for group in found.values()} == {0.22}
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("person", "还没有添加成员"),
+        ("x", "by 可选"),
+        ("column:", "by 可选"),
+        ("column:" + "a" * 101, "by 可选"),
+    ],
+)
+def test_a_wrong_grouping_is_refused_with_a_sentence(module_demo: WebHarness, by: str, said: str) -> None:
+    answer = module_demo.client.get("/api/usage", query_string={"by": by})
+    assert (answer.status_code, said in answer.get_json()["error"]) == (400, True)
+    assert said in module_demo.page(f"/usage?by={by}")
+
+
+def test_the_page_groups_by_what_is_chosen_and_leads_to_the_statements(app: App) -> None:
+    app.clients()
+    usual = app.usage("?range=today")
+    assert "按批次（" in usual
+    assert "statement.xlsx" not in usual
+    html = app.usage("?range=today&by=column:客户")
+    table = html[html.index('id="groups-title"') :]
+    rows = re.findall(r'<bdi id="group-\d+">(.*?)</bdi>', table)
+    assert rows == ["青禾", "山海"]
+    assert re.findall(r"<tfoot>.*?¥(.*?)<.*?¥(.*?)<", table, re.DOTALL) == [("0.88", "0.22")]
+    links = [unescape(link) for link in re.findall(r'href="(/api/usage/statement[^"]+)"', table)]
+    assert len(links) == 4
+    assert {app.client.get(link, buffered=True).status_code for link in links} == {200}
+
+
+def test_the_ledger_has_the_own_columns_of_each_row_on_the_right(app: App) -> None:
+    app.clients()
+    heads, *lines, total = app.lines()
+    assert heads[-2:] == ["SKU", "客户"]
+    assert [line[-2:] for line in lines] == [
+        ["A-0", "青禾"],
+        ["A-1", "青禾"],
+        ["A-2", "山海"],
+        ["", ""],
+        ["A-3", "青禾"],
+    ]
+    assert (len(total), total[10:12]) == (len(heads), ["0.88", "0.22"])
+    cells = [cell.value for cell in app.workbook()["账目"][2]]
+    assert cells[-2:] == ["A-0", "青禾"]
+
+
+def test_the_statements_of_all_clients_add_up_to_the_ledger(app: App) -> None:
+    app.clients()
+    app.queue("六", columns=[{"客户": "青禾"}])
+    app.refuse()
+    book = app.workbook("statement.xlsx?column=客户&range=today")
+    assert book.sheetnames == ["合计", "青禾", "没写", "山海"]
+    assert [[cell.value for cell in row] for row in book["合计"].iter_rows()] == [
+        ["客户", "图片", "金额（元）", "可能已计费（元）"],
+        ["青禾", 2, 0.44, 0.22],
+        ["没写", 1, 0.22, None],
+        ["山海", 1, 0.22, None],
+        ["合计", 4, 0.88, 0.22],
+    ]
+    heads, first, _, lost, total = [[cell.value for cell in row] for row in book["青禾"].iter_rows()]
+    assert heads == ["日期", "表格", "行", "文件名", "模型", "金额（元）", "可能已计费（元）"]
+    assert (str(first[0])[:10], first[1:4], first[5:]) == (
+        str(date.today()),
+        ["春季", 1, SAVED.filename],
+        [0.22, None],
+    )
+    assert (lost[2], lost[5:]) == (5, [None, 0.22])
+    assert total == ["合计", None, None, "2 张", None, 0.44, 0.22]
+
+
+def test_the_statement_of_one_client_has_one_sheet(app: App) -> None:
+    app.clients()
+    for value, number in (("山海", 3), ("", 3), ("没有", 2)):
+        book = app.workbook(f"statement.xlsx?column=客户&value={value}")
+        assert [sheet.max_row for sheet in book.worksheets] == [number]
+
+
 @pytest.mark.usefixtures("request_context")
 def test_ranges_are_local_days() -> None:
-    spans = {name: parse_date_range({"range": name}, TODAY) for name in ("today", "7d", "30d", "month")}
+    spans = {name: parse_date_range({"range": name}, TODAY) for name in RANGES}
     assert {name: (str(span.first), span.unit) for name, span in spans.items()} == {
         "today": ("2026-03-15", "hour"),
         "7d": ("2026-03-09", "day"),
         "30d": ("2026-02-14", "day"),
         "month": ("2026-03-01", "day"),
+        "last_month": ("2026-02-01", "day"),
     }
+    assert [str(spans[name].last) for name in ("month", "last_month")] == ["2026-03-15", "2026-02-28"]
     assert len(spans["today"].labels) in (23, 24, 25)
     assert len(spans["7d"].bounds) == 8
 

@@ -21,12 +21,29 @@ from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.formatting import model_label
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import ID, Schema, Shape, answer, closed_object, or_null, strict_object
+from app.web.openapi.schemas import (
+    ID,
+    Schema,
+    Shape,
+    answer,
+    array_of,
+    closed_object,
+    or_null,
+    strict_object,
+    text,
+)
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, request_key
-from app.web.usage_report import Usage, build_usage_report, list_budgets
+from app.web.usage_report import (
+    COLUMN,
+    Usage,
+    build_usage_report,
+    group_costs,
+    list_budgets,
+    parse_grouping,
+)
 
 bp = Blueprint("usage", __name__)
 _UNRESOLVED: dict[str, Shape] = {"ids": [ID], "all": bool}
@@ -39,11 +56,56 @@ _BUDGETS = answer(
 )
 
 
+_GROUP: dict[str, Shape] = {"pictures": int, **dict.fromkeys(("cost", "unconfirmed"), or_null(float))}
+_GROUPS_RETURNED = 1_000
+_NAME_LENGTH = 40
+
+
 @bp.get("/usage")
-@describe("花了多少，什么还没有结果", answer(usage="Usage"), query=DATE_RANGE_QUERY)
+@describe(
+    "花了多少，什么还没有结果；有 by 时是分组的合计",
+    answer(
+        ("usage", "groups", "total"),
+        usage="Usage",
+        groups=array_of(closed_object(key=str, label=str, **_GROUP)),
+        total=closed_object(groups=int, **_GROUP),
+    ),
+    query=DATE_RANGE_QUERY | {"by": text(description="model、batch、table 或 column:自己的列")},
+)
 def get_usage() -> Response:
-    """Spending in ``range``, or between ``from`` and ``to``."""
-    return success(usage=_usage_json(build_usage_report(parse_date_range(request.args))))
+    """Spending in ``range``, or between ``from`` and ``to``; with ``by`` in groups, the dearest first."""
+    span = parse_date_range(request.args)
+    if not (by := request.args.get("by")):
+        return success(usage=_usage_json(build_usage_report(span)))
+    costs = group_costs(span, parse_grouping(by), limit=_GROUPS_RETURNED)
+    groups = [
+        {"key": group.key, "label": costs.plain_label(group), **_group_json(group.spent)}
+        for group in costs.groups
+    ]
+    return success(groups=groups, total={"groups": costs.number, **_group_json(costs.total)})
+
+
+@bp.get("/usage/statement.xlsx")
+@describe(
+    "对账单：自己的一列（如客户）里每种内容一张工作表，有 value 时只有它的",
+    XLSX,
+    query=DATE_RANGE_QUERY | {"column": text(), "value": text()},
+)
+def export_statement() -> Response:
+    """The billed charges of the range by the text of an own column, as a workbook."""
+    span, value = parse_date_range(request.args), request.args.get("value")
+    column = parse_grouping(COLUMN + request.args.get("column", "")).removeprefix(COLUMN)
+    file = sheets.write_statement(
+        database.list_charges(connection(), span.low, span.high),
+        column,
+        value=value,
+        label=model_label,
+        translate=translator(),
+    )
+    name = "".join(letter if letter.isprintable() else " " for letter in value or column)[:_NAME_LENGTH]
+    return workbook(
+        file, gettext("对账单-{name}-{first}至{last}.xlsx", name=name, first=span.first, last=span.last)
+    )
 
 
 @bp.get("/usage/export.xlsx")
@@ -51,8 +113,10 @@ def get_usage() -> Response:
 def export_workbook() -> Response:
     """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
-    charges = database.list_charges(connection(), span.low, span.high)
-    return workbook(sheets.write_ledger(charges, translate=translator()), _file_name(span, "xlsx"))
+    db = connection()
+    names = database.list_charged_columns(db, span.low, span.high)
+    charges = database.list_charges(db, span.low, span.high)
+    return workbook(sheets.write_ledger(charges, names, translate=translator()), _file_name(span, "xlsx"))
 
 
 @bp.get("/usage/export.csv")
@@ -193,12 +257,21 @@ def _parse_unresolved(body: Mapping[str, Any]) -> list[int] | None:
 
 def _ledger_lines(settings: Settings, span: DateRange, translate: Translate) -> Iterator[str]:
     with closing(database.connect(settings.database)) as db:
+        names = database.list_charged_columns(db, span.low, span.high)
         charges = start_stream(database.list_charges(db, span.low, span.high))
-        yield from sheets.ledger_lines(charges, translate=translate)
+        yield from sheets.ledger_lines(charges, names, translate=translate)
 
 
 def _file_name(span: DateRange, ending: str) -> str:
     return gettext("用量-{first}至{last}.{ending}", first=span.first, last=span.last, ending=ending)
+
+
+def _group_json(spent: SpendTotals) -> dict[str, Any]:
+    return {
+        "pictures": spent.pictures,
+        "cost": known_amount(spent.billed, spent.unpriced_pictures),
+        "unconfirmed": known_amount(spent.unconfirmed, spent.unpriced_unconfirmed),
+    }
 
 
 def _usage_json(usage: Usage) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import { _ } from "../core/i18n.js";
 import { showToast } from "../ui/toast.js";
 
 const MIN_INTERVAL_MS = 2000; // between two loads while a batch runs
+const REST = 10; // times as long as a load took
 const NEAR = 0.8; // of a budget
 const yuan = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 
@@ -18,45 +19,52 @@ let version = versionShown();
 let shownHtml = "";
 let timer = 0;
 let isResting = false;
+let interval = MIN_INTERVAL_MS;
+let isChoosing = false; // the list of groups may be open
 
 function versionShown() {
   return Number(summary.firstElementChild.dataset.version);
 }
 
-/** Load the figures; the focus stays on its button, or goes to the title of the list. */
+/** Load the figures; the focus stays on its button or list, or goes to the title of the list. */
 async function refresh() {
   clearTimeout(timer);
   timer = 0;
   budgets.refresh();
   const { liveUrl } = page.dataset;
+  const began = Date.now();
   const news = await fetchHtmlIfChanged(liveUrl, {}).catch(() => null);
+  interval = Math.max(MIN_INTERVAL_MS, REST * (Date.now() - began));
   if (!news || news.html === shownHtml) return; // no answer: the next change loads again; no change: buttons stay
-  if (liveUrl !== page.dataset.liveUrl) return; // another chart was chosen since
+  if (liveUrl !== page.dataset.liveUrl) return; // another chart or group was chosen since
+  if (isChoosing) return; // the open list of groups would close
   shownHtml = news.html;
+  const hadFocus = document.activeElement?.matches("[data-groups-by]");
   replaceContent(summary, news.html);
+  if (hadFocus) summary.querySelector("[data-groups-by]")?.focus({ preventScroll: true });
   version = versionShown();
 }
 
-/** Show the other chart; the address, the ranges and the form of the dates keep the choice. */
-async function chooseChart({ href, dataset: { chart } }) {
-  for (const link of page.querySelectorAll(".usage-ranges a")) link.href = withChart(link.href, chart);
-  show(page, { ".usage-days [name=chart]": { value: chart } });
-  page.dataset.liveUrl = withChart(page.dataset.liveUrl, chart);
-  history.replaceState(null, "", href);
+/** Show another chart, or other groups; the address, the ranges and the form of the dates keep the choice. */
+async function choose(name, value) {
+  const withChoice = (address) => {
+    const url = new URL(address, location.href);
+    url.searchParams.set(name, value);
+    return url.href;
+  };
+  for (const link of page.querySelectorAll("[data-range]")) link.href = withChoice(link.href);
+  show(page, { [`.usage-days [name=${name}]`]: { value } });
+  if (name === "by") show(page, { "[data-range=last_month]:not([aria-current])": { hidden: !value.startsWith("column:") } });
+  page.dataset.liveUrl = withChoice(page.dataset.liveUrl);
+  history.replaceState(null, "", withChoice(location.href));
   await refresh();
-}
-
-function withChart(address, chart) {
-  const url = new URL(address, location.href);
-  url.searchParams.set("chart", chart);
-  return url.href;
 }
 
 document.addEventListener("status", ({ detail }) => {
   if (detail.version === version || timer) return;
-  timer = setTimeout(refresh, isResting ? MIN_INTERVAL_MS : 0);
+  timer = setTimeout(refresh, isResting ? interval : 0);
   isResting = true;
-  setTimeout(() => (isResting = false), MIN_INTERVAL_MS);
+  setTimeout(() => (isResting = false), interval);
 });
 document.addEventListener("records-resolved", refresh);
 page.addEventListener("click", (event) => {
@@ -64,11 +72,21 @@ page.addEventListener("click", (event) => {
   const choice = target.closest("[data-chart]");
   if (choice && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
     event.preventDefault();
-    chooseChart(choice);
+    choose("chart", choice.dataset.chart);
   }
   const button = target.closest("[data-command]");
   if (button) runAction(button);
 });
+page.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-groups-by]")) return;
+  isChoosing = false;
+  choose("by", target.value);
+});
+for (const [event, chooses] of [["pointerdown", true], ["keydown", true], ["focusout", false]]) {
+  page.addEventListener(event, ({ target }) => {
+    if (target.matches("[data-groups-by]")) isChoosing = chooses;
+  });
+}
 page.dataset.ready = "";
 
 // The budgets of 用量: a field is saved when it is left or Enter is pressed; the figures follow the ledger.

@@ -1,0 +1,115 @@
+"""What was paid for each client: a workbook with a sheet for each text of an own column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from operator import attrgetter
+from typing import IO, Any
+
+from app.domain.ledger import Charge, SpendTotals, known_amount
+from app.errors import Message, SpreadsheetError, Translate, message
+from app.sheets.limits import MAX_SHEETS
+from app.sheets.sheet_writer import ROWS_A_SHEET, Column, SheetWriter, local_time, open_workbook
+
+NO_VALUE = "没写"
+_TITLE_UNITS = 27  # of the 31 UTF-16 units of a title, the rest is for a number
+_NOT_IN_TITLES = re.compile("[\\[\\]:*?/\\\\]|[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MONEY = (Column("金额（元）", 13, "money"), Column("可能已计费（元）", 17, "money"))
+
+
+def write_statement(
+    charges: Iterable[Charge],
+    column: str,
+    *,
+    value: str | None = None,
+    label: Callable[[str], str] = str,
+    translate: Translate = str,
+) -> IO[bytes]:
+    """The statement of one text of the column, or of each with their sums on the first sheet; returned as by
+    ``WorkbookWriter.save``.
+
+    Charges without a known outcome have a column of their own; those that were not billed are left out.
+    ``label`` is what a model is called. Raises SpreadsheetError for more than MAX_SHEETS texts.
+    """
+    columns = (
+        Column("日期", 12, "date", _day),
+        Column("表格", 24, value=lambda charge: charge.table_name or charge.batch_name),
+        Column("行", 7, "number", attrgetter("row_number")),
+        Column("文件名", 34, value=attrgetter("filename")),
+        Column("模型", 22, value=lambda charge: label(charge.model)),
+        Column(
+            "金额（元）", 13, "money", lambda charge: charge.billed if charge.outcome == "billed" else None
+        ),
+        Column("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
+    )
+    sheets: dict[str, SheetWriter] = {}
+    totals: dict[str, SpendTotals] = {}
+    with open_workbook(translate) as workbook:
+        titles = {"history"}  # which Excel keeps for itself
+
+        def add_sheet(text: str) -> None:
+            if len(sheets) == MAX_SHEETS:
+                raise SpreadsheetError(
+                    "「{column}」有 {limit} 种以上的内容，请一次只导出一种", column=column, limit=MAX_SHEETS
+                )
+            title = _title(text or translate(NO_VALUE), titles)
+            sheets[text], totals[text] = SheetWriter(workbook, title, columns), SpendTotals()
+
+        if value is None:
+            heads = (Column(message("{name}", name=column), 30), Column("图片", 10, "number"), *_MONEY)
+            summary = SheetWriter(workbook, _title(translate("合计"), titles), heads)
+        else:
+            add_sheet(value)
+        for charge in charges:
+            text = charge.own_text(column)
+            if charge.outcome == "not_billed" or value not in (None, text):
+                continue
+            if text not in sheets:
+                add_sheet(text)
+            totals[text] += SpendTotals.of(charge)
+            if totals[text].charges >= ROWS_A_SHEET:
+                raise SpreadsheetError("一张工作表放不下这么多行，请选短一些的时间")
+            sheets[text].append([each.value(charge) for each in columns])
+        for text, sheet in sheets.items():
+            sheet.append(["合计", None, None, _pictures(totals[text]), None, *_sums(totals[text])])
+        ordered = sorted(totals, key=lambda text: (-totals[text].billed, text))
+        if value is None:
+            total = sum(totals.values(), SpendTotals())
+            for name, spent in [
+                *((text or message(NO_VALUE), totals[text]) for text in ordered),
+                ("合计", total),
+            ]:
+                summary.append([name, spent.pictures, *_sums(spent)])
+            book: Any = workbook.workbook  # openpyxl-stubs know no order of sheets
+            book._sheets[1:] = [sheets[text].sheet for text in ordered]
+        return workbook.save()
+
+
+def _day(charge: Charge) -> date | str:
+    at = local_time(charge.opened_at)
+    return at.date() if isinstance(at, datetime) else at
+
+
+def _pictures(spent: SpendTotals) -> Message:
+    return message("{n} 张", n=f"{spent.pictures:,}")
+
+
+def _sums(spent: SpendTotals) -> list[Any]:
+    return [
+        known_amount(spent.billed, spent.unpriced_pictures),
+        known_amount(spent.unconfirmed, spent.unpriced_unconfirmed) or None,
+    ]
+
+
+def _title(text: str, taken: set[str]) -> str:
+    """A title of a sheet that no other has; Excel compares without case."""
+    units = _NOT_IN_TITLES.sub(" ", text).encode("utf-16-le")[: 2 * _TITLE_UNITS]
+    stem = units.decode("utf-16-le", "ignore").strip(" '") or "-"
+    title, number = stem, 1
+    while title.casefold() in taken:
+        number += 1
+        title = f"{stem} {number}"
+    taken.add(title.casefold())
+    return title
