@@ -348,6 +348,9 @@ STATES = (
     _index("picker without pictures", click("[data-open-picker]"), _dialog("references"), server="empty"),
     _index("keys", *_KEYS),
     _index("commands", click("[data-more] > summary"), press_key("Control+k"), wait_for(_CHOSEN_OPTION)),
+    _index(
+        "save as a recipe", click("[data-more] > summary"), click("[data-keep-recipe]"), _dialog("recipes")
+    ),
     _index("earlier prompts", click("[data-earlier]"), wait_for(_CHOSEN_OPTION)),
     _index(
         "no such prompt",
