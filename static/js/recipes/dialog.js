@@ -74,7 +74,8 @@ export class Recipes {
   #set(changes) {
     this.#state = { ...this.#state, ...changes };
     const { chosen, recipe } = this.#state;
-    this.#view.show({ ...this.#state, drafts: drafts(), isChanged: !isSame(recipe, this.#baseOf(chosen)) }, this.#what);
+    const kept = drafts();
+    this.#view.show({ ...this.#state, isTyped: (key) => this.#draftKey(key) in kept, isChanged: !isSame(recipe, this.#baseOf(chosen)) }, this.#what);
   }
 
   /** Run what is shown only while nothing else was asked for; an error stands in the dialog, at its field. */

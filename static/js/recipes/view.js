@@ -120,9 +120,9 @@ export class RecipesView {
     this.#form.show({ role, columns: [...new Set(names)], pictures, hasReferences, model, bad: bad[at] ?? {}, sent: answer?.first.filter((row) => row.role === role.role) ?? [] });
   }
 
-  #showChoices({ recipes, chosen, drafts }) {
+  #showChoices({ recipes, chosen, isTyped }) {
     const select = this.#find("[data-recipes-choice]");
-    const option = (key, name) => ({ key, label: key in drafts ? _("{name}（没有保存）", { name }) : name });
+    const option = (key, name) => ({ key, label: isTyped(key) ? _("{name}（没有保存）", { name }) : name });
     const named = (isBuiltIn) => recipes.filter((each) => each.built_in === isBuiltIn).map(({ name }) => option(`=${name}`, name));
     const groups = [
       ["", this.#what.recipe ? [option("table", _("这个表格用的：{name}", { name: this.#what.recipe.name }))] : []],
