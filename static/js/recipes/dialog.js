@@ -6,7 +6,6 @@ import { RecipesView } from "./view.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
-import { soon } from "../core/timing.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
 const DRAFTS = "recipes.drafts"; // what is typed and not stored, in storage: key of the choice -> recipe
@@ -23,7 +22,8 @@ export class Recipes {
   #what = { columns: [], pictures: [] };
   #state = { recipes: [], recipe: { roles: [{ role: "", prompt: "" }] } };
   #turn = 0; // what an earlier one waited for is not shown
-  #countSoon = soon(() => this.#count(), PAUSE);
+  #timer = 0;
+  #isCounting = false;
 
   constructor(dialog) {
     this.#dialog = dialog;
@@ -61,7 +61,7 @@ export class Recipes {
     this.#what = {
       ...what, recipe: what.recipe && normalRecipe(what.recipe), pictures: pictureColumns(what.columns, what.cellsOf), hasPrompts: what.hasPrompts || what.columns.includes(words),
     };
-    this.#state = { ...this.#state, chosen: NEW, recipe: this.#baseOf(NEW), at: 0, answer: null, isAsking: Boolean(what.table), error: "", field: "", naming: null };
+    this.#state = { ...this.#state, chosen: NEW, recipe: this.#baseOf(NEW), at: 0, answer: null, isAsking: Boolean(what.table), isApplying: false, error: "", field: "", naming: null };
     this.#set({});
     this.#dialog.showModal();
     await this.#try(async () => {
@@ -82,7 +82,7 @@ export class Recipes {
   #try(work) {
     const turn = ++this.#turn;
     const isCurrent = () => turn === this.#turn && this.#dialog.open;
-    return attempt(() => work(isCurrent), (error, { field = "" }) => { if (isCurrent()) this.#set({ error, field, isAsking: false }); });
+    return attempt(() => work(isCurrent), (error, { field = "" }) => { if (isCurrent()) this.#set({ error, field, isAsking: false, isApplying: false }); });
   }
 
   async #load() {
@@ -125,7 +125,7 @@ export class Recipes {
     const recipe = { ...this.#state.recipe, ...changes };
     const key = this.#draftKey(this.#state.chosen);
     keepDraft(key, isSame(recipe, this.#baseOf(this.#state.chosen)) ? null : recipe);
-    this.#set({ recipe, ...more });
+    this.#set({ recipe, isAsking: Boolean(this.#what.table), ...more });
     this.#countSoon();
   }
 
@@ -154,20 +154,30 @@ export class Recipes {
     if (to >= 0 && to < roles.length) this.#edit({ roles: moved(roles, at, to) }, { at: to });
   }
 
-  /** What the table would be; the sums before stay until then. */
+  #countSoon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#count(), PAUSE);
+  }
+
+  /** What the table would be; the sums before stay until then. One call after the other: a large table takes seconds. */
   async #count() {
     const { table, url } = this.#what;
+    const { recipe } = this.#state;
     if (!table || !this.#dialog.open) return;
-    const isWritten = this.#state.recipe.roles.every(({ role, prompt }) => role.trim() && prompt.trim());
+    const isWritten = recipe.roles.every(({ role, prompt }) => role.trim() && prompt.trim());
     this.#set({ isAsking: isWritten, ...(!isWritten && { answer: null, error: "", field: "" }) });
     if (!isWritten) return void (this.#turn += 1);
+    if (this.#isCounting) return this.#countSoon();
+    this.#isCounting = true;
     await this.#try(async (isCurrent) => {
-      const answer = await requestJson("POST", `${url}/recipe`, { recipe: this.#state.recipe, apply: 0 });
-      if (isCurrent()) this.#set({ answer, isAsking: false, error: "", field: "" });
+      const answer = await requestJson("POST", `${url}/recipe`, { recipe, apply: 0 });
+      if (isCurrent()) this.#set({ answer, isAsking: recipe !== this.#state.recipe, error: "", field: "" });
     });
+    this.#isCounting = false;
   }
 
   async #apply() {
+    this.#set({ isApplying: true });
     await this.#try(async () => {
       const { recipe, chosen } = this.#state;
       const answer = await requestJson("POST", `${this.#what.url}/recipe`, { recipe, apply: 1 });

@@ -106,7 +106,7 @@ export class RecipesView {
       "[data-recipes-sum-line]": { hidden: !what.table, ariaBusy: String(isAsking), classes: { "is-waiting": isAsking } }, "[data-recipes-sum]": sum, "[data-recipes-price]": price,
       "[data-recipes-error]": error, "[data-recipes-footer]": { hidden: Boolean(naming) }, "[data-recipes-naming]": { hidden: !naming },
       "[data-recipes-store]": { ariaDisabled: String(own && !isChanged), classes: { "is-primary": !what.table } },
-      "[data-recipes-apply]": { hidden: !what.table, ariaDisabled: String(!answer || Boolean(error)) },
+      "[data-recipes-apply]": { hidden: !what.table, ariaDisabled: String(!answer || Boolean(error) || state.isApplying), data: { busy: state.isApplying ? "" : null } },
       "[data-recipes-export]": { href: `${this.#dialog.dataset.recipesUrl}/${encodeURIComponent(chosen.slice(1))}/sheet.xlsx`, hidden: !chosen.startsWith("=") || isChanged },
       "[data-recipes-rename]": { hidden: !own }, "[data-recipes-delete]": { hidden: !own }, "[data-recipes-revert]": { hidden: !isChanged },
       '[data-role-move="-1"]': { disabled: at === 0 }, '[data-role-move="1"]': { disabled: at === recipe.roles.length - 1 }, "[data-role-remove]": { disabled: recipe.roles.length < 2 },
