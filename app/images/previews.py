@@ -85,7 +85,7 @@ def draw(content: bytes, watermark: str) -> dict[int, bytes]:
         picture = flat
     drawn = {}
     for side in (LARGE, SMALL):
-        picture = picture.resize(size_of(*picture.size, side), Image.Resampling.LANCZOS)
+        picture = picture.resize(size_of(*picture.size, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
         packed = io.BytesIO()
         marked = _marked(picture, watermark) if watermark else picture
         marked.save(packed, "JPEG", quality=_QUALITY[side], exif=b"", icc_profile=b"")

@@ -36,7 +36,7 @@ def choose(
 
 def choose_new(db: database.Connection, table: Table, before: Round) -> list[Shown]:
     """What the rows of a round show that was made since it began and was in no round of this client, each
-    with the picture of that row that it follows."""
+    with the picture of that row that it follows: one with words, else one that was marked."""
     rounds = [each for each in store.list_rounds(db, table.id) if each.client == before.client]
     shown = store.list_shown(db, table.id)
     seen = {each.record_id for of in rounds for each in shown[of.id]}
@@ -55,14 +55,9 @@ def choose_new(db: database.Connection, table: Table, before: Round) -> list[Sho
     found: dict[int, Shown] = {}
     for view, picture in made:
         if picture.record_id in new:
-            follows = _followed(old[view.row.id]).record_id
-            found.setdefault(picture.record_id, _shown(view, picture, follows))
+            follows = min(old[view.row.id], key=lambda each: (not each.comment, not each.mark, each.n))
+            found.setdefault(picture.record_id, _shown(view, picture, follows.record_id))
     return list(found.values())
-
-
-def _followed(pictures: Sequence[Shown]) -> Shown:
-    """The picture of a row that a new one is compared with: one with words, else one that was marked."""
-    return min(pictures, key=lambda each: (not each.comment, not each.mark, each.n))
 
 
 def _made(view: RowView, *, earlier: bool = False) -> Iterator[RowPicture]:

@@ -48,7 +48,6 @@ _HEADERS = {
 }
 _MINUTE, _MOST_TRIES, _MOST_STRANGERS = 60.0, 30, 10_000
 _GONE = "这个链接打不开了，请向给您发链接的人要一个新的"
-_BROKEN = "现在打不开，请过一会儿再试"
 _PAGES = ("client.page", "client.enter", "client.nothing")
 
 
@@ -113,27 +112,21 @@ def _add_headers(response: Response) -> Response:
 
 
 @bp.errorhandler(AppError)
-def _on_app_error(error: AppError) -> Response:
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if status >= 500 and not isinstance(error, TryLater):  # sentences of disk and database name paths
-        log.event("web", "error", status=status, why=error.message)
-        return _problem(message(_BROKEN), status)
-    answer = _problem(error.message, 429 if isinstance(error, TooOften) else status)
+@bp.errorhandler(database.Error)
+@bp.errorhandler(HTTPException)
+def _on_error(error: AppError | database.Error | HTTPException) -> Response:
+    """One sentence; not that of a disk or a database, which names paths."""
+    sentence, status = message("请求的格式不对"), getattr(error, "code", None) or 500
+    if isinstance(error, AppError):
+        sentence = error.message
+        status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if status >= 500 and not isinstance(error, TryLater):
+        log.event("web", "error", status=status, why=error)
+        return _problem(message("现在打不开，请过一会儿再试"), status)
+    answer = _problem(sentence, 429 if isinstance(error, TooOften) else status)
     if isinstance(error, TryLater):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
-
-
-@bp.errorhandler(database.Error)
-def _on_database_error(_error: database.Error) -> Response:
-    log.exception("web", "database_unreadable")
-    return _problem(message(_BROKEN), 503)
-
-
-@bp.errorhandler(HTTPException)
-def _on_http_error(error: HTTPException) -> Response:
-    status = error.code or 500
-    return _problem(message(_BROKEN if status >= 500 else "请求的格式不对"), status)
 
 
 def _problem(sentence: Message, status: int, **fields: Any) -> Response:

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,7 @@ DAYS, MOST_DAYS = 14, 366
 _NAMING = ("sku", "货号", "款号", "商品编码", "商品编号", "产品编号", "编号", "型号", "asin")  # own columns
 _LOCAL_NAME = re.compile(r"[^.]+|.+\.(?:local|lan|internal|home\.arpa)")
 _TOKEN_BYTES = 32
+_JOINER = "\u200d"  # of emoji
 
 
 class RoundState(StrEnum):
@@ -123,14 +124,13 @@ def read_order(body: Mapping[str, Any], table_id: str, now: datetime) -> Round:
 
 def read_next(body: Mapping[str, Any], before: Round, now: datetime) -> Round:
     """An untrusted order of the round after this one, as it was unless the body says otherwise."""
+    names = ("table_id", "client", "at_most", "download", "watermark")
     return Round(
         id=new_id(now),
         created_at=utc(now),
         ends_at=read_end(body.get("ends_at"), now),
         password_digest=hash_password(read_password(body)) or before.password_digest,
-        **{
-            name: getattr(before, name) for name in ("table_id", "client", "at_most", "download", "watermark")
-        },
+        **{name: getattr(before, name) for name in names},
     )
 
 
@@ -154,25 +154,18 @@ def read_password(body: Mapping[str, Any]) -> str:
 def read_end(value: Any, now: datetime) -> str:
     """When a round ends, as UTC text: a time with its zone, or a day of this machine, which ends with its
     last second; without one in DAYS days. Raises InvalidRequest."""
-    if value is None:
-        end = datetime.combine(now.astimezone().date() + timedelta(days=DAYS), time(23, 59, 59)).astimezone()
-    else:
-        end = _time_of(value)
+    text = f"{now.astimezone().date() + timedelta(days=DAYS)}" if value is None else str(value)
+    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", text)
+    try:
+        end = datetime.fromisoformat(f"{text}T23:59:59" if is_day else text)
+        if not is_day and not end.tzinfo:
+            raise ValueError
+        end = end.astimezone(UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidRequest("ends_at", "ends_at 应为日期 2026-07-03，或带时区的时间") from error
     if not now < end <= now + timedelta(days=MOST_DAYS):
         raise InvalidRequest("ends_at", "到期的日子应在今天以后，一年以内")
     return utc(end)
-
-
-def _time_of(value: Any) -> datetime:
-    text = str(value) if isinstance(value, str) else ""
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return datetime.combine(date.fromisoformat(text), time(23, 59, 59)).astimezone()
-        if (found := datetime.fromisoformat(text)).tzinfo:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise InvalidRequest("ends_at", "ends_at 应为日期 2026-07-03，或带时区的时间")
 
 
 def utc(at: datetime) -> str:
@@ -191,23 +184,19 @@ def read_marks(body: Mapping[str, Any]) -> dict[int, dict[str, str]]:
             raise InvalidRequest("marks", "应为图片的编号，到它的 mark 和 comment")
         if unknown := value.keys() - {"mark", "comment"}:
             raise InvalidRequest("marks", "没有「{name}」这一项", name=min(unknown)[:50])
-        wanted: dict[str, str] = {}
-        if "mark" in value:
-            if value["mark"] not in (None, *Mark):
-                raise InvalidRequest("mark", "mark 应为 heart、reject 或 null")
-            wanted["mark"] = value["mark"] or ""
-        if "comment" in value:
-            comment = value["comment"] or ""
-            if not isinstance(comment, str) or len(one_line(comment)) > MAX_COMMENT:
-                raise InvalidRequest("comment", "一句话最多 {limit} 个字，请写短一些", limit=MAX_COMMENT)
-            wanted["comment"] = one_line(comment)
-        marks[int(key)] = wanted
+        mark, comment = value.get("mark"), value.get("comment") or ""
+        if mark not in (None, *Mark):
+            raise InvalidRequest("mark", "mark 应为 heart、reject 或 null")
+        if not isinstance(comment, str) or len(one_line(comment)) > MAX_COMMENT:
+            raise InvalidRequest("comment", "一句话最多 {limit} 个字，请写短一些", limit=MAX_COMMENT)
+        wanted = {"mark": mark or "", "comment": one_line(comment)}
+        marks[int(key)] = {name: wanted[name] for name in value}
     return marks
 
 
 def one_line(text: str) -> str:
     """A text as one line, without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join("".join(c if c.isprintable() or c == _JOINER else " " for c in text).split())
 
 
 def counts(pictures: Iterable[Shown]) -> dict[str, int]:

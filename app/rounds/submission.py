@@ -72,14 +72,12 @@ def _write(edit: Edit, of: Round, pictures: Sequence[Shown]) -> None:
     names = [*dict.fromkeys([*edit.table.own_columns, COMMENT_COLUMN])]
     if not said or len(names) > MAX_OWN_COLUMNS:
         return
-    ids = {shown.row_id for shown in said}
-    there = {row.id: row for row in database.read_rows(edit.db, edit.table.id, ids) if not row.removed_at}
     edit.table = replace(edit.table, own_columns=tuple(names))
-    for row_id, row in there.items():
-        text = row.columns.get(COMMENT_COLUMN, "")
-        edit.set(
-            row_id, {COMMENT_COLUMN: _joined(text, of, [each for each in said if each.row_id == row_id])}
-        )
+    edit.load({shown.row_id for shown in said}, removed=True)
+    for row_id in {shown.row_id for shown in said if edit.rows[shown.row_id].removed_at is None}:
+        text = edit.rows[row_id].columns.get(COMMENT_COLUMN, "")
+        words = _joined(text, of, [shown for shown in said if shown.row_id == row_id])
+        edit.set(row_id, {COMMENT_COLUMN: words})
 
 
 def _joined(text: str, of: Round, pictures: Sequence[Shown]) -> str:

@@ -344,9 +344,3 @@ def test_a_round_of_more_pictures_than_a_client_looks_at_is_refused(
     monkeypatch.setattr(store, "MAX_PICTURES", 3)
     answer = studio.open_round(table, status=400)
     assert answer["error"] == "有 4 张图，一轮最多 3 张，请选一部分行再给客户看"
-
-
-def test_a_backup_and_a_move_take_rounds_along() -> None:
-    from app.db.copy_to import COPIED
-
-    assert {"rounds", "round_pictures", "round_marks"} <= set(COPIED)
