@@ -231,6 +231,7 @@ class Settings:
     port: int = _setting(5000, _int_between(1, 65_535))
     allowed_hosts: tuple[str, ...] = _setting((), _hosts)
     access_password: str = _setting("", secret=True)
+    studio_name: str = _setting("")
     notify_url: str = _setting("", _webhook, secret=True)  # contains a token
     database_path: Path = _setting(Path("generation_records.db"), _path)
     output_dir: Path = _setting(Path("output"), _path)

@@ -72,6 +72,11 @@ def _bounds() -> _Bounds:
     return found
 
 
+@bp.context_processor
+def _studio() -> dict[str, str]:
+    return {"studio": services().settings.studio_name}
+
+
 @bp.before_request
 def _guard() -> Response | None:
     """Let nobody pass without a link that can be opened, and its password; what was found is ``g.round``."""

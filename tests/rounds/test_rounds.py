@@ -186,6 +186,16 @@ def test_a_lower_limit_keeps_what_was_chosen(studio: Studio, table: str) -> None
     assert visitor.mark({"1": {"mark": "reject"}, "2": {"comment": "好"}})["chosen"] == 2
 
 
+def test_the_studio_has_its_name_on_every_page_of_a_client(settings: Settings) -> None:
+    studio = Studio(replace(settings, studio_name="<老王> 摄影"))
+    table = studio.make_table(ROWS[:1])
+    links = [
+        studio.open_round(table, client=str(n), password=word)["link"] for n, word in enumerate(("", "1234"))
+    ]
+    for link in (*links, f"{LAN}/r/none"):
+        assert "&lt;老王&gt; 摄影" in studio.visitor(link).open("").text
+
+
 def test_marks_may_be_sent_twice_and_leave_what_they_do_not_name(studio: Studio, table: str) -> None:
     visitor = studio.visitor(studio.open_round(table)["link"])
     visitor.mark({"1": {"mark": "heart", "comment": " 亮\n一点 "}})
