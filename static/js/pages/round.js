@@ -162,7 +162,7 @@ document.addEventListener("error", ({ target: image }) => {
   const n = (tries.get(image) ?? 0) + 1;
   tries.set(image, n);
   apply(image, { classes: { "is-waiting": n <= TRIES } });
-  if (n <= TRIES) setTimeout(() => { image.src = image.src; }, Math.min(500 * 2 ** n, 30_000) * (0.5 + Math.random()));
+  if (n <= TRIES) setTimeout(() => { image.src = image.src; }, Math.min(250 * 2 ** n, 30_000) * (0.5 + Math.random()));
 }, true);
 document.addEventListener("load", ({ target }) => target.classList?.remove("is-waiting"), true);
 addEventListener("online", () => marks.flush());
