@@ -73,7 +73,7 @@ export class Marks {
 
   /** End the round; nothing changes after it. Rejects with HttpError. */
   async submit() {
-    if (!await this.flush()) throw new HttpError(_("没网，连上再提交。选的都还在"));
+    if (!await this.flush()) throw new HttpError(this.saving === "away" ? _("没网，连上再提交。选的都还在") : _("还没有存好，过几秒再提交"));
     const { state } = await this.#call("POST", "submit");
     this.round.state = state;
     this.#hooks.changed();
