@@ -39,8 +39,8 @@ def spend_by_group(
 ) -> tuple[list[SpendGroup], int]:
     """The charges from ``low`` to before ``high`` by group -> (at most ``limit`` groups, how many there are).
 
-    ``by`` is batch, table, or ``column:`` and the name of an own column. What cost most comes first.
-    A picture counts where it was bought, whoever shares it.
+    ``by`` is batch, table, or ``column:`` and the name of an own column. What cost most comes first, what has
+    none of them last. A picture counts where it was bought, whoever shares it.
     """
     fields: dict[str, object] = {"low": low, "high": high, "limit": limit}
     value, join, outer = "charges.batch_id", "", "LEFT JOIN batches ON batches.id = lines.value"
@@ -73,7 +73,8 @@ def spend_by_group(
         """,
         fields,
     ).fetchall()
-    return _with_names(db, by, rows), rows[0]["groups"] if rows else 0
+    groups = sorted(_with_names(db, by, rows), key=lambda group: not group.key)
+    return groups, rows[0]["groups"] if rows else 0
 
 
 def list_group_columns(db: Connection) -> list[str]:

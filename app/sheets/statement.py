@@ -74,7 +74,7 @@ def write_statement(
             sheets[text].append([each.value(charge) for each in columns])
         for text, sheet in sheets.items():
             sheet.append(["合计", None, None, _pictures(totals[text]), None, *_sums(totals[text])])
-        ordered = sorted(totals, key=lambda text: (-totals[text].billed, text))
+        ordered = sorted(totals, key=lambda text: (not text, -totals[text].billed, text))
         if value is None:
             total = sum(totals.values(), SpendTotals())
             for name, spent in [

@@ -249,8 +249,8 @@ def test_the_api_groups_the_ledger_by_an_own_column(app: App) -> None:
     answer = app.get("/api/usage?by=column:客户&range=today")
     assert answer["groups"] == [
         {"key": "青禾", "label": "青禾", "pictures": 2, "cost": 0.44, "unconfirmed": 0.22},
-        {"key": "", "label": "没写", "pictures": 1, "cost": 0.22, "unconfirmed": 0},
         {"key": "山海", "label": "山海", "pictures": 1, "cost": 0.22, "unconfirmed": 0},
+        {"key": "", "label": "没写", "pictures": 1, "cost": 0.22, "unconfirmed": 0},
     ]
     assert answer["total"] == {"groups": 3, "pictures": 4, "cost": 0.88, "unconfirmed": 0.22}
 
@@ -279,6 +279,11 @@ def test_a_wrong_grouping_is_refused_with_a_sentence(module_demo: WebHarness, by
     answer = module_demo.client.get("/api/usage", query_string={"by": by})
     assert (answer.status_code, said in answer.get_json()["error"]) == (400, True)
     assert said in module_demo.page(f"/usage?by={by}")
+
+
+def test_a_statement_of_no_column_is_refused(module_demo: WebHarness) -> None:
+    answer = module_demo.client.get("/api/usage/statement.xlsx")
+    assert (answer.status_code, answer.get_json()["field"]) == (400, "column")
 
 
 def test_the_page_groups_by_what_is_chosen_and_leads_to_the_statements(app: App) -> None:
@@ -317,12 +322,12 @@ def test_the_statements_of_all_clients_add_up_to_the_ledger(app: App) -> None:
     app.queue("六", columns=[{"客户": "青禾"}])
     app.refuse()
     book = app.workbook("statement.xlsx?column=客户&range=today")
-    assert book.sheetnames == ["合计", "青禾", "没写", "山海"]
+    assert book.sheetnames == ["合计", "青禾", "山海", "没写"]
     assert [[cell.value for cell in row] for row in book["合计"].iter_rows()] == [
         ["客户", "图片", "金额（元）", "可能已计费（元）"],
         ["青禾", 2, 0.44, 0.22],
-        ["没写", 1, 0.22, None],
         ["山海", 1, 0.22, None],
+        ["没写", 1, 0.22, None],
         ["合计", 4, 0.88, 0.22],
     ]
     heads, first, _, lost, total = [[cell.value for cell in row] for row in book["青禾"].iter_rows()]

@@ -87,14 +87,16 @@ def get_usage() -> Response:
 
 @bp.get("/usage/statement.xlsx")
 @describe(
-    "对账单：自己的一列（如客户）里每种内容一张工作表，有 value 时只有它的",
+    "对账单，自己的一列（column）里每种内容一张工作表，或只有 value 的",
     XLSX,
     query=DATE_RANGE_QUERY | {"column": text(), "value": text()},
 )
 def export_statement() -> Response:
     """The billed charges of the range by the text of an own column, as a workbook."""
     span, value = parse_date_range(request.args), request.args.get("value")
-    column = parse_grouping(COLUMN + request.args.get("column", "")).removeprefix(COLUMN)
+    if not (named := request.args.get("column")):
+        raise InvalidRequest("column", "请写明按自己的哪一列对账，例如 column=客户")
+    column = parse_grouping(COLUMN + named).removeprefix(COLUMN)
     file = sheets.write_statement(
         database.list_charges(connection(), span.low, span.high),
         column,
