@@ -82,6 +82,26 @@ def test_figures_and_charts_show_the_spending_of_a_range(
     expect(usage.page.locator(".charts")).to_contain_text("这段时间没有")
 
 
+def test_costs_are_grouped_by_a_column_of_the_sheet_up_to_its_statements(
+    usage: UsagePage, server: ServerProcess, tmp_path: Path
+) -> None:
+    rows = [{"prompt": name, "columns": {"客户": name}} for name in ("青禾", "山海")]
+    server.wait_for_end(server.post("/api/batches", {"rows": rows})["batch_id"])
+    usage.open("?range=today")
+    page, groups = usage.page, usage.page.locator("[data-groups-by]")
+    expect(page.get_by_role("link", name="上月", exact=True)).to_be_hidden()
+    groups.select_option(label="按客户")
+    expect(page.locator(".usage-tables tbody tr")).to_contain_text(["山海", "青禾"])
+    expect(page.locator(".usage-tables tfoot")).to_contain_text("¥0.44")
+    expect(groups).to_be_focused()
+    assert usage.download("青禾 对账单", tmp_path).name.startswith("对账单-青禾-")
+    finished_batch(server, "单独的猫")
+    expect(page.locator(".usage-tables tbody tr").last).to_contain_text("没写")
+    page.get_by_role("link", name="上月", exact=True).click()
+    expect(page.locator("[data-groups-by] option:checked")).to_have_text("按客户")
+    expect(page.locator(".usage-tables")).to_contain_text("这段时间没有请求过服务")
+
+
 def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
