@@ -155,12 +155,19 @@ from app.db.row_pictures import (
 )
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sessions import (
+    Account,
+    Pass,
     add_session,
+    count_people,
     delete_session,
+    find_account,
+    find_session,
+    find_token,
     forget_attempts,
-    has_session,
+    note_use,
     seconds_to_wait,
     start_attempt,
+    to_person,
 )
 from app.db.store_guard import StoreGuard, open_guard
 from app.db.table_list import ListedTable, TableTotals, has_tables, list_tables, table_totals

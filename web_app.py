@@ -29,6 +29,9 @@ from app.domain import ModelSpec
 from app.env_file import EnvFile
 from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
+from app.people.access import init_access
+from app.people.api import bp as people
+from app.people.views import bp as people_pages
 from app.recipes.api import bp as recipes
 from app.recipes.views import bp as recipe_pages
 from app.rounds.client import bp as client
@@ -78,6 +81,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     init_url_converters(app)
     init_json(app)
     init_security(app)
+    init_access(app)
     init_body_limits(app)
     init_store_state(app)
     init_error_handlers(app)
@@ -94,6 +98,8 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
         recipe_pages,
         rounds,
         client,
+        people,
+        people_pages,
         login.bp,
         language,
         assets,

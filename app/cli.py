@@ -1,8 +1,9 @@
 """Command line: check records against files, back up, rebuild or move the database.
 
 ``check``, which is what runs without a command, compares and reports; ``backup FOLDER`` copies; ``rebuild``
-builds a new database from the pictures' metadata; ``copy-to`` moves a SQLite file to PostgreSQL; and
-``pause-all`` is for a database restored by other means. None deletes anything.
+builds a new database from the pictures' metadata; ``copy-to`` moves a SQLite file to PostgreSQL;
+``pause-all`` is for a database restored by other means; and ``owner`` lets an owner in who is locked out.
+None deletes anything.
 """
 
 import argparse
@@ -14,19 +15,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import database
+from app.cli_words import copied_lines, rebuild_lines
 from app.config import Settings, environment_of_programs, load_settings, read_settings
 from app.domain import file_key, nearest_choice, own_size
-from app.domain.ledger import OUTCOMES
+from app.domain.people import secret_digest
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound, StoreLost
 from app.images import metadata, sidecar, store
 from app.images.marks import find_marks, has_c2pa
 from app.images.parameters import parse_parameters
 from app.library.output_backup import OutputBackup, digest_in, filename_in, open_output_backup
-from app.system import windows_files
+from app.people.rules import new_secret
+from app.people.store import rescue_owner
+from app.system import listener, windows_files
 
 _MOST_LISTED = 50
 _REGENERABLE = {".thumbnails", ".cache", ".deliveries"}
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rebuild": _run_rebuild,
         "copy-to": _run_copy_to,
         "pause-all": _run_pause_all,
+        "owner": _run_owner,
     }
     try:
         return commands[args.command or "check"](load_settings(), args)
@@ -99,7 +103,7 @@ def _run_backup(settings: Settings, args: argparse.Namespace) -> int:
 def _run_rebuild(settings: Settings, args: argparse.Namespace) -> int:
     path = settings.database_path
     target = args.file or path.with_name(f"{path.stem}.rebuilt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
-    _print(*_rebuild_lines(settings, target, *rebuild(settings, target)))
+    _print(*rebuild_lines(settings, target, *rebuild(settings, target)))
     return 0
 
 
@@ -116,7 +120,7 @@ def _run_copy_to(settings: Settings, args: argparse.Namespace) -> int:
             began = time.monotonic()
             sys.stderr.write(f"{table}：{done:,} / {total:,}\n")
 
-    _print(*_copied_lines(settings, source, database.copy_to(source, url, report)))
+    _print(*copied_lines(settings, source, database.copy_to(source, url, report)))
     return 0
 
 
@@ -126,6 +130,20 @@ def _run_pause_all(settings: Settings, _args: argparse.Namespace) -> int:
     with closing(database.connect(settings.database)) as db, database.transaction(db):
         paused = database.pause_all(db, database.RESTORED)
     _print(f"已暂停 {paused:,} 个批次。请先核对，再到批次里点「继续」。")
+    return 0
+
+
+def _run_owner(settings: Settings, args: argparse.Namespace) -> int:
+    if settings.access_password:
+        _require_file(settings)
+        database.open_database(settings.database)
+        secret = new_secret()
+        with closing(database.connect(settings.database)) as db:
+            name = rescue_owner(db, args.name, secret_digest(secret), now=time.time())
+        link = f"{listener.address(settings.host, settings.port)}/join/{secret}"
+        _print(f"「{name}」是主人。72 小时内打开这个链接，设一个新密码，只能用一次：", link)
+    else:
+        _print("没有设置 ACCESS_PASSWORD：在这台电脑上打开网页就是主人，不用密码。")
     return 0
 
 
@@ -281,6 +299,8 @@ def _parser() -> argparse.ArgumentParser:
         "url", nargs="?", help="postgresql://用户:密码@主机:5432/数据库；不写就是 DATABASE_URL"
     )
     copied.add_argument("--from", dest="source", type=Path, help="要搬的数据库文件；不写就是 DATABASE_PATH")
+    owner = commands.add_parser("owner", help="主人登录不了时，给他一个设新密码的链接")
+    owner.add_argument("name", nargs="?", default="", help="谁，不写是第一个主人")
     commands.add_parser(
         "pause-all", help="用别的方法恢复了数据库，或要再用搬走的文件，启动程序以前暂停所有批次，以免重复付费"
     )
@@ -411,39 +431,6 @@ def _bucket(settings: Settings) -> OutputBackup | None:
 def _backup_name(settings: Settings) -> str:
     path = settings.database_path
     return path.with_suffix(".dump").name if settings.database_url else path.name
-
-
-def _rebuild_lines(settings: Settings, target: Path, records: int, without: list[str]) -> Iterator[str]:
-    yield f"已从图片重建 {records:,} 条记录，写在新文件「{target}」里；原来的数据库没有动。"
-    if without:
-        yield f"另有 {len(without):,} 个文件没有记录编号，没有放入，例如「{without[0]}」。"
-    yield "图片里没有的不能重建：费用、批次、参考图、留下和淘汰，以及失败、结果未知和没做完的记录。"
-    if settings.database_url:
-        yield "要用它：停下程序，新建一个空的 PostgreSQL 数据库，把 DATABASE_URL 改成它，"
-        yield f"运行 python -m app.cli copy-to --from {target}，再启动。"
-    else:
-        yield "要用它：停下程序，移开坏的数据库和旁边的 -wal、-shm，把新文件改成原来的名字，再启动。"
-
-
-def _copied_lines(settings: Settings, source: Path, copied: database.Copied) -> Iterator[str]:
-    yield from (f"{table}：{rows:,} 行，一致" for table, rows in copied.rows.items())
-    for outcome, number, micros, unpriced in copied.ledger:
-        without = f"，其中 {unpriced:,} 笔价格未知" if unpriced else ""
-        yield f"账目·{OUTCOMES[outcome]}：{number:,} 笔，¥{Decimal(micros) / 1_000_000:,.2f}{without}，一致"
-    if copied.changed:
-        yield f"{copied.changed:,} 个值的编码或写法 PostgreSQL 不收，已换成读出来的文字或数字。"
-    if copied.others:
-        yield f"别的程序的表没有搬：{'、'.join(copied.others)}。"
-    yield "已全部搬到 PostgreSQL，每一行都读回来比较过。"
-    if copied.paused:
-        yield f"{copied.paused:,} 个没做完的批次在新数据库里已暂停：先确认原来的程序不再运行，再点「继续」。"
-    yield f"「{source}」记下了搬到哪里，程序不再用它启动，以免重复付费；请留着。"
-    yield "接着：在 .env 里写上 DATABASE_URL，再启动。要重新登录；搜索的索引在后台建，建好以前慢一些。"
-    pictures = f"图片文件没有搬，仍在「{settings.output_dir}」"
-    if settings.output_store == "oss":
-        yield f"{pictures}；还没上传到 OSS 的，由这台电脑上的程序自动上传。"
-    else:
-        yield f"{pictures}；几台机器一起用时，设置 OUTPUT_STORE=oss，由这台电脑上的程序自动上传。"
 
 
 if __name__ == "__main__":

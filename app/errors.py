@@ -6,10 +6,13 @@
     ├── SpreadsheetError         .row, .column: unreadable workbook
     ├── TooLarge                 upload exceeds its limit
     ├── Forbidden                caller not permitted
+    │   ├── LoginRequired        no login, or it has expired
+    │   └── TokenRefused         no such token, or it has expired
     ├── NotFound                 no such record, batch or picture
     ├── Conflict                 not possible in the present state
     ├── KeyReused                request key already used for another request
     ├── TryLater                 .retry_after: temporarily not possible
+    │   └── TooManyAttempts      this address tried too often
     ├── ModelError               .billed, .retryable, .cause, …: the image model returned no picture
     └── StorageError
         ├── DiskError            a file cannot be read or written
@@ -160,6 +163,10 @@ class LoginRequired(Forbidden):
     """The caller has not logged in, or the login has expired."""
 
 
+class TokenRefused(Forbidden):
+    """The token of a call is none, or has expired, or its person is switched off."""
+
+
 class NotFound(AppError):
     """There is no such record, batch or picture."""
 
@@ -178,6 +185,10 @@ class TryLater(AppError):
     def __init__(self, text: str | Message, /, *, retry_after: int = 0, **values: object) -> None:
         super().__init__(text, **values)
         self.retry_after = retry_after
+
+
+class TooManyAttempts(TryLater):
+    """This address has tried too often what is not known."""
 
 
 # Display names of the causes of failure.

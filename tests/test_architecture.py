@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "app.delivery": _BASE | {"app.images", "app.library", "app.sheets", "app.tables", "app.web", "database"},
     "app.rounds": _BASE
     | {"app.delivery", "app.images", "app.log", "app.sheets", "app.tables", "app.web", "database"},
+    "app.people": _BASE | {"app.web", "database"},
     "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
@@ -48,7 +49,8 @@ MAY_IMPORT = {
         "database",
         "generator",
     },
-    "app.cli": _BASE | {"app.images", "app.library", "database"},
+    "app.cli": _BASE | {"app.cli_words", "app.images", "app.library", "app.people", "database"},
+    "app.cli_words": {"app.config", "app.domain", "database"},
     "web_app": _BASE
     | {
         *(
@@ -60,6 +62,7 @@ MAY_IMPORT = {
             "app.delivery",
             "app.recipes",
             "app.rounds",
+            "app.people",
             "database",
         ),
         "generator",
@@ -78,6 +81,7 @@ ONLY_IN = {
             "web_app",
         ),
         *("app.rounds.client", "app.rounds.studio"),
+        *("app.people.access", "app.people.api", "app.people.views"),
     },
     "segno": {"app.rounds.studio"},
     "flask_babel": {"app.web"},

@@ -43,6 +43,8 @@ COPIED = (
     "rounds",
     "round_pictures",
     "round_marks",
+    "people",
+    "tokens",
     "model_statistics",
     "resolutions",
     "resolved_records",
@@ -50,7 +52,7 @@ COPIED = (
     "output_copy_scan",
     "change_counter",
 )
-_HAVE_A_ROW = ("output_copy_scan", "change_counter")  # also in an empty database
+_HAVE_A_ROW = ("output_copy_scan", "change_counter", "people")  # also in an empty database
 _HAVE_TRIGGERS = ("generation_records", "batches", "charges")
 # Logins, living workers, and messages that the earlier program sends.
 LEFT_OUT = ("sessions", "login_attempts", "workers", "notifications")

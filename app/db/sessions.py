@@ -1,29 +1,132 @@
-"""Logins and wrong passwords, shared by all processes that use the database.
+"""Logins, tokens and wrong passwords, shared by all processes that use the database.
 
 Times are Unix seconds. What a power cut undoes is a login, or the delay after a guess.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from app.db.connection import Connection, transaction
+from app.domain.people import FIRST_ID, Person, role_of
 
 _MAX_DELAY = 60.0
 _FORGET_SECONDS = 3600.0
 _MAX_CLIENTS = 4096
+_PERSON = "people.id, people.name, people.role, people.month_limit_micros"
 
 
-def add_session(db: Connection, digest: str, *, now: float, expires_at: float) -> None:
-    """Store a login, and delete those that have expired."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What is compared at a login. ``password`` is as stored, empty where the person has none of its own;
+    only the first may then log in, with that of the server."""
+
+    person: Person
+    password: str
+    password_version: int
+
+    @property
+    def can_log_in(self) -> bool:
+        """Whether some password opens it."""
+        return bool(self.password) or self.person.id == FIRST_ID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A login or a token that is valid: whose, and when it was seen last."""
+
+    person: Person
+    seen_at: float
+
+
+def find_account(db: Connection, folded_name: str) -> Account | None:
+    """The person of this name who is not switched off; without a name the first of them."""
+    row = db.execute(
+        f"""
+        SELECT {_PERSON}, people.password, people.password_version
+        FROM people
+        WHERE active = 1 AND (folded_name = :name OR :name = '')
+        ORDER BY id
+        LIMIT 1
+        """,
+        {"name": folded_name},
+    ).fetchone()
+    if row is None:
+        return None
+    return Account(person=to_person(row), password=row["password"], password_version=row["password_version"])
+
+
+def count_people(db: Connection) -> int:
+    """How many people are not switched off."""
+    return int(db.execute("SELECT count(*) AS number FROM people WHERE active = 1").fetchone()["number"])
+
+
+def to_person(row: Mapping[str, Any] | Any) -> Person:
+    """A row of ``people`` as who makes a request."""
+    limit = row["month_limit_micros"]
+    return Person(id=row["id"], name=row["name"], role=role_of(row["role"]), month_limit_micros=limit)
+
+
+def add_session(
+    db: Connection, digest: str, account: Account, *, now: float, expires_at: float, address: str, agent: str
+) -> bool:
+    """Store a login, and delete those that have expired -> whether it counts.
+
+    It does not when the person was switched off, or has another password, since the account was read.
+    """
     with transaction(db, durable=False):
         db.execute("DELETE FROM sessions WHERE expires_at <= :now", {"now": now})
-        db.execute(
-            "INSERT INTO sessions (digest, expires_at) VALUES (:digest, :expires_at)",
-            {"digest": digest, "expires_at": expires_at},
+        added = db.execute(
+            """
+            INSERT INTO sessions (digest, expires_at, person_id, created_at, seen_at, address, agent)
+            SELECT :digest, :expires_at, id, :now, :now, :address, :agent
+            FROM people
+            WHERE id = :id AND active = 1 AND password_version = :version
+            """,
+            {
+                "digest": digest,
+                "expires_at": expires_at,
+                "now": now,
+                "address": address,
+                "agent": agent,
+                "id": account.person.id,
+                "version": account.password_version,
+            },
         )
+    return added.rowcount == 1
 
 
-def has_session(db: Connection, digest: str, *, now: float) -> bool:
-    """Whether there is such a login and it has not expired."""
-    sql = "SELECT 1 FROM sessions WHERE digest = :digest AND expires_at > :now"
-    return db.execute(sql, {"digest": digest, "now": now}).fetchone() is not None
+def find_session(db: Connection, digest: str, *, now: float) -> Pass | None:
+    """The login with this digest, if it has not expired and its person is not switched off."""
+    return _find_pass(db, "sessions", "seen_at", digest, now)
+
+
+def find_token(db: Connection, digest: str, *, now: float) -> Pass | None:
+    """The same of a token."""
+    return _find_pass(db, "tokens", "last_used_at", digest, now)
+
+
+def _find_pass(db: Connection, table: str, seen: str, digest: str, now: float) -> Pass | None:
+    row = db.execute(
+        f"""
+        SELECT {_PERSON}, coalesce({table}.{seen}, 0) AS seen_at
+        FROM {table}
+        JOIN people ON people.id = {table}.person_id
+        WHERE {table}.digest = :digest
+            AND ({table}.expires_at IS NULL OR {table}.expires_at > :now)
+            AND people.active = 1
+        """,
+        {"digest": digest, "now": now},
+    ).fetchone()
+    return row and Pass(person=to_person(row), seen_at=row["seen_at"])
+
+
+def note_use(db: Connection, digest: str, *, now: float) -> None:
+    """Note that a login or a token is in use."""
+    with transaction(db, durable=False, wait=0.1):
+        for table, seen in (("sessions", "seen_at"), ("tokens", "last_used_at")):
+            sql = f"UPDATE {table} SET {seen} = :now WHERE digest = :digest"
+            db.execute(sql, {"now": now, "digest": digest})
 
 
 def delete_session(db: Connection, digest: str) -> None:

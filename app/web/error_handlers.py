@@ -18,10 +18,12 @@ STATUS = {
     errors.SpreadsheetError: 400,
     errors.TooLarge: 413,
     errors.Forbidden: 403,
+    errors.TokenRefused: 401,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.KeyReused: 422,
     errors.TryLater: 503,
+    errors.TooManyAttempts: 429,
     errors.ModelError: 502,
     errors.BucketError: 502,
     errors.StoreLost: 503,
@@ -60,6 +62,8 @@ def _on_app_error(error: errors.AppError) -> Any:
     answer = make_response(_error_response(error.message, status, **fields))
     if isinstance(error, errors.TryLater) and error.retry_after:
         answer.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.TokenRefused):
+        answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
 
 

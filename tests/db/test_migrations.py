@@ -92,7 +92,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [23, 23]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [24, 24]
 
 
 def test_an_upgrade_says_how_far_it_is(tmp_path: Path) -> None:
@@ -138,6 +138,8 @@ def make_version_19(db: sqlite3.Connection) -> None:
         "rounds",
         "round_pictures",
         "round_marks",
+        "people",
+        "tokens",
     ):
         db.execute(f"DROP TABLE {name}")
     for table, column in (("tables", "recipe"), ("table_rows", "product"), ("table_rows", "role")):
@@ -343,7 +345,7 @@ def test_a_table_named_sessions_of_another_program_is_kept(settings: Settings) -
         db.execute("INSERT INTO Sessions VALUES ('theirs')")
     with upgraded(settings.database_path) as db:
         assert db.execute("SELECT title FROM earlier_Sessions").fetchone()[0] == "theirs"
-        assert not database.has_session(db, "x", now=0.0)
+        assert not database.find_session(db, "x", now=0.0)
 
 
 THEIRS = "ALTER TABLE generation_records ADD COLUMN Fingerprint TEXT DEFAULT 'theirs'"

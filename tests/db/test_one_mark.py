@@ -22,6 +22,8 @@ def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
         "rounds",
         "round_pictures",
         "round_marks",
+        "people",
+        "tokens",
     ):
         db.execute(f"DROP TABLE {name}")
     if isinstance(db, SqliteConnection):

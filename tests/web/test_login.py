@@ -14,13 +14,16 @@ import database
 from app.config import Settings
 from app.db import sessions
 from app.db.sqlite_connection import SqliteConnection
+from app.domain import people
+from app.domain.people import Person
 from app.web.middleware import login
 from app.web.middleware.login import COOKIE, LoginThrottle
 from tests.dump import dump
 from tools.fakes.clock import Clock
 from web_app import create_app
 
-SLOW_HASH = LoginThrottle._hash
+SLOW_HASH = people._hash
+RIGHT = database.Account(person=Person(id=1), password="", password_version=0)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def app(settings: Settings) -> Flask:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare passwords directly: the slow hash has its own test."""
-    monkeypatch.setattr(LoginThrottle, "_hash", lambda self, text: text.encode())
+    monkeypatch.setattr(people, "_hash", lambda text, *_how: f"0$0$0$0${text.encode().hex()}")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,14 @@ def module_app(module_settings: Settings) -> Flask:
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no delay end."""
     monkeypatch.setattr(LoginThrottle.__init__, "__defaults__", (Clock(),))
+
+
+def right() -> database.Account | None:
+    return RIGHT
+
+
+def wrong() -> database.Account | None:
+    return None
 
 
 def enter(client: FlaskClient, password: str = "开门", address: str = "192.168.1.7", **how: str) -> int:
@@ -91,7 +102,7 @@ def test_passwords_are_compared_with_a_slow_memory_hard_hash(
         costs.append((len(salt), n * r * 128))
         return real(text, salt=salt, n=n, r=r, p=p)
 
-    monkeypatch.setattr(LoginThrottle, "_hash", SLOW_HASH)
+    monkeypatch.setattr(people, "_hash", SLOW_HASH)
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     enter(app.test_client(), "猜")
     assert costs == [(16, 16 * 2**20)] * 2
@@ -149,16 +160,16 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, looked = app.test_client(), []
-    real = database.has_session
+    real = database.find_session
 
-    def has_session(db: database.Connection, digest: str, *, now: float) -> bool:
+    def find_session(db: database.Connection, digest: str, *, now: float) -> database.Pass | None:
         assert isinstance(db, SqliteConnection)
         before = db.total_changes
         found = real(db, digest, now=now)
         looked.append(db.total_changes - before)
         return found
 
-    monkeypatch.setattr(database, "has_session", has_session)
+    monkeypatch.setattr(database, "find_session", find_session)
     assert not lets_in(client)
     client.set_cookie(COOKIE, "x" * 42)
     assert not lets_in(client)
@@ -168,7 +179,7 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     assert looked == [0]
 
 
-@pytest.mark.parametrize("path", ["/static/favicon.svg", "/login", "/readyz"])
+@pytest.mark.parametrize("path", ["/static/favicon.svg", "/readyz"])
 def test_what_is_open_makes_no_query(app: Flask, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(database.ConnectionPool, "acquire", lambda _: pytest.fail("connected"))
     client = app.test_client()
@@ -315,26 +326,26 @@ def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password(db: 
     guesses = LoginThrottle(clock)
     waits = []
     for _ in range(9):
-        assert guesses.check(db, "猜", "开门", "10.0.0.1") == (False, 0.0)
-        right, wait = guesses.check(db, "开门", "开门", "10.0.0.1")
-        assert not right
+        assert guesses.check(db, wrong, "10.0.0.1") == (None, 0.0)
+        account, wait = guesses.check(db, right, "10.0.0.1")
+        assert account is None
         waits.append(wait)
         clock.now += wait
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert guesses.check(db, "开门", "开门", "10.0.0.1") == (True, 0.0)
-    assert guesses.check(db, "猜", "开门", "10.0.0.1") == (False, 0.0)
-    assert guesses.check(db, "猜", "开门", "10.0.0.1") == (False, 1.0)
+    assert guesses.check(db, right, "10.0.0.1") == (RIGHT, 0.0)
+    assert guesses.check(db, wrong, "10.0.0.1") == (None, 0.0)
+    assert guesses.check(db, wrong, "10.0.0.1") == (None, 1.0)
 
 
 def test_wrong_guesses_expire_after_an_hour(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
     for _ in range(4):
-        guesses.check(db, "猜", "开门", "10.0.0.1")
+        guesses.check(db, wrong, "10.0.0.1")
         clock.now += 60
     clock.now += 3600
-    guesses.check(db, "猜", "开门", "10.0.0.1")
-    assert guesses.check(db, "开门", "开门", "10.0.0.1") == (False, 1.0)
+    guesses.check(db, wrong, "10.0.0.1")
+    assert guesses.check(db, right, "10.0.0.1") == (None, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -351,8 +362,8 @@ def test_an_ipv6_network_counts_as_one_client(
     db: database.Connection, one: str, other: str, are_one: bool
 ) -> None:
     guesses = LoginThrottle(Clock())
-    guesses.check(db, "猜", "开门", one)
-    assert (guesses.check(db, "开门", "开门", other)[0] is False) is are_one
+    guesses.check(db, wrong, one)
+    assert (guesses.check(db, right, other)[0] is None) is are_one
 
 
 def test_the_number_of_remembered_clients_is_bounded(
@@ -361,18 +372,18 @@ def test_the_number_of_remembered_clients_is_bounded(
     monkeypatch.setattr(sessions, "_MAX_CLIENTS", 2)
     guesses = LoginThrottle(Clock())
     for number in range(50):
-        guesses.check(db, "猜", "开门", f"10.0.0.{number}")
+        guesses.check(db, wrong, f"10.0.0.{number}")
     assert db.execute("SELECT count(*) FROM login_attempts").fetchone()[0] == 2
-    assert guesses.check(db, "开门", "开门", "10.0.0.49")[0] is False
+    assert guesses.check(db, right, "10.0.0.49")[0] is None
 
 
 def test_no_client_has_to_wait_longer_after_the_clock_is_set_back(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
     clock.now += 7200
-    guesses.check(db, "猜", "开门", "10.0.0.1")
+    guesses.check(db, wrong, "10.0.0.1")
     clock.now -= 7200
-    assert guesses.check(db, "开门", "开门", "10.0.0.1") == (True, 0.0)
+    assert guesses.check(db, right, "10.0.0.1") == (RIGHT, 0.0)
 
 
 def test_a_concurrent_guess_is_refused_at_once_with_retry_after(app: Flask) -> None:

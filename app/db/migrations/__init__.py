@@ -23,6 +23,7 @@ from app.db.migrations import (
     m0021_recipes,
     m0022_one_role,
     m0023_rounds,
+    m0024_people,
 )
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.migrations.batch_tables import Progress
@@ -43,6 +44,7 @@ _STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = (
     (21, m0021_recipes.upgrade),
     (22, m0022_one_role.upgrade),
     (23, m0023_rounds.upgrade),
+    (24, m0024_people.upgrade),
 )
 LATEST = _STEPS[-1][0]
 

@@ -98,6 +98,7 @@ _FILLED = {
     "change_counter": "INSERT INTO change_counter (value) VALUES (1)",
     "search_state": "INSERT INTO search_state (normaliser) VALUES ('')",
     "output_copy_scan": "INSERT INTO output_copy_scan (up_to) VALUES (0)",
+    "people": "INSERT INTO people (name, folded_name, role, created_at) VALUES ('主人', '主人', 'owner', '')",
     "record_counts": f"""
         INSERT INTO record_counts (is_deleted, {_FACETS}, number)
         SELECT deleted_at IS NOT NULL, {_FACETS}, count(*)

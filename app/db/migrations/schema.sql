@@ -483,13 +483,50 @@ CREATE TABLE model_statistics (
     updated_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Logins. digest is made of the cookie and the password (app/web/middleware/login.py); expires_at is Unix seconds.
+-- Logins. digest is made of the cookie and the password (app/web/middleware/login.py); times are Unix seconds; agent is
+-- the browser, in a few words.
 CREATE TABLE sessions (
     digest TEXT PRIMARY KEY,
-    expires_at REAL NOT NULL
+    expires_at REAL NOT NULL,
+    person_id INTEGER NOT NULL DEFAULT 1,
+    created_at REAL NOT NULL DEFAULT 0,
+    seen_at REAL NOT NULL DEFAULT 0,
+    address TEXT NOT NULL DEFAULT '',
+    agent TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
 CREATE INDEX sessions_expiring ON sessions (expires_at);
+
+-- The people who share the installation; the first is there from the start, and its password is ACCESS_PASSWORD until it
+-- has one of its own. folded_name tells names apart; role is owner, member or viewer; password is what
+-- app/domain/people.py makes of one, empty without one, and password_version counts its changes. invitation_digest is of
+-- the link by which a person chooses a password, invitation_ends_at Unix seconds. legacy_user_id is the id in the users
+-- of an earlier app.
+CREATE TABLE people (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    folded_name TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    month_limit_micros INTEGER,
+    password TEXT NOT NULL DEFAULT '',
+    password_version INTEGER NOT NULL DEFAULT 0,
+    active INTEGER NOT NULL DEFAULT 1,
+    created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    invitation_digest TEXT UNIQUE,
+    invitation_ends_at REAL,
+    legacy_user_id TEXT
+);
+
+-- What scripts call the API with, instead of a login; times are Unix seconds.
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    person_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    created_at REAL NOT NULL,
+    expires_at REAL,
+    last_used_at REAL
+);
 
 -- Clients that sent wrong passwords: how many, and when the next is compared, in Unix seconds.
 CREATE TABLE login_attempts (

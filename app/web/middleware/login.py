@@ -1,9 +1,8 @@
-"""Login and logout, for servers opened to other machines with ACCESS_PASSWORD.
+"""Login, logout and tokens, for servers opened to other machines with ACCESS_PASSWORD.
 
 Logins and wrong passwords are in the database: they are shared by all web processes and outlive a restart.
 """
 
-import hashlib
 import hmac
 import ipaddress
 import math
@@ -12,14 +11,25 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from flask import Blueprint, Flask, current_app, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 import database
 from app.config import is_address
-from app.errors import DatabaseError, Message, StoreLost, TryLater, WriteRefused, message
+from app.domain.people import Person, fold_name, hash_password, is_password, secret_digest
+from app.errors import (
+    DatabaseError,
+    LoginRequired,
+    Message,
+    StoreLost,
+    TokenRefused,
+    TooManyAttempts,
+    TryLater,
+    WriteRefused,
+    message,
+)
 from app.web.services import connection, services
 from app.web.urls import safe_redirect_target
 
@@ -28,6 +38,11 @@ _COOKIE_BYTES = 32
 _COOKIE_CHARS = 43  # in base64
 _SESSION_SECONDS = 7 * 24 * 3600
 _KEY = "ai_image_generator_guesses"
+_NOTED_SECONDS = 600.0  # between two notes of a login's use
+_AGENTS = (
+    {"MicroMessenger": "WeChat", "Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"},
+    {"Windows": "Windows", "Android": "Android", "iP": "iOS", "Mac OS": "macOS", "Linux": "Linux"},
+)
 bp = Blueprint("login", __name__)
 
 
@@ -40,37 +55,53 @@ class LoginThrottle:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._salt = secrets.token_bytes(16)
+        self._of_server = ""
 
-    def check(self, db: database.Connection, attempt: str, password: str, address: str) -> tuple[bool, float]:
-        """(whether the password is right, seconds to wait when it was not checked).
+    def check(
+        self, db: database.Connection, look_up: Callable[[], database.Account | None], address: str
+    ) -> tuple[database.Account | None, float]:
+        """(whose the password is, seconds to wait when it was not checked); ``look_up`` hashes it.
 
         Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
         A client that has to wait is refused first, so that its attempts do not delay other clients.
         """
         client = client_key(address)
         if (wait := database.seconds_to_wait(db, client, now=self._clock())) > 0:
-            return False, wait
+            return None, wait
         if not self._lock.acquire(blocking=False):
             raise TryLater("有别人正在登录，请 1 秒后再试", retry_after=1)
         try:
-            return self._verify(db, attempt, password, client)
+            if (wait := database.start_attempt(db, client, now=self._clock())) > 0:
+                return None, wait
+            if account := look_up():
+                database.forget_attempts(db, client)
+            return account, 0.0
         finally:
             self._lock.release()
 
-    def _verify(
-        self, db: database.Connection, attempt: str, password: str, client: str
-    ) -> tuple[bool, float]:
-        wait = database.start_attempt(db, client, now=self._clock())
-        if wait > 0:
-            return False, wait
-        is_right = hmac.compare_digest(self._hash(attempt), self._hash(password))
-        if is_right:
-            database.forget_attempts(db, client)
-        return is_right, 0.0
+    def of_server(self, password: str) -> str:
+        """What would be stored of the password of the server; hashed at the first attempt of a process."""
+        self._of_server = self._of_server or hash_password(password)
+        return self._of_server
 
-    def _hash(self, text: str) -> bytes:
-        return hashlib.scrypt(text.encode(), salt=self._salt, n=2**14, r=8, p=1)
+
+def find_account(db: database.Connection, name: str, attempt: str) -> database.Account | None:
+    """The account of this name, or without one of the first person, that this password opens.
+
+    One hash in any case, so that a name that is not there takes as long as a wrong password.
+    """
+    throttle: LoginThrottle = current_app.extensions[_KEY]
+    of_server = throttle.of_server(services().settings.access_password)
+    account = database.find_account(db, fold_name(name))
+    is_right = is_password(attempt, (account and account.password) or of_server)
+    return account if is_right and account and account.can_log_in else None
+
+
+def check_password(name: str, attempt: str) -> tuple[database.Account | None, float]:
+    """``LoginThrottle.check`` of a name and a password in this request."""
+    throttle: LoginThrottle = current_app.extensions[_KEY]
+    with _database() as db:
+        return throttle.check(db, lambda: find_account(db, name, attempt), client_address())
 
 
 def client_address() -> str:
@@ -116,52 +147,127 @@ def init_login(app: Flask, *, password: str) -> None:
 
 
 def is_logged_in() -> bool:
-    """Whether this browser has logged in and its session has not expired.
+    """Whether this request has a login or a token that is valid.
 
-    Raises StoreLost when the database cannot be read; the sentence is fit for anybody.
+    Raises TokenRefused, or StoreLost when the database cannot be read; the sentence is fit for anybody.
     """
-    if "is_logged_in" not in g:
-        cookie = request.cookies.get(COOKIE, "")
-        g.is_logged_in = len(cookie) == _COOKIE_CHARS and _has_session(cookie)
-    found: bool = g.is_logged_in
+    return _find_person() is not None
+
+
+def current_person() -> Person:
+    """Who makes this request, where a login is required; without a password the owner at the machine.
+
+    Raises LoginRequired.
+    """
+    if not services().settings.access_password:
+        return Person()
+    if (person := _find_person()) is None:
+        raise LoginRequired("没有登录，或登录过期了，请重新登录")
+    return person
+
+
+def bearer() -> str:
+    """The token of this request; empty without one, or where no password is set."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" and services().settings.access_password else ""
+
+
+def session_digest() -> str:
+    """What is stored of the login of this request, if it came with one."""
+    return _digest(request.cookies.get(COOKIE, ""))
+
+
+def _find_person() -> Person | None:
+    if "person" not in g:
+        g.person = None  # also when this raises: an attempt counts once
+        token, cookie = bearer(), request.cookies.get(COOKIE, "")
+        if token:
+            g.person = _of_token(token)
+        elif len(cookie) == _COOKIE_CHARS:
+            with _database() as db:
+                digest, now = _digest(cookie), time.time()
+                g.person = _person_of(db, database.find_session(db, digest, now=now), digest, now)
+    found: Person | None = g.person
     return found
 
 
-def _has_session(cookie: str) -> bool:
+def _of_token(token: str) -> Person:
+    """Raises TokenRefused; TooManyAttempts for an address that goes on with wrong ones."""
+    digest, now = secret_digest(token), time.time()
     with _database() as db:
-        return database.has_session(db, _digest(cookie), now=time.time())
+        if person := _person_of(db, database.find_token(db, digest, now=now), digest, now):
+            return person
+        client = f"token {client_key(client_address())}"
+        wait = database.seconds_to_wait(db, client, now=now) or database.start_attempt(db, client, now=now)
+    if wait > 0:
+        seconds = math.ceil(wait)
+        text = "令牌错误次数过多，请 {seconds} 秒后再试"
+        raise TooManyAttempts(text, seconds=seconds, retry_after=seconds)
+    raise TokenRefused("令牌不对，或过期、停用了，请在「我的账号」里换一个")
+
+
+def _person_of(
+    db: database.Connection, found: database.Pass | None, digest: str, now: float
+) -> Person | None:
+    """The person of a login or a token, whose use is noted from time to time."""
+    if found and abs(now - found.seen_at) > _NOTED_SECONDS:
+        with suppress(DatabaseError):
+            database.note_use(db, digest, now=now)
+    return found.person if found else None
 
 
 @bp.get("/login")
 def login_page() -> str:
     """The login form."""
-    return render_template("login.html", problem="")
+    try:
+        return _form()
+    except DatabaseError:
+        return render_template("login.html", problem="")
 
 
 @bp.post("/login")
 def log_in() -> tuple[str, int] | Response:
-    """Check the password: log in, or show the form again with an error."""
-    password, target = services().settings.access_password, request.args.get("next", "/")
-    if not password:
-        return redirect(safe_redirect_target(target))
-    throttle: LoginThrottle = current_app.extensions[_KEY]
-    attempt = request.form.get("password", "")[:1000]
+    """Check name and password: log in, or show the form again with an error."""
+    target = safe_redirect_target(request.args.get("next", "/"))
+    if not services().settings.access_password:
+        return redirect(target)
+    name, attempt = request.form.get("name", "")[:100], request.form.get("password", "")[:1000]
+    answer = redirect(target)
     try:
-        with _database() as db:
-            is_right, wait = throttle.check(db, attempt, password, client_address())
-            cookie = _open_session(db) if is_right else ""
+        account, wait = check_password(name, attempt)
+        if account and open_session(answer, account):
+            return answer
+        if wait <= 0:
+            return _form(message("名字或密码不对，请再试一次" if name else "密码不对，请再试一次")), 403
+        seconds = math.ceil(wait)
+        return _later(message("密码错误次数过多，请 {seconds} 秒后再试", seconds=seconds), seconds)
     except TryLater as busy:
         return _later(busy.message, busy.retry_after)
     except DatabaseError as error:
         return unavailable(error.message)
-    if wait > 0:
-        seconds = math.ceil(wait)
-        return _later(message("密码错误次数过多，请 {seconds} 秒后再试", seconds=seconds), seconds)
-    if not is_right:
-        return render_template("login.html", problem="密码不对，请再试一次"), 403
-    answer = redirect(safe_redirect_target(target))
-    answer.set_cookie(COOKIE, cookie, secure=came_by_https(), httponly=True, samesite="Strict")
-    return answer
+
+
+def open_session(answer: Response, account: database.Account) -> bool:
+    """Log this browser in with a new cookie -> whether the account still is as it was when it was read.
+
+    Raises WriteRefused and StoreLost.
+    """
+    now, cookie = time.time(), secrets.token_urlsafe(_COOKIE_BYTES)
+    with _database() as db:
+        is_open = database.add_session(
+            db,
+            _digest(cookie),
+            account,
+            now=now,
+            expires_at=now + _SESSION_SECONDS,
+            address=client_address()[:50],
+            agent=agent_of(request.headers.get("User-Agent", "")),
+        )
+        if is_open and (earlier := request.cookies.get(COOKIE)):
+            database.delete_session(db, _digest(earlier))
+    if is_open:
+        answer.set_cookie(COOKIE, cookie, secure=came_by_https(), httponly=True, samesite="Strict")
+    return is_open
 
 
 @bp.post("/logout")
@@ -184,17 +290,24 @@ def unavailable(problem: Message) -> Response:
     return make_response(render_template("login.html", problem=problem), 503)
 
 
+def _form(problem: Message | str = "") -> str:
+    """The login form, which asks for a name where there are several people. Raises StoreLost."""
+    with _database() as db:
+        asks_name = database.count_people(db) > 1
+    name = request.form.get("name", "")[:100]
+    return render_template("login.html", problem=problem, asks_name=asks_name, name=name)
+
+
 def _later(problem: Message, seconds: int) -> Response:
-    answer = make_response(render_template("login.html", problem=problem), 429)
+    answer = make_response(_form(problem), 429)
     answer.headers["Retry-After"] = str(seconds)
     return answer
 
 
-def _open_session(db: database.Connection) -> str:
-    """Store a login -> its cookie."""
-    now, cookie = time.time(), secrets.token_urlsafe(_COOKIE_BYTES)
-    database.add_session(db, _digest(cookie), now=now, expires_at=now + _SESSION_SECONDS)
-    return cookie
+def agent_of(header: str) -> str:
+    """The browser and the system of a User-Agent, in two words, as far as they are known."""
+    found = (next((name for mark, name in kinds.items() if mark in header), "") for kinds in _AGENTS)
+    return ", ".join(filter(None, found))
 
 
 def _digest(cookie: str) -> str:

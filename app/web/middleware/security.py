@@ -13,6 +13,7 @@ from app.web.urls import safe_urlsplit
 OPEN_ENDPOINTS = (
     *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "health.ready"),
     *("language.choose", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
+    *("join.form", "join.join"),
 )
 _FORM = "client.enter"  # of a page with no-referrer; who posts it knows the link and the password
 CLIENTS = "/r/"  # what a client's link opens; app/rounds/client.py guards every path below it
@@ -70,8 +71,8 @@ def _check_host() -> None:
 
 def _check_origin() -> None:
     """Reject cross-site requests by Origin and Sec-Fetch-Site; clients that send neither are no browsers."""
-    if request.method in SAFE_METHODS:
-        return
+    if request.method in SAFE_METHODS or (login.bearer() and not is_open()):
+        return  # a token is sent by no browser that another site has made a request
     origin = request.headers.get("Origin")
     if origin == "null" and request.endpoint == _FORM:
         origin = None

@@ -11,7 +11,8 @@ from app.web.openapi.schemas import ID, SCHEMAS, schema_of, text
 
 _ABOUT = (
     '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'
-    "设置了 ACCESS_PASSWORD 时，先以表单 POST /login（password），之后带着收到的 Cookie；POST /logout 退出。"
+    "设置了 ACCESS_PASSWORD 时，先以表单 POST /login（password），之后带着收到的 Cookie；POST /logout 退出；"
+    "或带着「我的账号」里做的令牌：Authorization: Bearer <令牌>。"
 )
 
 
@@ -31,9 +32,12 @@ def document(app: Flask) -> dict[str, Any]:
                     "content": {**failure, "text/html": {}},
                 },
             },
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": COOKIE}},
+            "securitySchemes": {
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
         },
-        "security": [{}, {"session": []}],
+        "security": [{}, {"session": []}, {"token": []}],
     }
 
 

@@ -1,0 +1,69 @@
+"""The people who share an installation: their roles, names and passwords. No I/O."""
+
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+FIRST_ID = 1  # of the person whose password is ACCESS_PASSWORD until it has one of its own
+_COST, _BLOCK, _LANES = 14, 8, 1  # of scrypt: 50 ms and 16 MB
+
+
+class Role(StrEnum):
+    """Each may do what those before it may."""
+
+    VIEWER = "viewer"
+    MEMBER = "member"
+    OWNER = "owner"
+
+    def covers(self, least: "Role") -> bool:
+        """Whether this role may do what ``least`` may."""
+        ranks = [*Role]
+        return ranks.index(self) >= ranks.index(least)
+
+
+ROLE_LABELS = {Role.OWNER: "主人", Role.MEMBER: "成员", Role.VIEWER: "只看"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who makes a request. ``id`` is None for the one at the machine, where no password is set."""
+
+    id: int | None = None
+    name: str = "主人"
+    role: Role = Role.OWNER
+    month_limit_micros: int | None = None
+
+
+def role_of(stored: str) -> Role:
+    """A stored role; what is none may only look."""
+    return Role(stored) if stored in [*Role] else Role.VIEWER
+
+
+def fold_name(name: str) -> str:
+    """What names are told apart by: without letter case, width and spaces."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def hash_password(password: str) -> str:
+    """What is stored of a password: the parameters, a salt of its own, and the hash."""
+    return _hash(password, _COST, _BLOCK, _LANES, secrets.token_hex(16))
+
+
+def is_password(attempt: str, stored: str) -> bool:
+    """Whether an attempt is the password of which this is stored; takes as long for any."""
+    cost, block, lanes, salt, _ = stored.split("$")
+    return hmac.compare_digest(_hash(attempt, int(cost), int(block), int(lanes), salt), stored)
+
+
+def secret_digest(secret: str) -> str:
+    """What is stored of a token, or of the link of an invitation: of 32 random bytes, so it needs no salt."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _hash(password: str, cost: int, block: int, lanes: int, salt: str) -> str:
+    content = password.encode("utf-8", "replace")
+    digest = hashlib.scrypt(content, salt=bytes.fromhex(salt), n=2**cost, r=block, p=lanes)
+    return f"{cost}${block}${lanes}${salt}${digest.hex()}"

@@ -1,0 +1,1 @@
+"""People of a studio: roles, invitations, their logins, and tokens for scripts."""

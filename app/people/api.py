@@ -1,0 +1,273 @@
+"""The API of people, of one's own account, and of tokens."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, request, url_for
+from werkzeug.wrappers import Response
+
+from app.domain import MAX_BUDGET
+from app.domain.people import Role, hash_password, secret_digest
+from app.errors import Conflict, InvalidRequest, TooManyAttempts
+from app.people import store
+from app.people.rules import (
+    LEAST_PASSWORD,
+    MAX_NAME,
+    MAX_PASSWORD,
+    MAX_TOKEN_NAME,
+    new_secret,
+    read_end,
+    read_limit,
+    read_name,
+    read_password,
+    read_role,
+    utc,
+)
+from app.system.listener import address_for_others
+from app.web.middleware.login import (
+    came_by_https,
+    check_password,
+    current_person,
+    session_digest,
+)
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, or_null, strict_object, text
+from app.web.params import bool_field, json_body
+from app.web.serializers import success
+from app.web.services import connection, services
+from app.web.urls import safe_urlsplit
+
+bp = Blueprint("people", __name__)
+
+_ROLE = enum(*Role)
+_LIMIT = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET)}) | {"description": "元，每月"}
+_ME = closed_object(id=or_null(ID), name=str, role=_ROLE, month_limit=_LIMIT)
+_PERSON = closed_object(
+    id=ID,
+    name=str,
+    role=_ROLE,
+    month_limit=_LIMIT,
+    active=bool,
+    joined=bool,
+    invited_until=or_null(str),
+    seen_at=or_null(str),
+)
+_NAME = text(minLength=1, maxLength=MAX_NAME)
+_PASSWORD = text(minLength=LEAST_PASSWORD, maxLength=MAX_PASSWORD)
+_LINK = text(description="只在这里回答一次，72 小时内用一次")
+
+
+@bp.get("/api/me")
+@describe(
+    "我是谁；我的登录",
+    answer(
+        person=_ME,
+        sessions=array_of(
+            closed_object(
+                **dict.fromkeys(("id", "address", "agent"), str),
+                **dict.fromkeys(("created_at", "seen_at"), or_null(str)),
+                current=bool,
+            )
+        ),
+    ),
+)
+def get_me() -> Response:
+    """The person of this request, and the logins; without a password the owner at the machine, with none."""
+    me = current_person()
+    fields = {"id": me.id, "name": me.name, "role": me.role, "month_limit": _yuan(me.month_limit_micros)}
+    return success(person=fields, sessions=sessions_of_me())
+
+
+def sessions_of_me() -> list[dict[str, Any]]:
+    """The logins of the person of this request, as the API has them."""
+    me, here = current_person(), session_digest()
+    found = store.list_sessions(connection(), me.id, now=time.time()) if me.id else []
+    return [
+        {
+            **{name: each[name] for name in ("id", "address", "agent")},
+            **{name: utc(each[name]) for name in ("created_at", "seen_at")},
+            "current": each["digest"] == here,
+        }
+        for each in found
+    ]
+
+
+@bp.patch("/api/me")
+@describe(
+    "换我的密码；别处的登录都结束",
+    answer(),
+    json=strict_object("current", "password", current=text(maxLength=1000), password=_PASSWORD),
+)
+def change_me() -> Response:
+    """Give this person another password. Raises InvalidRequest when the present one is wrong."""
+    body, me = json_body(), current_person()
+    _require_server_password()
+    password, current = read_password(body.get("password")), body.get("current")
+    account, wait = check_password(me.name, current[:1000] if isinstance(current, str) else "")
+    if wait > 0:
+        seconds = math.ceil(wait)
+        text_of_wait = "密码错误次数过多，请 {seconds} 秒后再试"
+        raise TooManyAttempts(text_of_wait, seconds=seconds, retry_after=seconds)
+    if account is None or account.person.id != me.id:
+        raise InvalidRequest("current", "现在的密码不对，请再试一次")
+    store.set_password(connection(), me.id or 0, hash_password(password), kept=session_digest())
+    return success()
+
+
+@bp.delete("/api/me/sessions/<session_id>")
+@describe("结束我的一个登录", answer())
+def end_session(session_id: str) -> Response:
+    """End one of the own logins."""
+    store.end_session(connection(), current_person().id or 0, session_id)
+    return success()
+
+
+@bp.get("/api/people")
+@describe("所有人，停用的在最后", answer(people=array_of(_PERSON)))
+def list_people() -> Response:
+    """Everybody."""
+    return success(people=[person_json(each) for each in store.list_people(connection())])
+
+
+@bp.post("/api/people")
+@describe(
+    "加一个人，回答邀请的链接",
+    answer(person=_PERSON, link=_LINK),
+    status=201,
+    json=strict_object("name", name=_NAME, role=_ROLE, month_limit=_LIMIT),
+)
+def add_person() -> Response:
+    """Add a person, with an invitation."""
+    body = json_body()
+    _require_server_password()
+    name, role = read_name(body), read_role(body.get("role", Role.MEMBER))
+    secret, limit = new_secret(), read_limit(body.get("month_limit"))
+    added = store.add_person(connection(), name, role, limit, secret_digest(secret), now=time.time())
+    return success(
+        status=201, person=person_json(store.get_person(connection(), added)), link=_link_of(secret)
+    )
+
+
+@bp.patch("/api/people/<int:person_id>")
+@describe(
+    "改一个人；停用马上结束登录和令牌",
+    answer(person=_PERSON),
+    json=strict_object(name=_NAME, role=_ROLE, month_limit=_LIMIT, active=bool),
+)
+def change_person(person_id: int) -> Response:
+    """Change what the body names."""
+    body = json_body()
+    values: dict[str, Any] = {}
+    if "name" in body:
+        values["name"] = read_name(body)
+    if "role" in body:
+        values["role"] = read_role(body["role"])
+    if "month_limit" in body:
+        values["month_limit_micros"] = read_limit(body["month_limit"])
+    if "active" in body:
+        values["active"] = int(bool_field(body, "active", default=True))
+    store.change_person(connection(), person_id, values)
+    return success(person=person_json(store.get_person(connection(), person_id)))
+
+
+@bp.post("/api/people/<int:person_id>/invitation")
+@describe("新的邀请链接，用来设密码；原来的打不开了", answer(link=_LINK))
+def invite(person_id: int) -> Response:
+    """Give a person a new link, also to one who has forgotten the password."""
+    _require_server_password()
+    secret = new_secret()
+    store.invite(connection(), person_id, secret_digest(secret), now=time.time())
+    return success(link=_link_of(secret))
+
+
+@bp.get("/api/tokens")
+@describe(
+    "我的令牌",
+    answer(
+        tokens=array_of(
+            closed_object(
+                id=ID,
+                name=str,
+                created_at=str,
+                **dict.fromkeys(("expires_at", "last_used_at"), or_null(str)),
+            )
+        )
+    ),
+)
+def list_tokens() -> Response:
+    """The own tokens."""
+    return success(tokens=tokens_of_me())
+
+
+def tokens_of_me() -> list[dict[str, Any]]:
+    """The tokens of the person of this request, as the API has them."""
+    me = current_person()
+    times = ("created_at", "expires_at", "last_used_at")
+    return [
+        {"id": each["id"], "name": each["name"], **{name: utc(each[name]) for name in times}}
+        for each in (store.list_tokens(connection(), me.id) if me.id else [])
+    ]
+
+
+@bp.post("/api/tokens")
+@describe(
+    "做一个令牌，给脚本用：Authorization: Bearer <令牌>",
+    answer(id=ID, token=text(description="只在这里回答一次")),
+    status=201,
+    json=strict_object(
+        "name",
+        name=text(minLength=1, maxLength=MAX_TOKEN_NAME),
+        expires_at=or_null(text(description="日期，到那天结束；或带时区的时间")),
+    ),
+)
+def add_token() -> Response:
+    """Make a token of the person of this request."""
+    body, me = json_body(), current_person()
+    _require_server_password()
+    name, ends_at = read_name(body, most=MAX_TOKEN_NAME), read_end(body.get("expires_at"))
+    secret = new_secret("ait_")
+    added = store.add_token(connection(), me.id or 0, name, secret_digest(secret), ends_at, now=time.time())
+    return success(status=201, id=added, token=secret)
+
+
+@bp.delete("/api/tokens/<int:token_id>")
+@describe("删掉我的一个令牌，马上不能用了", answer())
+def delete_token(token_id: int) -> Response:
+    """Delete one of the own tokens."""
+    store.delete_token(connection(), current_person().id or 0, token_id)
+    return success()
+
+
+def person_json(each: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored person as the API has it."""
+    ends_at = each["invitation_ends_at"] or 0
+    return {
+        **{name: each[name] for name in ("id", "name", "role", "joined")},
+        "month_limit": _yuan(each["month_limit_micros"]),
+        "active": bool(each["active"]),
+        "invited_until": utc(ends_at) if ends_at > time.time() else None,
+        "seen_at": utc(each["seen_at"]),
+    }
+
+
+def _yuan(micros: int | None) -> float | None:
+    return None if micros is None else micros / 1_000_000
+
+
+def _require_server_password() -> None:
+    if not services().settings.access_password:
+        raise Conflict(
+            "现在只有这台电脑能打开，不用登录：要和别人一起用，"
+            "请在 .env 里写 HOST=0.0.0.0 和 ACCESS_PASSWORD，再重新启动"
+        )
+
+
+def _link_of(secret: str) -> str:
+    """The address of an invitation, as somebody on another machine can open it, if any can."""
+    settings, host = services().settings, safe_urlsplit(f"//{request.host}").hostname or ""
+    is_local = host == "localhost" or host.startswith("127.") or host == "::1"
+    others = address_for_others(settings.host, settings.port) if is_local else ""
+    here = f"{'https' if came_by_https() else 'http'}://{request.host}"
+    return (others or here) + url_for("join.form", token=secret)

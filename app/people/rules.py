@@ -1,0 +1,83 @@
+"""What may be said of a person, a token and an invitation. No I/O."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
+from decimal import Decimal
+from typing import Any
+
+from app.domain import MAX_BUDGET
+from app.domain.people import Role
+from app.errors import InvalidRequest
+
+MAX_NAME, MAX_TOKEN_NAME, MAX_TOKENS, MAX_PEOPLE = 40, 40, 50, 200
+LEAST_PASSWORD, MAX_PASSWORD = 8, 200  # characters
+INVITATION_SECONDS = 72 * 3600
+_TOKEN_BYTES = 32
+
+
+def read_name(body: Mapping[str, Any], field: str = "name", most: int = MAX_NAME) -> str:
+    """A name as one line. Raises InvalidRequest."""
+    value = body.get(field)
+    text = value if isinstance(value, str) else ""
+    name = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not 0 < len(name) <= most:
+        raise InvalidRequest(field, "请写名字，最多 {limit} 个字", limit=most)
+    return name
+
+
+def read_role(value: Any) -> Role:
+    """Raises InvalidRequest."""
+    if value not in [*Role]:
+        raise InvalidRequest("role", "role 应为 {choices} 之一", choices=tuple(Role))
+    return Role(value)
+
+
+def read_limit(value: Any) -> int | None:
+    """A limit a month in CNY, or None -> micro-yuan. Raises InvalidRequest."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BUDGET:
+        raise InvalidRequest("month_limit", "每月上限应为 0–{limit} 元的数字，或 null", limit=MAX_BUDGET)
+    return int((Decimal(str(value)) * 1_000_000).to_integral_value())
+
+
+def read_password(value: Any) -> str:
+    """Raises InvalidRequest."""
+    if not isinstance(value, str) or not LEAST_PASSWORD <= len(value) <= MAX_PASSWORD:
+        text = "密码应有 {least}–{most} 个字"
+        raise InvalidRequest("password", text, least=LEAST_PASSWORD, most=MAX_PASSWORD)
+    return value
+
+
+def read_end(value: Any) -> float | None:
+    """When a token ends, in Unix seconds: with a day of this machine, or at a time with a zone; None: never.
+
+    Raises InvalidRequest.
+    """
+    if value in (None, ""):
+        return None
+    end = 0.0
+    try:
+        if len(str(value)) == 10:
+            day = date.fromisoformat(str(value)) + timedelta(days=1)
+            end = datetime.combine(day, clock()).astimezone().timestamp()
+        elif (at := datetime.fromisoformat(str(value))).tzinfo:
+            end = at.timestamp()
+    except (ValueError, OverflowError, OSError):
+        pass
+    if end <= time.time():
+        raise InvalidRequest("expires_at", "到期应是今天或以后的日子 2026-07-03，或带时区的时间")
+    return end
+
+
+def utc(seconds: float | None) -> str | None:
+    """A time of the database as the API has it; None for one that was never."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds else None
+
+
+def new_secret(prefix: str = "") -> str:
+    """What a link ends in, or a token."""
+    return prefix + secrets.token_urlsafe(_TOKEN_BYTES)

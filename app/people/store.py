@@ -1,0 +1,251 @@
+"""Stored people, with their invitations, logins and tokens. Times are Unix seconds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import database
+from app.domain.people import FIRST_ID, Role, fold_name
+from app.errors import Conflict, InvalidRequest, NotFound
+from app.people.rules import INVITATION_SECONDS, MAX_PEOPLE, MAX_TOKENS
+
+_ID = "substr(digest, 1, 16)"  # of a login, in answers; it opens nothing
+
+
+def list_people(db: database.Connection) -> list[dict[str, Any]]:
+    """All, with ``seen_at``, and whether they have joined; those switched off come last."""
+    rows = db.execute(
+        """
+        SELECT people.*, (SELECT max(seen_at) FROM sessions WHERE person_id = people.id) AS seen_at
+        FROM people
+        ORDER BY active DESC, id
+        """
+    ).fetchall()
+    return [{**dict(row), "joined": row["password"] != "" or row["id"] == FIRST_ID} for row in rows]
+
+
+def get_person(db: database.Connection, person_id: int) -> dict[str, Any]:
+    """Raises NotFound."""
+    found: dict[str, Any] = _one([each for each in list_people(db) if each["id"] == person_id])
+    return found
+
+
+def add_person(
+    db: database.Connection, name: str, role: Role, limit: int | None, invitation: str, *, now: float
+) -> int:
+    """Store a person with an invitation -> id. Raises Conflict."""
+    with database.transaction(db):
+        if db.execute("SELECT count(*) AS number FROM people").fetchone()["number"] >= MAX_PEOPLE:
+            raise Conflict("最多 {limit} 个人", limit=MAX_PEOPLE)
+        _require_free(db, name, None)
+        added = db.execute(
+            """
+            INSERT INTO people (name, folded_name, role, month_limit_micros)
+            VALUES (:name, :folded, :role, :limit)
+            RETURNING id
+            """,
+            {"name": name, "folded": fold_name(name), "role": role, "limit": limit},
+        ).fetchone()["id"]
+        _set_invitation(db, added, invitation, now)
+    return int(added)
+
+
+def change_person(db: database.Connection, person_id: int, values: Mapping[str, Any]) -> None:
+    """Set columns of a person; one who is switched off has no login, token or invitation any more.
+
+    Raises NotFound, and Conflict where no owner would be left who can log in.
+    """
+    with database.transaction(db):
+        _one(db.execute("SELECT id FROM people WHERE id = :id", {"id": person_id}).fetchall())
+        if name := values.get("name"):
+            _require_free(db, name, person_id)
+            values = {**values, "folded_name": fold_name(name)}
+        if values:
+            columns = ", ".join(f"{column} = :{column}" for column in values)
+            db.execute(f"UPDATE people SET {columns} WHERE id = :id", {**values, "id": person_id})
+        if values.get("active") == 0:
+            _end_everything(db, person_id)
+        left = db.execute(
+            """
+            SELECT count(*) AS number
+            FROM people
+            WHERE role = 'owner' AND active = 1 AND (password <> '' OR id = :first)
+            """,
+            {"first": FIRST_ID},
+        ).fetchone()["number"]
+        if left == 0:
+            raise Conflict("最后一个能登录的主人不能停用，也不能改成别的身份；请先让另一个人成为主人")
+
+
+def _end_everything(db: database.Connection, person_id: int) -> None:
+    for table in ("sessions", "tokens"):
+        db.execute(f"DELETE FROM {table} WHERE person_id = :id", {"id": person_id})
+    db.execute(
+        "UPDATE people SET invitation_digest = NULL, invitation_ends_at = NULL WHERE id = :id",
+        {"id": person_id},
+    )
+
+
+def invite(db: database.Connection, person_id: int, digest: str, *, now: float) -> None:
+    """Give a person a new invitation, in place of an earlier one. Raises NotFound, Conflict."""
+    with database.transaction(db):
+        sql = "SELECT active FROM people WHERE id = :id"
+        if not _one(db.execute(sql, {"id": person_id}).fetchall())["active"]:
+            raise Conflict("这个人已停用，请先启用，再发邀请")
+        _set_invitation(db, person_id, digest, now)
+
+
+def _set_invitation(db: database.Connection, person_id: int, digest: str, now: float) -> None:
+    db.execute(
+        "UPDATE people SET invitation_digest = :digest, invitation_ends_at = :ends_at WHERE id = :id",
+        {"digest": digest, "ends_at": now + INVITATION_SECONDS, "id": person_id},
+    )
+
+
+def find_invited(db: database.Connection, digest: str, *, now: float) -> dict[str, Any] | None:
+    """The person whom this invitation is for, if it can be used."""
+    row = db.execute(
+        """
+        SELECT id, name
+        FROM people
+        WHERE invitation_digest = :digest AND invitation_ends_at > :now AND active = 1
+        """,
+        {"digest": digest, "now": now},
+    ).fetchone()
+    return dict(row) if row else None
+
+
+def accept(
+    db: database.Connection, digest: str, name: str, password: str, *, now: float
+) -> database.Account | None:
+    """Use an invitation up: the person has this name and password from now on, and no earlier login.
+
+    None when it cannot be used, as when somebody else was faster. Raises Conflict for a name that is taken.
+    """
+    with database.transaction(db):
+        invited = find_invited(db, digest, now=now)
+        if invited is None:
+            return None
+        _require_free(db, name, invited["id"])
+        changed = db.execute(
+            """
+            UPDATE people
+            SET name = :name, folded_name = :folded, invitation_digest = NULL, invitation_ends_at = NULL
+            WHERE id = :id AND invitation_digest = :digest
+            """,
+            {"id": invited["id"], "digest": digest, "name": name, "folded": fold_name(name)},
+        )
+        if changed.rowcount == 0:
+            return None
+        _set_password(db, invited["id"], password, kept="")
+    return database.find_account(db, fold_name(name))
+
+
+def set_password(db: database.Connection, person_id: int, password: str, *, kept: str) -> None:
+    """Give a person a password; logins but the ``kept`` one end."""
+    with database.transaction(db):
+        _set_password(db, person_id, password, kept)
+
+
+def _set_password(db: database.Connection, person_id: int, password: str, kept: str) -> None:
+    db.execute(
+        "UPDATE people SET password = :password, password_version = password_version + 1 WHERE id = :id",
+        {"password": password, "id": person_id},
+    )
+    sql = "DELETE FROM sessions WHERE person_id = :id AND digest <> :kept"
+    db.execute(sql, {"id": person_id, "kept": kept})
+
+
+def list_sessions(db: database.Connection, person_id: int, *, now: float) -> list[dict[str, Any]]:
+    """The logins of a person, the last one first."""
+    rows = db.execute(
+        f"""
+        SELECT {_ID} AS id, digest, created_at, seen_at, address, agent
+        FROM sessions
+        WHERE person_id = :id AND expires_at > :now
+        ORDER BY seen_at DESC, digest
+        """,
+        {"id": person_id, "now": now},
+    ).fetchall()
+    return [dict(row) for row in rows]
+
+
+def end_session(db: database.Connection, person_id: int, session_id: str) -> None:
+    """End a login of a person. Raises NotFound."""
+    sql = f"DELETE FROM sessions WHERE person_id = :id AND {_ID} = :session"
+    with database.transaction(db, durable=False):
+        if db.execute(sql, {"id": person_id, "session": session_id}).rowcount == 0:
+            raise NotFound("没有这个登录，它可能已经结束")
+
+
+def list_tokens(db: database.Connection, person_id: int) -> list[dict[str, Any]]:
+    """The tokens of a person, the newest first."""
+    rows = db.execute(
+        """
+        SELECT id, name, created_at, expires_at, last_used_at
+        FROM tokens
+        WHERE person_id = :id
+        ORDER BY id DESC
+        """,
+        {"id": person_id},
+    ).fetchall()
+    return [dict(row) for row in rows]
+
+
+def add_token(
+    db: database.Connection, person_id: int, name: str, digest: str, ends_at: float | None, *, now: float
+) -> int:
+    """Store a token of a person who is not switched off -> id. Raises Conflict."""
+    with database.transaction(db):
+        if len(list_tokens(db, person_id)) >= MAX_TOKENS:
+            raise Conflict("最多 {limit} 个令牌，请先删掉几个", limit=MAX_TOKENS)
+        added = db.execute(
+            """
+            INSERT INTO tokens (person_id, name, digest, created_at, expires_at)
+            SELECT id, :name, :digest, :now, :ends_at
+            FROM people
+            WHERE id = :id AND active = 1
+            RETURNING id
+            """,
+            {"id": person_id, "name": name, "digest": digest, "now": now, "ends_at": ends_at},
+        ).fetchone()
+    return int(_one([added] if added else [])["id"])
+
+
+def delete_token(db: database.Connection, person_id: int, token_id: int) -> None:
+    """Raises NotFound."""
+    sql = "DELETE FROM tokens WHERE id = :token AND person_id = :id"
+    with database.transaction(db):
+        if db.execute(sql, {"token": token_id, "id": person_id}).rowcount == 0:
+            raise NotFound("没有这个令牌，它可能已被删除")
+
+
+def rescue_owner(db: database.Connection, name: str, digest: str, *, now: float) -> str:
+    """Make the person of this name, or the first owner, an owner who is invited -> name. Raises NotFound."""
+    with database.transaction(db):
+        found = db.execute(
+            """
+            SELECT id, name
+            FROM people
+            WHERE folded_name = :name OR (:name = '' AND (role = 'owner' OR id = :first))
+            ORDER BY active DESC, id
+            LIMIT 1
+            """,
+            {"name": fold_name(name), "first": FIRST_ID},
+        ).fetchone()
+        person = _one([found] if found else [])
+        db.execute("UPDATE people SET role = 'owner', active = 1 WHERE id = :id", {"id": person["id"]})
+        _set_invitation(db, person["id"], digest, now)
+    return str(person["name"])
+
+
+def _require_free(db: database.Connection, name: str, person_id: int | None) -> None:
+    sql = "SELECT id FROM people WHERE folded_name = :folded"
+    taken = db.execute(sql, {"folded": fold_name(name)}).fetchone()
+    if taken and taken["id"] != person_id:
+        raise InvalidRequest("name", "已经有人叫「{name}」，请换一个名字", name=name)
+
+
+def _one(found: list[Any]) -> Any:
+    if not found:
+        raise NotFound("没有这个人")
+    return found[0]

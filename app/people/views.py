@@ -1,0 +1,77 @@
+"""/people, the page of people and of one's own account; /join/…, the form of who was invited."""
+
+import time
+from decimal import Decimal
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from app.domain.people import ROLE_LABELS, Role, hash_password, secret_digest
+from app.errors import InvalidRequest, Message, message
+from app.people import store
+from app.people.api import person_json, sessions_of_me, tokens_of_me
+from app.people.rules import LEAST_PASSWORD, MAX_NAME, read_name, read_password
+from app.web.middleware.login import current_person, open_session
+from app.web.services import connection, services
+
+bp = Blueprint("join", __name__)
+_GONE = "这个链接打不开了：它用过了，或过了 72 小时；请主人再发一个"
+
+
+@bp.get("/people")
+def people() -> str:
+    """The own account; for owners everybody."""
+    me = current_person()
+    everybody = store.list_people(connection()) if me.role is Role.OWNER and me.id else []
+    return render_template(
+        "people/page.html",
+        me=me,
+        month_limit=None if me.month_limit_micros is None else Decimal(me.month_limit_micros) / 1_000_000,
+        people=[person_json(each) for each in everybody],
+        sessions=sessions_of_me(),
+        tokens=tokens_of_me(),
+        roles=ROLE_LABELS,
+        least_password=LEAST_PASSWORD,
+    )
+
+
+@bp.get("/join/<token>")
+def form(token: str) -> Response:
+    """The form of an invitation; opening it, as the preview of a chat does, uses nothing up."""
+    invited = store.find_invited(connection(), secret_digest(token), now=time.time())
+    if invited is None or not services().settings.access_password:
+        return _gone()
+    return _form(invited["name"])
+
+
+@bp.post("/join/<token>")
+def join(token: str) -> Response:
+    """Use the invitation up: name and password are set, and this browser is logged in."""
+    digest, now, name = secret_digest(token), time.time(), request.form.get("name", "")
+    if not services().settings.access_password or not store.find_invited(connection(), digest, now=now):
+        return _gone()  # nothing is hashed for it
+    try:
+        wanted, password = read_name(request.form), read_password(request.form.get("password"))
+        account = store.accept(connection(), digest, wanted, hash_password(password), now=now)
+    except InvalidRequest as problem:
+        return _form(name[:MAX_NAME], problem.message, problem.field)
+    answer = redirect("/", 303)
+    if account is None or not open_session(answer, account):
+        return _gone()
+    return answer
+
+
+def _form(name: str, problem: Message | str = "", field: str = "", status: int = 200) -> Response:
+    shown = render_template("people/join.html", name=name, problem=problem, field=field, least=LEAST_PASSWORD)
+    return _private(make_response(shown, 400 if problem else status))
+
+
+def _gone() -> Response:
+    return _private(make_response(render_template("people/join.html", gone=message(_GONE)), 404))
+
+
+def _private(answer: Response) -> Response:
+    """The address is a secret until it is used: nothing keeps it."""
+    answer.headers["Cache-Control"] = "private, no-store"
+    answer.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return answer

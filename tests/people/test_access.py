@@ -1,0 +1,94 @@
+"""Who may call what: every route with every verb, by role."""
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from app.domain.people import Role
+from app.people.access import LEAST_ROLE
+from app.web.middleware.security import OPEN_ENDPOINTS
+from tests.people.harness import Office, token_of
+from tests.web.harness import answered
+from tests.web.test_security import calls
+
+REFUSED = {
+    "member": ("只有主人可以做这件事",),
+    "viewer": ("只有主人可以做这件事", "您的身份是「只看」"),
+}
+
+
+def test_every_route_says_who_may_call_it(module_office: Office) -> None:
+    routes = {rule.endpoint for rule in module_office.app.url_map.iter_rules()}
+    of_clients = {name for name in routes if name.startswith("client.")}  # guarded by tests/rounds/
+    assert routes - of_clients == LEAST_ROLE.keys() | {*OPEN_ENDPOINTS}
+    assert LEAST_ROLE.keys() & {*OPEN_ENDPOINTS} == set()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("role", ["member", "viewer", "owner"])
+def test_a_role_calls_what_its_line_allows_and_is_refused_everything_else(office: Office, role: str) -> None:
+    _, client = office.add("小周", role)
+    adapter, wrong = office.app.url_map.bind("localhost"), []
+    for method, address, name in calls(office.app):
+        endpoint = adapter.match(address, method)[0]
+        if endpoint in OPEN_ENDPOINTS or endpoint.startswith("client.") or endpoint == "people.end_session":
+            continue
+        answer = client.open(address, method=method)
+        is_refused = answer.status_code == 403 and any(text in answer.text for text in REFUSED.get(role, ()))
+        answer.close()
+        if is_refused is Role(role).covers(LEAST_ROLE[endpoint]):
+            wrong.append(name)
+    assert wrong == []
+
+
+def test_a_route_without_a_line_is_refused_to_everybody(
+    module_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(LEAST_ROLE, "api.records.list_records")
+    assert module_office.owner.get("/api/records").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "role"),
+    [
+        ("api.settings.put_settings", "owner"),
+        ("api.usage.put_budgets", "owner"),
+        ("api.tables.run", "member"),
+        ("api.records.delete_records", "member"),
+        ("api.spreadsheets.import_workbook", "member"),
+        ("api.records.pick_records", "viewer"),
+        ("deliveries.download", "viewer"),
+    ],
+)
+def test_owners_set_up_members_order_and_viewers_pick_and_download(endpoint: str, role: str) -> None:
+    assert LEAST_ROLE[endpoint] == role
+
+
+@pytest.fixture
+def table(office: Office) -> str:
+    made = answered(office.owner.post("/api/tables", json={"rows": [{"prompt": "猫"}]}), 201)
+    return str(made["table"]["id"])
+
+
+def run(client: FlaskClient, table: str) -> int:
+    return client.post(f"/api/tables/{table}/run", json={}).status_code
+
+
+def test_a_role_that_is_changed_counts_from_the_next_call_on(office: Office, table: str) -> None:
+    person_id, client = office.add("小周", "member")
+    headers = token_of(client)
+    office.change(person_id, role="viewer")
+    assert run(client, table) == 403
+    assert office.browser().post(f"/api/tables/{table}/run", json={}, headers=headers).status_code == 403
+    office.change(person_id, role="member")
+    assert run(client, table) == 202
+
+
+def test_a_stored_role_that_is_none_may_only_look(
+    office: Office, table: str, db: database.Connection
+) -> None:
+    person_id, client = office.add("小周", "owner")
+    with database.transaction(db):
+        db.execute("UPDATE people SET role = 'root' WHERE id = :id", {"id": person_id})
+    assert run(client, table) == 403
+    assert client.get("/api/records").status_code == 200
