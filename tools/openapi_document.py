@@ -11,6 +11,7 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from app.delivery.api import bp as deliveries
+from app.people.api import bp as people
 from app.recipes.api import bp as recipes
 from app.rounds.studio import bp as rounds
 from app.web import api, views
@@ -97,7 +98,7 @@ class Document:
 def api_document() -> Document:
     """The document of the product's routes."""
     app = Flask(__name__)
-    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, recipes, rounds):
+    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, people, recipes, rounds):
         app.register_blueprint(blueprint)
     return Document(document(app))
 

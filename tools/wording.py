@@ -29,12 +29,15 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/system/listener.py": None,  # said at the terminal, when nothing can be served
     "app/system/folders.py": None,  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
+    "app/cli_words.py": None,
     "app/db/backup.py": None,  # what that command does
     "app/db/copy_to.py": None,
     "app/db/postgres_backup.py": None,
     "web_app.py": None,  # starts at the terminal
     "app/recipes/examples.py": None,  # words for the models
     "app/db/migrations/m0022_one_role.py": None,  # names of recipes
+    "app/db/migrations/m0024_people.py": None,  # the name of the first person
+    "app/db/migrations/baseline.py": ("_FILLED",),
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
     "app/recipes/views.py": ("_OWN_REFERENCES",),  # a column
     "app/rounds/rules.py": ("_NAMING",),  # columns
