@@ -278,7 +278,7 @@ def test_a_link_is_made_chosen_by_asked_again_and_followed_by_a_second_round(
     expect(page.locator(".shot[data-pick=keep]")).to_have_count(1)
 
     page.locator(".shot").nth(1).locator("[data-shot]").click()
-    expect(page.locator("[data-lightbox] .metadata-list")).to_contain_text("王小姐背景换成浅灰")
+    expect(page.locator("[data-lightbox] .metadata-list")).to_contain_text("王小姐 背景换成浅灰")
     page.keyboard.press("Escape")
     page.locator(".shot").nth(1).locator("[data-shot]").focus()
     expect(page.locator("[data-words-said]")).to_have_text("王小姐：背景换成浅灰")
