@@ -153,6 +153,7 @@ def remove_recipe(name: str) -> Response:
         apply=whole(0, 1, default=1),
         rows=array_of(ID, maxItems=MAX_ROWS_A_TABLE)
         | {"description": "只把这些行当作产品；不写就是所有的行"},
+        back=array_of(ID) | {"description": "这些产品去掉过的角色又都要"},
     ),
 )
 def apply_to_table(table_id: str) -> Response:
@@ -162,9 +163,10 @@ def apply_to_table(table_id: str) -> Response:
     if type(applies) is not int or applies not in (0, 1):
         raise InvalidRequest("apply", "apply 应为 0 或 1")
     ids = parse_ids(body["rows"], "rows") if body.get("rows") is not None else None
+    back = parse_ids(body.get("back") or [], "back")
     recipe = _asked(body.get("recipe"), table_id)
     checker = Checker(reader=row_reader())
-    applied = apply_recipe(db, table_id, recipe, checker=checker, ids=ids, stores=bool(applies))
+    applied = apply_recipe(db, table_id, recipe, checker=checker, ids=ids, back=back, stores=bool(applies))
     names = ("products", "rows", "pictures", "to_make", "price")
     return success(
         **{name: getattr(applied, name) for name in names},

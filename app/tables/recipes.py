@@ -100,19 +100,21 @@ def apply_recipe(
     *,
     checker: Checker,
     ids: Collection[int] | None = None,
+    back: Collection[int] = (),
     stores: bool = True,
 ) -> Applied:
     """Make the rows of a table those of its products and the roles of a recipe; with ``stores`` off only say
     what that would make of it.
 
-    Rows without a role are products, of these ``ids`` or all. A value that the recipe gave before follows it;
+    Rows without a role are products, of these ``ids`` or all; those of ``back``, by their numbers, have the
+    roles again that were switched off. A value that the recipe gave before follows it;
     one that a person changed stays. Raises InvalidRequest, NotFound with nothing changed.
     """
     edits: list[Edit] = []
 
     def change(edit: Edit) -> None:
         edits.append(edit)
-        write_recipe(edit, recipe, ids)
+        write_recipe(edit, recipe, ids, back)
 
     if stores:
         changed = change_table(db, table_id, change, checker=checker)
@@ -149,9 +151,11 @@ def _problems(rows: Sequence[Row]) -> Iterator[Problem]:
         yield Problem(role=role, field=field, error=error, products=[*dict.fromkeys(products)])
 
 
-def write_recipe(edit: Edit, recipe: Recipe, ids: Collection[int] | None = None) -> None:
+def write_recipe(
+    edit: Edit, recipe: Recipe, ids: Collection[int] | None = None, back: Collection[int] = ()
+) -> None:
     """Edit the rows of a table as ``apply_recipe`` says; one that was removed while its role was there is
-    switched off, and stays removed."""
+    switched off, and stays removed but for the products of ``back``."""
     earlier = recipe_of(edit.table)
     stored = {row_id for row_id, _, _ in database.list_order(edit.db, edit.table.id)}
     stored |= {row_id for each in database.list_products(edit.db, edit.table.id).values() for row_id in each}
@@ -166,7 +170,7 @@ def write_recipe(edit: Edit, recipe: Recipe, ids: Collection[int] | None = None)
     check_number_of_columns(names)
     text = json.dumps(recipe.as_json(), ensure_ascii=False)
     edit.table = replace(edit.table, own_columns=tuple(names), recipe=text)
-    writer = _Writer(edit, recipe, earlier, _key_column(edit.table, [*groups.values()]))
+    writer = _Writer(edit, recipe, earlier, _key_column(edit.table, [*groups.values()]), back)
     placed: dict[int, list[Row]] = {}
     for number, group in groups.items():
         placed[number] = writer.write(number, group)
@@ -241,9 +245,11 @@ def as_written(rows: Sequence[Row]) -> list[Row]:
 class _Writer:
     """Writes the rows of products; ``gone`` are those whose role or variant is not in the recipe."""
 
-    def __init__(self, edit: Edit, recipe: Recipe, earlier: Recipe | None, key_column: str) -> None:
+    def __init__(
+        self, edit: Edit, recipe: Recipe, earlier: Recipe | None, key_column: str, back: Collection[int]
+    ) -> None:
         self.edit, self.recipe, self.earlier = edit, recipe, earlier
-        self.key_column = key_column
+        self.key_column, self.back = key_column, back
         self.gone: list[int] = []
         self.pictures = 0
         self._last = max(
@@ -276,7 +282,9 @@ class _Writer:
         for key, wanted in asked.items():
             row, followed = there.pop(key, None), given.get(key)
             if row is not None and row.removed_at and followed:
-                continue  # switched off
+                if number not in self.back:
+                    continue  # switched off
+                followed = None
             followed = None if is_back else followed
             if not first.product and not placed:
                 row, followed = first, None

@@ -55,6 +55,25 @@ def test_a_trial_is_of_products_and_its_roles_are_released_one_by_one(
     assert (states.count("made"), states.count("held")) == (10, 2)
 
 
+def test_a_role_is_switched_off_for_a_product_and_on_again_in_the_menu_of_its_rows(
+    page: Page, table: str
+) -> None:
+    rows = page.locator("[data-table-body] [data-row]")
+
+    def press(row: int, label: str) -> None:
+        rows.nth(row).hover()
+        rows.nth(row).locator("[data-row-menu]").click()
+        page.locator("[data-menu]").get_by_text(label).click()
+
+    press(1, "这个产品不要「白底」")
+    expect(rows.nth(1)).to_contain_text("茶具1，场景")
+    press(0, "恢复「白底」")
+    expect(rows.nth(1)).to_contain_text("茶具1，白底")
+    expect(page.locator(".toast")).to_have_text(["已恢复「白底」撤销"])
+    page.locator(".toast button").click()
+    expect(rows.nth(1)).to_contain_text("茶具1，场景")
+
+
 def test_sets_are_counted_as_their_roles_are_kept_and_those_that_lack_one_are_found(
     page: Page, server: ServerProcess, table: str
 ) -> None:

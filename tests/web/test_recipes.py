@@ -172,6 +172,20 @@ def test_a_role_switched_off_for_a_product_stays_off(web: WebHarness) -> None:
     assert [role for n, role, _ in set_of(web, table) if n == 2] == ["主图", "白底", "场景"]
 
 
+def test_a_role_that_was_switched_off_comes_back_as_the_recipe_has_it_now(web: WebHarness) -> None:
+    table = table_of(web)
+    apply(web, table, MAIN, WHITE)
+    off = [row["id"] for row in rows_of(web, table) if row["role"] == "白底"]
+    change(web, table, {"op": "remove", "rows": off})
+    apply(web, table, MAIN, {**WHITE, "prompt": "新的"})
+    before = rows_of(web, table)
+    answer = web.post(f"/api/tables/{table}/recipe", {"back": [2]})
+    assert [role for n, role, _ in set_of(web, table)] == ["主图", "主图", "白底", "主图"]
+    assert [row["prompt"] for row in rows_of(web, table) if row["product"] == 2] == ["{品名}，主图", "新的"]
+    web.post(f"/api/tables/{table}/undo", {"version": answer["version"]})
+    assert rows_of(web, table) == before
+
+
 def test_a_copy_of_a_row_of_a_recipe_is_no_product(web: WebHarness) -> None:
     table = table_of(web)
     apply(web, table, MAIN, WHITE)

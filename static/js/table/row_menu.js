@@ -2,9 +2,10 @@
 
 import { pricePerPicture } from "./costs.js";
 import { makeMenu } from "./menu.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
-import { copyText, showToast } from "../ui/toast.js";
+import { copyText, offerUndo, showError, showToast } from "../ui/toast.js";
 
 /** menu: the popover; batch: see pages/batch.js. Returns open(row index). */
 export function makeRowMenu(menu, batch) {
@@ -23,6 +24,23 @@ export function makeRowMenu(menu, batch) {
     ];
   }
 
+  // The roles that the recipe has and the product of the row not: their rows were removed.
+  function rolesOff(row) {
+    const { product } = store.shownOf(row);
+    const there = new Set(table.rows.all.map(store.shownOf).filter((shown) => shown.product === product).map(({ role }) => role));
+    return product ? store.recipe.roles.map(({ role }) => role).filter((role) => !there.has(role)) : [];
+  }
+
+  async function bringBack(row, roles) {
+    await attempt(async () => {
+      await store.save();
+      const { version } = await requestJson("POST", `${batch.urls.tables}/${store.id}/recipe`, { back: [store.shownOf(row).product] });
+      await store.refresh();
+      table.rows.forgetHistory(); // a step that brings the same row back
+      offerUndo(_("已恢复「{roles}」", { roles }), () => store.undoOnServer(version));
+    }, showError);
+  }
+
   // Where the clipboard is closed to pages (over http), it is still open to the keys.
   async function copyPrompt(row) {
     if (await copyText(store.shownOf(row).sent.prompt ?? row.prompt)) return showToast(_("提示词已复制"));
@@ -33,6 +51,7 @@ export function makeRowMenu(menu, batch) {
   function rowItems(row, index) {
     const { add, duplicate, moveTo, remove } = table.commands;
     const { role } = store.shownOf(row); // without its row it is off for the product, also when the recipe is applied again
+    const off = rolesOff(row).join(_("、"));
     return [
       { label: _("选择参考图"), run: () => chooseReferences(row) },
       { label: _("在上面插入一行"), run: () => add(index) },
@@ -41,6 +60,7 @@ export function makeRowMenu(menu, batch) {
       { label: _("复制提示词"), run: () => copyPrompt(row) },
       ...(index > 0 ? [{ label: _("上移"), run: () => moveTo([row], index - 1) }] : []),
       ...(index < table.rows.shown.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
+      ...(off ? [{ label: _("恢复「{roles}」", { roles: off }), run: () => bringBack(row, off) }] : []),
       {
         label: role ? _("这个产品不要「{role}」", { role }) : _("删除这一行"), isDanger: true, run: () => {
           remove([row]);
