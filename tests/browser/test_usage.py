@@ -90,6 +90,7 @@ def test_costs_are_grouped_by_a_column_of_the_sheet_up_to_its_statements(
     usage.open("?range=today")
     page, groups = usage.page, usage.page.locator("[data-groups-by]")
     expect(page.get_by_role("link", name="上月", exact=True)).to_be_hidden()
+    groups.focus()
     groups.select_option(label="按客户")
     expect(page.locator(".usage-tables tbody tr")).to_contain_text(["山海", "青禾"])
     expect(page.locator(".usage-tables tfoot")).to_contain_text("¥0.44")
