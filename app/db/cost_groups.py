@@ -1,13 +1,12 @@
 """The ledger summed by what a charge was for: its batch, its table, or the text of an own column."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 from app.db.batch_names import NUMBER_IN_MINUTE
 from app.db.connection import Connection, Row
-from app.db.row_mapping import IN_IDS, SqlList, object_of, yuan
+from app.db.row_mapping import IN_IDS, SqlList, yuan
 from app.db.table_list import first_words
 from app.domain.ledger import OUTCOMES, SpendGroup, SpendTotals
 
@@ -18,7 +17,7 @@ _SUMS = ", ".join(
     for name in ("number", "micros", "unpriced")
 )
 _COLUMNS = "coalesce(records.own_columns, charges.own_columns)"
-# The text of the column ``:name``; of PostgreSQL, which has no test of JSON before 16, as it is escaped.
+# The text of the column ``:name``.
 _TEXT = {
     "sqlite": f"""
         CASE WHEN {_COLUMNS} <> '' AND json_valid({_COLUMNS}) THEN (
@@ -27,9 +26,8 @@ _TEXT = {
             WHERE key = :name AND type = 'text'
         ) END
     """,
-    "postgres": f"substring({_COLUMNS}, CAST(:pattern AS text))",
+    "postgres": f"CASE WHEN {_COLUMNS} <> '' THEN own_text({_COLUMNS}, :name) END",
 }
-_STRING = r'"(?:[^"\\]|\\.)*"'
 _TABLES_READ = 200
 _NAMES = 30
 
@@ -50,7 +48,7 @@ def spend_by_group(
     elif by.startswith(COLUMN):
         value, key, outer = f"trim(coalesce({_TEXT[db.engine]}, ''))", "lines.value", ""
         join = "LEFT JOIN generation_records AS records ON records.id = charges.record_id"
-        fields |= _named(db, by.removeprefix(COLUMN))
+        fields["name"] = by.removeprefix(COLUMN)
     rows = db.execute(
         f"""
         WITH lines AS (
@@ -86,21 +84,9 @@ def list_group_columns(db: Connection) -> list[str]:
     return [name for name, _ in counts.most_common(_NAMES)]
 
 
-def _named(db: Connection, name: str) -> dict[str, str]:
-    """The parameter by which a column is found in the JSON of a row."""
-    if db.engine == "sqlite":
-        return {"name": name}
-    quoted = re.escape(json.dumps(name, ensure_ascii=False))
-    others = rf"(?:\s*{_STRING}\s*:\s*{_STRING}\s*,)*?"
-    return {"pattern": rf'^\s*\{{{others}\s*{quoted}\s*:\s*"((?:[^"\\]|\\.)*)"'}
-
-
 def _with_names(db: Connection, by: str, rows: Sequence[Row]) -> list[SpendGroup]:
     if by.startswith(COLUMN):
-        keys = [row["key"] for row in rows]
-        if db.engine == "postgres":
-            keys = [object_of(f'{{"key":"{key}"}}').get("key", key) for key in keys]
-        return [SpendGroup(key=key, spent=_total(row)) for key, row in zip(keys, rows, strict=True)]
+        return [SpendGroup(key=row["key"], spent=_total(row)) for row in rows]
     ids = SqlList(row["key"] for row in rows)
     number = NUMBER_IN_MINUTE if by == "batch" else "1"
     table = "batches" if by == "batch" else "tables"

@@ -93,7 +93,7 @@ def parse_grouping(text: str) -> str:
     if 0 < len(name) <= MAX_OWN_NAME_LENGTH and "\0" not in name:
         return COLUMN + name
     if text == "person":
-        raise InvalidRequest("by", "还没有添加成员，不能按人分开看")
+        raise InvalidRequest("by", "还没有记下每一笔是谁花的，不能按人分开看")
     if text not in GROUPED_BY:
         raise InvalidRequest("by", "by 可选：{choices}", choices=(*GROUPED_BY, f"{COLUMN}SKU"))
     return text

@@ -184,6 +184,7 @@ def test_a_database_of_version_18_gets_the_schema_of_a_new_one(
     db.execute("ALTER TABLE batches DROP COLUMN table_id")
     db.execute("ALTER TABLE workbooks DROP COLUMN cells")
     db.execute("ALTER TABLE charges DROP COLUMN own_columns")
+    db.execute("DROP FUNCTION own_text")
     db.execute("DROP FUNCTION search_changed CASCADE")
     db.execute("ALTER TABLE generation_records DROP COLUMN searched_columns")
     db.execute("UPDATE schema_version SET number = 18")

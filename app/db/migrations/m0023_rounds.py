@@ -18,5 +18,5 @@ def upgrade_postgres(db: Connection, schema: Sequence[str]) -> None:
     """The same by the statements of the schema file."""
     db.execute("""ALTER TABLE charges ADD COLUMN own_columns TEXT COLLATE "C" NOT NULL DEFAULT ''""")
     for statement in schema:
-        if re.search(r"^CREATE (UNIQUE )?\w+ rounds?_?", statement, re.MULTILINE):
+        if re.search(r"^CREATE (UNIQUE )?\w+ (rounds?_?|own_text)", statement, re.MULTILINE):
             db.execute(statement)

@@ -26,6 +26,19 @@ LANGUAGE sql AS $$
     SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS' || CASE WHEN digits = 3 THEN '.MS' ELSE '' END)
 $$;
 
+-- The text of an own column in the JSON of a row; NULL when there is none, or the JSON is none.
+CREATE FUNCTION own_text(columns text, name text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    value json;
+BEGIN
+    value := CAST(columns AS json) -> name;
+    RETURN CASE WHEN json_typeof(value) = 'string' THEN value #>> '{}' END;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
+$$;
+
 -- One row is one picture, from queued to stored; the row is also its entry in the queue.
 -- The columns up to status are a public contract. options (app/domain/requests.py) and marks (app/domain/marks.py)
 -- are JSON objects, or empty.
