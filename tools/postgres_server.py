@@ -228,7 +228,9 @@ def _statements_that_empty(db: psycopg.Connection) -> str:
     named = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = %s"
     tables, sequences = ([row[0] for row in db.execute(named, [kind])] for kind in "rS")
     statements = ["SET session_replication_role = replica"]
-    statements += [f"ALTER SEQUENCE {name} RESTART" for name in sequences]
+    for name in sequences:
+        state = f"SELECT format('SELECT setval(%L, %s, %L)', '{name}', last_value, is_called) FROM {name}"
+        statements += [row[0] for row in db.execute(state)]
     for table in tables:
         insert = f"INSERT INTO {table} SELECT * FROM json_populate_record(NULL::{table}, %L)"
         rows = db.execute(f"SELECT format('{insert}', row_to_json(whole)) FROM {table} AS whole")

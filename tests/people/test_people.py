@@ -58,7 +58,11 @@ def test_somebody_who_was_invited_and_has_no_password_cannot_log_in(office: Offi
 
 @pytest.mark.parametrize("name", ["小周", "没有", "主人"])
 def test_a_wrong_name_takes_one_hash_as_a_wrong_password_does(
-    office: Office, monkeypatch: pytest.MonkeyPatch, quick: Callable[..., str], name: str
+    office: Office,
+    db: database.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    quick: Callable[..., str],
+    name: str,
 ) -> None:
     office.add("小周")
     real, costs = hashlib.scrypt, []
@@ -69,15 +73,11 @@ def test_a_wrong_name_takes_one_hash_as_a_wrong_password_does(
 
     monkeypatch.setattr(people, "_hash", quick)
     stored = people.hash_password(password_of("小周"))
-    store.set_password(office_db(office), 2, stored, kept="")
+    store.set_password(db, 2, stored, kept="")
     office.app.extensions["ai_image_generator_guesses"]._of_server = people.hash_password(PASSWORD)
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     assert log_in(office.browser(), "猜", name) == 403
     assert costs == [16 * 2**20]
-
-
-def office_db(office: Office) -> database.Connection:
-    return database.connect(office.settings.database)
 
 
 def test_the_sentence_does_not_say_whether_name_or_password_was_wrong(office: Office) -> None:
@@ -306,7 +306,7 @@ def test_the_database_has_no_password_link_or_token(office: Office, db: database
     assert path.removeprefix("/join/") not in stored
 
 
-def test_an_invitation_is_kept_by_nothing_and_its_page_has_no_script(office: Office) -> None:
+def test_an_invitation_is_kept_by_nothing(office: Office) -> None:
     _, path = office.invite("小周")
     answer = office.browser().get(path)
     assert answer.headers["Cache-Control"] == "private, no-store"
