@@ -67,7 +67,9 @@ from app.db.ngrams import find_spans, read_search
 from app.db.notifications import (
     claim_notification,
     end_notification,
+    find_backup_failure,
     forget_notifications,
+    note_backup_failed,
     note_round,
     retry_notification,
 )

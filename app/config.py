@@ -236,6 +236,7 @@ class Settings:
     database_path: Path = _setting(Path("generation_records.db"), _path)
     output_dir: Path = _setting(Path("output"), _path)
     samples_dir: Path = _setting(Path("samples"), _path)
+    backup_dir: Path | None = _setting(None, _path)  # ``none``: off
     database_url: str = _setting("", _database_url, secret=True)  # may contain a password
     output_store: str = _setting("local", _output_store)
     output_cache_gb: int | None = _setting(None, _int_between(1, 1_000_000))
@@ -246,6 +247,13 @@ class Settings:
     def database(self) -> Path | str:
         """Where the records are: the URL of a PostgreSQL database, else the SQLite file."""
         return self.database_url or self.database_path
+
+    @property
+    def backup_folder(self) -> Path | None:
+        """Where the daily backups are; None when they are off, as on PostgreSQL without BACKUP_DIR."""
+        if self.backup_dir is not None:
+            return None if str(self.backup_dir).lower() == "none" else self.backup_dir
+        return None if self.database_url else self.database_path.parent / "backups"
 
     @property
     def database_name(self) -> str:

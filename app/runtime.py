@@ -19,6 +19,7 @@ from app.library.output_backup import open_output_backup
 from app.library.outputs import Outputs
 from app.system.process import StayAwake
 from app.worker.availability import Availability
+from app.worker.backups import Backups
 from app.worker.disk_space import DiskSpace
 from app.worker.engines import Engines
 from app.worker.maintenance import Maintenance
@@ -59,6 +60,7 @@ class Runtime:
         self.threads = Threads(settings.database, self.store_guard)
         self.availability = Availability(self.store_guard, self.outputs)
         self.notifier = Notifier(settings)
+        self.backups = Backups(settings)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.peers = Peers(self.engines, owner, is_web=settings.role == "web")
         self.worker = None if settings.role == "web" else self._build_worker(owner, stay_awake)
@@ -92,6 +94,7 @@ class Runtime:
             availability=self.availability,
             maintenance=maintenance,
             notifier=self.notifier,
+            backups=self.backups,
             peers=self.peers,
             threads=self.threads,
             stay_awake=stay_awake,

@@ -1,6 +1,7 @@
 """Maintenance: empty the trash, list stored files, back up and rebuild the database."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,8 @@ from app.errors import DatabaseError, DiskError
 from app.system import windows_files
 
 _FILES_AT_ONCE = 2_000
+_PAGES_AT_ONCE = 256
+_BETWEEN_PAGES_SECONDS = 0.02  # 50 MB a second at most: the disk is for the pictures
 
 _FOUND = """
     id, created_at, finished_at, prompt, negative_prompt, seed, steps, width, height, aspect_ratio,
@@ -157,8 +160,14 @@ def list_stored_files(db: Connection) -> Iterator[StoredFile]:
         last = rows[-1]["record_id"]
 
 
-def back_up(path: Path, target: Path) -> None:
-    """Copy the database atomically and consistently, while others write.
+class _Stopped(Exception):
+    """A backup was stopped."""
+
+
+def back_up(path: Path, target: Path, *, stops: Callable[[], bool] | None = None) -> bool:
+    """Copy the database atomically and consistently, while others write -> whether it was copied.
+
+    With ``stops`` it goes slowly, for the sake of the disk, and ends without a copy when that is true.
 
     Active batches are paused in the copy: after a restore, records still queued there may already have
     been charged.
@@ -170,21 +179,38 @@ def back_up(path: Path, target: Path) -> None:
     try:
         windows_files.unlink(part)
         with closing(connect(path)) as db, closing(connect(part, create=True)) as copy:
-            db.backup(copy)
+            with db.read_transaction():  # else it would begin again whenever somebody writes
+                db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                db.backup(copy, pages=_PAGES_AT_ONCE if stops else -1, progress=_slowly(stops))
             if is_up_to_date(copy):
                 with transaction(copy):
                     pause_all(copy, RESTORED)
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check (1)").fetchone()[0]
         if found != "ok":
-            raise DatabaseError(f"数据库 {path} 有损坏（{found}），这份备份没有保存，请从更早的备份恢复")
+            text = "数据库 {path} 有损坏（{found}），这份备份没有保存，请从更早的备份恢复"
+            raise DatabaseError(text, path=path, found=found)
         for leftover in ("-wal", "-shm"):
             windows_files.unlink(target.with_name(f"{target.name}{leftover}"))
         windows_files.replace(part, target)
+    except _Stopped:
+        return False
     except (sqlite3.Error, OSError) as error:
-        raise DiskError(f"备份没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
+        text = "备份没有成功（{reason}），请检查「{folder}」的磁盘空间和权限"
+        raise DiskError(text, reason=error, folder=target.parent) from error
     finally:
-        windows_files.unlink(part)
+        for ending in ("", "-journal", "-wal", "-shm"):
+            windows_files.unlink(part.with_name(f"{part.name}{ending}"))
+    return True
+
+
+def _slowly(stops: Callable[[], bool] | None) -> Callable[[int, int, int], None] | None:
+    def step(_status: int, _left: int, _pages: int) -> None:
+        if stops and stops():
+            raise _Stopped
+        time.sleep(_BETWEEN_PAGES_SECONDS)
+
+    return step if stops else None
 
 
 def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:

@@ -89,6 +89,20 @@ def note_round(db: Connection, facts: Mapping[str, Any]) -> None:
     _add(db, NotificationEvent.ROUND, facts)
 
 
+def note_backup_failed(db: Connection, reason: Message, *, day: str) -> None:
+    """Add the notification that the daily backup failed, once a day."""
+    with transaction(db, durable=False):
+        _add(db, NotificationEvent.BACKUP, {"reason": str(reason)}, key=f"backup:{day}")
+
+
+def find_backup_failure(db: Connection) -> tuple[float, str] | None:
+    """(Unix time, why) of the backup that failed last; None when none did in the last day."""
+    row = db.execute(
+        "SELECT created_at, content FROM notifications WHERE event = 'backup' ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return (row["created_at"], json.loads(row["content"])["reason"]) if row else None
+
+
 def claim_notification(db: Connection, *, now: float) -> Notification | None:
     """The oldest one that is due, for LEASE_SECONDS; None when there is none. ``now`` is Unix time.
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.db.connection_pool import connect
-from app.errors import DatabaseError, DiskError
+from app.errors import DatabaseError, DiskError, message
 from app.system import windows_files
 
 
@@ -24,6 +24,7 @@ def dump(url: str, target: Path, environ: Mapping[str, str]) -> None:
         row = db.execute("SELECT current_setting('server_version_num') AS number").fetchone()
         server = int(row["number"]) // 10_000
     part = target.with_name(f"{target.name}.part")
+    text = "备份没有成功（{reason}），请检查「{folder}」的磁盘空间和权限"
     command = (_pg_dump(server), "--format=custom", "--no-password", f"--file={part}")
     try:
         done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, and no shell
@@ -37,10 +38,10 @@ def dump(url: str, target: Path, environ: Mapping[str, str]) -> None:
         )
         if done.returncode:
             reason = (done.stderr.strip() or "?").splitlines()[0]
-            raise DiskError(f"备份没有成功（{reason}），请检查「{target.parent}」的磁盘空间和权限")
+            raise DiskError(text, reason=reason, folder=target.parent)
         windows_files.replace(part, target)
     except OSError as error:
-        raise DiskError(f"备份没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
+        raise DiskError(text, reason=error, folder=target.parent) from error
     finally:
         windows_files.unlink(part)
 
@@ -49,10 +50,9 @@ def _pg_dump(server: int) -> str:
     """The newest pg_dump here. Raises DatabaseError when it is older than the server, or there is none."""
     newest = max(_versions(), default=(0, ""))
     if newest[0] < server:
-        found = f"这里的是 {newest[0]}" if newest[0] else "这里没有找到"
-        raise DatabaseError(
-            f"备份要用 pg_dump {server} 或更新的版本（{found}），请安装 PostgreSQL {server} 的客户端程序"
-        )
+        found = message("这里的是 {version}", version=newest[0]) if newest[0] else message("这里没有找到")
+        text = "备份要用 pg_dump {server} 或更新的版本（{found}），请安装 PostgreSQL {server} 的客户端程序"
+        raise DatabaseError(text, server=server, found=found)
     return newest[1]
 
 

@@ -26,6 +26,7 @@ class NotificationEvent(StrEnum):
     key     the service refused the key: reason
     round   a client submitted a round: table (its id), name (of the table), client, number, chosen, rejected,
             comments
+    backup  the daily backup of the database failed: reason
     test    sent from the page
     """
 
@@ -34,6 +35,7 @@ class NotificationEvent(StrEnum):
     BUDGET = "budget"
     KEY = "key"
     ROUND = "round"
+    BACKUP = "backup"
     TEST = "test"
 
 
@@ -125,6 +127,10 @@ def _round(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
     return message("客户选好了"), [line], f"/batch?table={quote(str(facts['table']))}"
 
 
+def _backup(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
+    return message("数据库的备份没有成功"), [message(_reason(facts))], "/model#backups"
+
+
 def _test(_facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
     return message("通知已接通"), [message("批次完成、暂停，预算用了八成，客户选好了，都会发到这里。")], "/"
 
@@ -135,6 +141,7 @@ _WORDS = {
     NotificationEvent.BUDGET: _budget,
     NotificationEvent.KEY: _key,
     NotificationEvent.ROUND: _round,
+    NotificationEvent.BACKUP: _backup,
     NotificationEvent.TEST: _test,
 }
 

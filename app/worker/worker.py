@@ -14,6 +14,7 @@ from app.domain import Record
 from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, WriteRefused
 from app.system.process import StayAwake
 from app.worker.availability import Availability
+from app.worker.backups import Backups
 from app.worker.concurrency import Permit
 from app.worker.decision import ModelRetired, decide
 from app.worker.disk_space import DiskLow
@@ -33,6 +34,7 @@ _BACKUP_POLL_SECONDS = 2.0
 _MAINTENANCE_SECONDS = 0.5
 _BETWEEN_STEPS_SECONDS = 0.05  # lets other writers have the lock
 _HOURLY_SECONDS = 3600.0
+_DAILY_POLL_SECONDS = 60.0
 _LISTEN_SECONDS = 0.5  # for the end to be noticed
 
 
@@ -49,6 +51,7 @@ class Worker:
     availability: Availability
     maintenance: Maintenance
     notifier: Notifier
+    backups: Backups
     peers: Peers
     threads: Threads
     stay_awake: StayAwake
@@ -77,6 +80,8 @@ class Worker:
             self.threads.start_loop(self._backup_loop, "output-backup")
         self._start_notifier()
         self.threads.start_loop(self._maintenance_loop, "maintenance")
+        if self.backups.folder:
+            self.threads.start_loop(self._daily_backup_loop, "backup")
 
     def leave(self, db: database.Connection) -> None:
         """Store what was learnt, and that this worker has stopped."""
@@ -283,6 +288,15 @@ class Worker:
                 self.threads.guarded(lambda: work.forget_notifications(db))
                 busy = self.threads.guarded(lambda: work.empty_trash(db) > 0)
                 next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
+
+    def _daily_backup_loop(self, db: database.Connection) -> None:
+        """Make the backup of the database once a day, the first one some time after the start."""
+        stops = self.threads.draining.is_set
+        while not self.threads.aborting.wait(_DAILY_POLL_SECONDS):
+            if not (stops() or self.pipeline.store_guard.problem()):
+                self.threads.guarded(
+                    lambda: self.backups.make_daily(db, is_busy=bool(self.claimed_ids), stops=stops)
+                )
 
     def _backup_loop(self, db: database.Connection) -> None:
         """Copy finished pictures to OSS, those from before the setting too; adopt those it has."""

@@ -21,6 +21,10 @@ FACTS: dict[NotificationEvent, dict[str, object]] = {
         "scope": "month", "limit": "500", "spent": "400.40", "left": "99.60", "name": "",
     },
     NotificationEvent.KEY: {"reason": "密钥不对"},
+    NotificationEvent.ROUND: {
+        "table": 7, "name": "春季主图", "client": "茶具客户", "number": 2, "chosen": 12, "rejected": 3, "comments": 0,
+    },
+    NotificationEvent.BACKUP: {"reason": "磁盘满了"},
     NotificationEvent.TEST: {},
 }  # fmt: skip
 
