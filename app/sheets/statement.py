@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import IO, Any
 
 from app.domain.ledger import Charge, SpendTotals, known_amount
-from app.errors import Message, SpreadsheetError, Translate, message
+from app.errors import SpreadsheetError, Translate, message
 from app.sheets.limits import MAX_SHEETS
 from app.sheets.sheet_writer import ROWS_A_SHEET, Column, SheetWriter, local_time, open_workbook
 
@@ -73,15 +73,14 @@ def write_statement(
                 raise SpreadsheetError("一张工作表放不下这么多行，请选短一些的时间")
             sheets[text].append([each.value(charge) for each in columns])
         for text, sheet in sheets.items():
-            sheet.append(["合计", None, None, _pictures(totals[text]), None, *_sums(totals[text])])
+            pictures = message("{n} 张", n=f"{totals[text].pictures:,}")
+            sheet.append([message("合计"), None, None, pictures, None, *_sums(totals[text])])
         ordered = sorted(totals, key=lambda text: (not text, -totals[text].billed, text))
         if value is None:
+            for text in ordered:
+                summary.append([text or message(NO_VALUE), totals[text].pictures, *_sums(totals[text])])
             total = sum(totals.values(), SpendTotals())
-            for name, spent in [
-                *((text or message(NO_VALUE), totals[text]) for text in ordered),
-                ("合计", total),
-            ]:
-                summary.append([name, spent.pictures, *_sums(spent)])
+            summary.append([message("合计"), total.pictures, *_sums(total)])
             book: Any = workbook.workbook  # openpyxl-stubs know no order of sheets
             book._sheets[1:] = [sheets[text].sheet for text in ordered]
         return workbook.save()
@@ -90,10 +89,6 @@ def write_statement(
 def _day(charge: Charge) -> date | str:
     at = local_time(charge.opened_at)
     return at.date() if isinstance(at, datetime) else at
-
-
-def _pictures(spent: SpendTotals) -> Message:
-    return message("{n} 张", n=f"{spent.pictures:,}")
 
 
 def _sums(spent: SpendTotals) -> list[Any]:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from markupsafe import Markup
-
 import database
 from app.domain import Budget, BudgetScope
 from app.domain.ledger import BatchSpend, SpendGroup, SpendTotals, UnresolvedCharge, UnresolvedCounts
@@ -38,13 +36,8 @@ class CostGroups:
         """The own column that they are grouped by; empty without one."""
         return self.by.removeprefix(COLUMN) if self.by.startswith(COLUMN) else ""
 
-    def plain_label(self, group: SpendGroup) -> str:
-        """``label`` without markup."""
-        label = self.label(group)
-        return label.striptags() if isinstance(label, Markup) else label
-
     def label(self, group: SpendGroup) -> str:
-        """What a group is called; of a batch it is markup."""
+        """What a group is called."""
         if self.by == "model":
             return model_label(group.key) or gettext("未记录")
         if self.column:
@@ -52,7 +45,7 @@ class CostGroups:
         if not group.key:
             return gettext("单张生成" if self.by == "batch" else "不在表格里")
         if self.by == "batch":
-            return batch_label(group)
+            return batch_label(group).striptags()
         if not group.created_at:
             return gettext("已经删除的表格")
         return group.name or gettext("没有名字的表格")

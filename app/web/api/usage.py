@@ -79,8 +79,7 @@ def get_usage() -> Response:
         return success(usage=_usage_json(build_usage_report(span)))
     costs = group_costs(span, parse_grouping(by), limit=_GROUPS_RETURNED)
     groups = [
-        {"key": group.key, "label": costs.plain_label(group), **_group_json(group.spent)}
-        for group in costs.groups
+        {"key": group.key, "label": costs.label(group), **_group_json(group.spent)} for group in costs.groups
     ]
     return success(groups=groups, total={"groups": costs.number, **_group_json(costs.total)})
 
