@@ -20,6 +20,7 @@ from app.delivery import store as deliveries
 from app.delivery.api import open_originals
 from app.delivery.archive import Archive
 from app.delivery.making import Maker
+from app.domain.people import is_password, secret_digest
 from app.errors import AppError, Conflict, Forbidden, Message, NotFound, TryLater, message
 from app.images import previews
 from app.rounds import rules, store, submission
@@ -81,7 +82,7 @@ def _studio() -> dict[str, str]:
 def _guard() -> Response | None:
     """Let nobody pass without a link that can be opened, and its password; what was found is ``g.round``."""
     token = str((request.view_args or {}).get("token", ""))
-    found = store.find_link(connection(), rules.digest_of(token), datetime.now(UTC))
+    found = store.find_link(connection(), secret_digest(token), datetime.now(UTC))
     if found is None:
         _count_stranger()
         raise NotFound(_GONE)
@@ -162,7 +163,7 @@ def enter(token: str) -> Response:
     with _bounds().passwords:
         if (wait := math.ceil(database.start_attempt(connection(), client, now=time.time()))) > 0:
             raise TooOften("密码错误次数过多，请 {seconds} 秒后再试", seconds=wait, retry_after=wait)
-        is_right = rules.is_password(attempt, asked.password_digest)
+        is_right = is_password(attempt, asked.password_digest)
     if not is_right:
         raise Forbidden("密码不对，请再试一次")
     database.forget_attempts(connection(), client)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.domain import Pick
+from app.domain.people import hash_password
 from app.domain.tables import Row
 from app.errors import InvalidRequest, TryLater
 
@@ -113,7 +114,7 @@ def read_order(body: Mapping[str, Any], table_id: str, now: datetime) -> Round:
         id=new_id(now),
         table_id=table_id,
         client=client,
-        password_digest=hash_password(read_password(body)),
+        password_digest=read_password(body),
         at_most=at_most,
         download=(read_words(body, "profile", MAX_CLIENT) or "原图") if download == "chosen" else "",
         watermark=read_words(body, "watermark", MAX_WATERMARK),
@@ -129,7 +130,7 @@ def read_next(body: Mapping[str, Any], before: Round, now: datetime) -> Round:
         id=new_id(now),
         created_at=utc(now),
         ends_at=read_end(body.get("ends_at"), now),
-        password_digest=hash_password(read_password(body)) or before.password_digest,
+        password_digest=read_password(body) or before.password_digest,
         **{name: getattr(before, name) for name in names},
     )
 
@@ -143,12 +144,12 @@ def read_words(body: Mapping[str, Any], field: str, most: int) -> str:
 
 
 def read_password(body: Mapping[str, Any]) -> str:
-    """The password in a body; empty without one. Raises InvalidRequest."""
+    """What is stored of the password in a body; empty without one. Raises InvalidRequest."""
     password = body.get("password") or ""
     if not isinstance(password, str) or (password and not LEAST_PASSWORD <= len(password) <= MAX_PASSWORD):
         text = "密码应有 {least}–{most} 个字，或不写"
         raise InvalidRequest("password", text, least=LEAST_PASSWORD, most=MAX_PASSWORD)
-    return password
+    return hash_password(password) if password else ""
 
 
 def read_end(value: Any, now: datetime) -> str:
@@ -226,26 +227,6 @@ def new_id(now: datetime) -> str:
 def new_token() -> str:
     """What a new link ends in."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
-
-
-def digest_of(token: str) -> str:
-    """What is stored of a token."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
-
-
-def hash_password(password: str) -> str:
-    """What is stored of a password; empty without one."""
-    return _hash(password, secrets.token_hex(16)) if password else ""
-
-
-def is_password(attempt: str, digest: str) -> bool:
-    """Whether a password is the one of this digest; takes 50 ms and 16 MB."""
-    return hmac.compare_digest(_hash(attempt, digest.partition(":")[0]), digest)
-
-
-def _hash(password: str, salt: str) -> str:
-    content = password.encode("utf-8", "replace")
-    return f"{salt}:{hashlib.scrypt(content, salt=salt.encode(), n=2**14, r=8, p=1).hex()}"
 
 
 def pass_of(asked: Round) -> tuple[str, str]:

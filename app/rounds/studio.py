@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 import database
 from app.config import is_loopback
 from app.delivery.api import find_profile
+from app.domain.people import secret_digest
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Conflict, InvalidRequest, Message, message
 from app.images.previews import can_draw
@@ -156,14 +157,11 @@ def renew(round_id: str) -> Response:
     """Give a round another link; a closed one can be opened again."""
     body, now, of = _optional_body(), datetime.now(UTC), store.get_round(connection(), round_id)
     password, base, token = rules.read_password(body), _require_base(), rules.new_token()
-    values: dict[str, Any] = {"token_digest": rules.digest_of(token)}
+    values: dict[str, Any] = {"token_digest": secret_digest(token)}
     if body.get("ends_at") is not None or of.ends_at < rules.utc(now):
         values["ends_at"] = rules.read_end(body.get("ends_at"), now)
     if password:
-        values |= {
-            "password_digest": rules.hash_password(password),
-            "password_version": of.password_version + 1,
-        }
+        values |= {"password_digest": password, "password_version": of.password_version + 1}
     if of.state is RoundState.CLOSED:
         values["state"] = RoundState.SUBMITTED if of.submitted_at or _has_later(of) else RoundState.OPEN
     return _linked(_changed(of, **values), base, token)
@@ -216,7 +214,7 @@ def _optional_body() -> Mapping[str, Any]:
 
 def _begin(new: Round, pictures: Sequence[Shown], key: database.RequestKey | None) -> Response:
     base, token = _require_base(), rules.new_token()
-    stored = store.add_round(connection(), replace(new, token_digest=rules.digest_of(token)), pictures, key)
+    stored = store.add_round(connection(), replace(new, token_digest=secret_digest(token)), pictures, key)
     return _linked(stored, base, token, status=201)
 
 

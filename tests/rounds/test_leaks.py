@@ -16,7 +16,8 @@ from PIL import Image
 
 import database
 from app.config import Settings
-from app.rounds.rules import digest_of, pass_of
+from app.domain.people import secret_digest
+from app.rounds.rules import pass_of
 from app.rounds.store import get_round
 from tests.dump import dump
 from tests.rounds.harness import LAN, ROWS, Studio, Visitor
@@ -394,7 +395,7 @@ def test_a_link_is_stored_as_its_digest(module_studio: Studio, link: str, guarde
     assert len(token) == 43
     with closing(database.connect(module_studio.settings.database)) as db:
         stored = "\n".join(dump(db))
-    assert digest_of(token) in stored
+    assert secret_digest(token) in stored
     for secret in (token, guarded.rpartition("/")[2], "芝麻开门"):
         assert secret not in stored
 
