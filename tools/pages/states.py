@@ -596,6 +596,20 @@ STATES = (
         "/",
         (fill("#password", "no"), press_key("Enter"), wait_for("#password-error")),
     ),
+    State(
+        "people",
+        "locked",
+        "/login?next=/people",
+        (
+            fill("#password", "sesame"),
+            press_key("Enter"),
+            wait_for("[data-people][data-ready]"),
+            fill("#token-name", LONG[:40]),
+            click("[data-make=token] [type=submit]"),
+            wait_for("[data-secret=token]:not([hidden])"),
+        ),
+    ),
+    State("people: alone", "populated", "/people", (wait_for("[data-people][data-ready]"),)),
     State("not found", "populated", "/nowhere", (wait_for(".empty"),)),
 )
 

@@ -148,6 +148,7 @@ def _create(db: SqliteConnection, _report: Progress) -> None:
         legacy_import.copy_records(db, earlier)
         add_fingerprints(db)
     fill_tables(db, new)
+    m0024_people.take_over_users(db)
     add_indexes(db)
 
 

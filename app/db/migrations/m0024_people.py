@@ -1,17 +1,22 @@
 """Migration to 24 (PostgreSQL: 25): people, their tokens, and whose a login is: the first's so far."""
 
 import re
+import sqlite3
 from collections.abc import Sequence
 
 from app.db.connection import Connection
-from app.db.migrations.baseline import add_indexes, add_tables
+from app.db.migrations.baseline import add_indexes, add_tables, columns
+from app.db.row_mapping import quoted
 from app.db.sqlite_connection import SqliteConnection
+from app.domain.people import fold_name
 
 _FIRST = """
     INSERT INTO people (name, folded_name, role, created_at)
     SELECT '主人', '主人', 'owner', ''
     WHERE NOT EXISTS (SELECT 1 FROM people)
 """
+_NAMES = ("nickname", "display_name", "name", "username", "user_name", "email")  # the best first
+_MOST_USERS, _NAME_LENGTH = 190, 30
 _OF_SESSIONS = {
     "person_id": "BIGINT NOT NULL DEFAULT 1",
     "created_at": "DOUBLE PRECISION NOT NULL DEFAULT 0",
@@ -26,6 +31,38 @@ def upgrade(db: SqliteConnection, _report: object) -> None:
     add_tables(db)
     add_indexes(db)
     db.execute(_FIRST)
+    take_over_users(db)
+
+
+def take_over_users(db: SqliteConnection) -> None:
+    """Add the users of an earlier app as people who are switched off, with the ids that its records have.
+
+    Their passwords are not taken: an owner switches them on and invites them.
+    """
+    there = {name.lower(): name for name in columns(db, "users")}
+    named = [there[name] for name in _NAMES if name in there]
+    if "id" not in there or not named:
+        return
+    chosen = ", ".join(map(quoted, (there["id"], *named)))
+    try:
+        users = db.execute(f"SELECT {chosen} FROM users ORDER BY 1 LIMIT {_MOST_USERS}").fetchall()
+    except sqlite3.Error:  # a table of a module that is not here, or texts of another encoding
+        return
+    taken = {row["folded_name"] for row in db.execute("SELECT folded_name FROM people").fetchall()}
+    for user in users:
+        typed = next((each for each in tuple(user)[1:] if isinstance(each, str) and fold_name(each)), "")
+        name = " ".join(typed.split())[:_NAME_LENGTH] or f"user {user[0]}"
+        if fold_name(name) in taken:
+            name = f"{name} ({user[0]})"
+        taken.add(fold_name(name))
+        db.execute(
+            """
+            INSERT INTO people (name, folded_name, role, active, legacy_user_id)
+            VALUES (:name, :folded, 'member', 0, :id)
+            ON CONFLICT DO NOTHING
+            """,
+            {"name": name, "folded": fold_name(name), "id": str(user[0])},
+        )
 
 
 def upgrade_postgres(db: Connection, schema: Sequence[str]) -> None:
