@@ -39,7 +39,7 @@ SECRETS = dict.fromkeys(
     ("VOLCENGINE_AK", "VOLCENGINE_SK", "ARK_API_KEY", "OPENAI_API_KEY", "OSS_ACCESS_KEY_SECRET"), SECRET
 )
 DOCUMENT = api_document()
-REFUSALS = {400, 403, 404, 405, 409, 412, 413, 415, 416}
+REFUSALS = {400, 403, 404, 405, 409, 412, 413, 415, 416, 429}  # 429: wrong links of clients
 
 
 @dataclass
