@@ -1,6 +1,7 @@
 """Who may call what: one line for each route, and the guard that reads it."""
 
-from flask import Flask, request
+from flask import Flask, redirect, request, url_for
+from werkzeug.wrappers import Response
 
 from app.domain.people import Role
 from app.errors import Forbidden
@@ -80,11 +81,11 @@ def looking() -> list[str]:
     return [] if may(Role.MEMBER) else ["looking"]
 
 
-def _check_role() -> None:
+def _check_role() -> Response | None:
     """Let nobody call what their role does not cover, nor anybody what has no line."""
     endpoint = request.endpoint
     if endpoint is None or is_open():
-        return
+        return None
     least = LEAST_ROLE.get(endpoint)
     if least is None:
         raise Forbidden("这个地址没有写明谁可以用，已拒绝")
@@ -92,3 +93,6 @@ def _check_role() -> None:
         raise Forbidden(_REFUSALS[least])
     if endpoint in IN_BROWSER and bearer():
         raise Forbidden("令牌不能做这件事，请在浏览器里登录后再做")
+    if endpoint == "create.index" and looking():  # a form that they cannot send
+        return redirect(url_for("records.index"))
+    return None

@@ -64,6 +64,18 @@ def test_owners_set_up_members_order_and_viewers_pick_and_download(endpoint: str
     assert LEAST_ROLE[endpoint] == role
 
 
+@pytest.mark.sqlite
+def test_pages_offer_a_role_what_it_may_do(office: Office) -> None:
+    _, viewer = office.add("小王", "viewer")
+    _, member = office.add("小周", "member")
+    assert viewer.get("/").headers["Location"] == "/records"
+    assert member.get("/").status_code == 200
+    shown = [client.get("/usage").text for client in (viewer, member, office.owner)]
+    assert ["looking" in text for text in shown] == [True, False, False]
+    assert ['href="/model"' in text for text in shown] == [False, False, True]
+    assert ["disabled" in text for text in shown] == [True, True, False]
+
+
 @pytest.fixture
 def table(office: Office) -> str:
     made = answered(office.owner.post("/api/tables", json={"rows": [{"prompt": "猫"}]}), 201)
