@@ -51,6 +51,23 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
     return opened
 
 
+def require_bindable(host: str, port: int, *, held: str) -> None:
+    """Raises as ``open_sockets`` when a restart could not bind them; ``held`` is the host of this server now.
+
+    Where this server holds the port itself, another one shows whether the address is of this machine.
+    """
+    own = {where[0] for _, where in _resolve(held, port)} if held else set()
+    for family, where in _resolve(host, port):
+        name, at = where[0], 0 if own & {where[0], *_WILDCARD} else port
+        if at and own and name in _WILDCARD:  # of all addresses it holds some
+            outward = _outward_address() if family == socket.AF_INET else ""
+            name, at = (outward, port) if outward else (name, 0)
+        try:
+            _bound(family, (name, at, *where[2:])).close()
+        except OSError as failure:
+            raise _bind_error(failure, host, port) from failure
+
+
 def address(host: str, port: int) -> str:
     """The URL for a browser on this machine."""
     name = f"[{host}]" if ":" in host else host
@@ -61,9 +78,15 @@ def address_for_others(host: str, port: int) -> str:
     """The URL for other machines; empty when only local access is allowed, or without a network."""
     if host != _WILDCARD[0]:
         return ""
+    outward = _outward_address()
+    return f"http://{outward}:{port}" if outward else ""
+
+
+def _outward_address() -> str:
+    """This machine's address in its network; empty without one."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # UDP connect sends nothing; it only selects the route
-        return f"http://{probe.getsockname()[0]}:{port}"
+        return str(probe.getsockname()[0])
     return ""
 
 

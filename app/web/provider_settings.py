@@ -1,7 +1,7 @@
 """The settings of the image services: read, changed in ``.env`` and applied at once; and tests of keys."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -71,16 +71,20 @@ class KeyTest:
 
 def list_variables() -> dict[str, Variable]:
     """All variables that can be changed, by name. Raises SettingError when ``.env`` cannot be read."""
-    current = services()
-    file = current.env_file
+    return variables_of(VARIABLES, services().settings)
+
+
+def variables_of(names: Iterable[str], settings: Settings) -> dict[str, Variable]:
+    """Variables of these settings by name, as ``.env`` writes them. Raises SettingError."""
+    file = services().env_file
     written = {**file.values(), **file.environ} if file else {}
     found = {}
-    for name in VARIABLES:
-        value = written.get(name, "").strip() or _text(current.settings, name)
+    for name in names:
+        value = written.get(name, "").strip() or _text(settings, name)
         has_password = name.endswith(_ADDRESSES) and "@" in (value or "")
         secret = is_secret(name) or has_password
         found[name] = Variable(
-            source=current.settings.source_of(name),
+            source=settings.source_of(name),
             secret=secret,
             value=None if secret else value,
             from_environment=file is not None and name in file.environ,

@@ -22,7 +22,8 @@ FACTS: dict[NotificationEvent, dict[str, object]] = {
     },
     NotificationEvent.KEY: {"reason": "密钥不对"},
     NotificationEvent.ROUND: {
-        "table": 7, "name": "春季主图", "client": "茶具客户", "number": 2, "chosen": 12, "rejected": 3, "comments": 0,
+        "table": 7, "name": "春季主图", "client": "茶具客户", "number": 2,
+        "chosen": 12, "rejected": 3, "comments": 0,
     },
     NotificationEvent.BACKUP: {"reason": "磁盘满了"},
     NotificationEvent.TEST: {},

@@ -43,7 +43,7 @@ def test_every_model_is_listed_with_its_price_and_every_variable_with_a_field(se
         assert spec.name == "demo" or f"<code>{spec.model_id}</code>" in card(page, spec.name)
         for name in (*spec.setup.variables, *generator.list_variables(spec.name)):
             assert f'name="{name}"' in card(page, spec.name), name
-    assert page.count('<section class="model"') == len(REQUIRED) + 2
+    assert page.count('<section class="model"') == len(REQUIRED) + 5
     assert "¥0.22 一张" in page
 
 

@@ -9,6 +9,7 @@ from app.web.openapi.schemas import answer, map_of, strict_object, text
 from app.web.params import json_body
 from app.web.provider_settings import MAX_LENGTH, VARIABLES, change_settings, list_variables, test_key
 from app.web.serializers import failure, success
+from app.web.start_settings import START_VARIABLES, change_start_settings, list_start_variables
 
 bp = Blueprint("settings", __name__)
 
@@ -22,9 +23,9 @@ def get_settings() -> Response:
 
 @bp.put("/settings")
 @describe(
-    "改设置：写进 .env，马上生效。没写的不变，空的是不设；只能在本机，或登录后改",
+    "改设置：写进 .env，马上生效（OSS、HOST、密码重启后，另外改）。没写的不变，空的是不设；限本机，或登录后",
     answer(text=str, result=str, variables=map_of("Variable")),
-    json=strict_object(**dict.fromkeys(VARIABLES, text(maxLength=MAX_LENGTH))),
+    json=strict_object(**dict.fromkeys((*VARIABLES, *START_VARIABLES), text(maxLength=MAX_LENGTH))),
 )
 def put_settings() -> Response:
     """Change any of them; the orders from the next one on use them."""
@@ -33,8 +34,12 @@ def put_settings() -> Response:
         if not isinstance(value, str) or len(value) > MAX_LENGTH:
             text = "{name} 应为不超过 {limit} 个字的文字"
             raise InvalidRequest(name, text, name=name, limit=MAX_LENGTH)
-    done = change_settings(body)
-    return success(text=done.text, result=done.result, variables=list_variables())
+    of_start = [name for name in body if name in START_VARIABLES]
+    if of_start and len(of_start) < len(body):
+        raise InvalidRequest(of_start[0], "{name} 重新启动后才生效，请和马上生效的分两次存", name=of_start[0])
+    done = change_start_settings(body) if of_start else change_settings(body)
+    variables = list_start_variables() if of_start else list_variables()
+    return success(text=done.text, result=done.result, variables=variables)
 
 
 @bp.post("/models/<name>/test")

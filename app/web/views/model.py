@@ -17,13 +17,38 @@ from app.web.provider_settings import (
     list_variables,
     test_key,
 )
-from app.web.services import services
+from app.web.services import connection, services
+from app.web.start_settings import (
+    ACCESS,
+    OSS,
+    change_start_settings,
+    list_start_variables,
+    waits_for_restart,
+)
 
 bp = Blueprint("model", __name__)
 
 _GENERAL = ("MODEL_CONCURRENCY", "MODEL_TIMEOUT", "USD_CNY", "WATERMARK")
 _USES = {"USD_CNY": "按美元收费的服务用它估价"}
+_OF_START = {"oss": OSS, "access": ACCESS}  # the parts of the page whose settings the next start reads
+_OSS_EXAMPLES = {
+    "OSS_ENDPOINT": "oss-cn-hangzhou.aliyuncs.com",
+    "OSS_REGION": "地址里有就不填，例如 cn-hangzhou",
+    "OSS_BUCKET": "地址里有就不填",
+    "OSS_OUTPUT_PREFIX": "空着就不存，例如 ai-images/output/",
+    "OSS_PUBLIC_URL": "绑了自己的域名才填",
+}
 _LABELS = {  # by the end of a variable's name
+    "OSS_ENABLED": "示例图放在 OSS",
+    "OSS_ENDPOINT": "Endpoint",
+    "OSS_BUCKET": "Bucket",
+    "OSS_REGION": "地域",
+    "OSS_ACCESS_KEY_ID": "AccessKey ID",
+    "OSS_ACCESS_KEY_SECRET": "AccessKey Secret",
+    "OSS_OUTPUT_PREFIX": "生成的图片也存一份到",
+    "OSS_PUBLIC_URL": "给模型看图用的域名",
+    "HOST": "谁能打开",
+    "ACCESS_PASSWORD": "访问密码",
     "_AK": "Access Key ID",
     "_SK": "Secret Access Key",
     "_API_KEY": "API Key",
@@ -103,7 +128,10 @@ def submit() -> tuple[str, int]:
     form = request.form
     of, action = form.get("provider", ""), form.get("action", "save")
     try:
-        done = test_key(of) if action == "test" else change_settings(_wanted(form, of, action))
+        if of in _OF_START:
+            done = change_start_settings(_wanted_at_start(form, of, action))
+        else:
+            done = test_key(of) if action == "test" else change_settings(_wanted(form, of, action))
     except (InvalidRequest, Forbidden, Conflict, TryLater) as error:
         status = {InvalidRequest: 400, Forbidden: 403, Conflict: 409, TryLater: 503}[type(error)]
         return _render(of, "bad", error.message), status
@@ -129,19 +157,38 @@ def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, st
     }
 
 
+def _wanted_at_start(form: Mapping[str, str], of: str, action: str) -> dict[str, str]:
+    """As ``_wanted``, of the settings that the next start reads."""
+    if action == "clear" and of == "access":
+        return {"ACCESS_PASSWORD": ""}
+    shown = list_start_variables()
+    return {
+        name: form[name] for name in _OF_START[of] if name in form and (form[name] or not shown[name].secret)
+    }
+
+
 def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str:
     """The page; ``result`` and ``sentence`` are shown in the card ``of``."""
     problem = change_problem()
     try:
-        variables = list_variables()
+        variables, at_start = list_variables(), list_start_variables()
+        waiting = [part for part, names in _OF_START.items() if waits_for_restart(names)]
     except SettingError as error:  # the file cannot be read
-        problem, variables = error.message, {}
-    file = services().env_file
+        problem, variables, at_start, waiting = error.message, {}, {}, []
+    file, backups = services().env_file, services().runtime.backups
     return render_template(
         "pages/model.html",
         cards=_cards(variables),
         general=_fields((name for name in _GENERAL if name in variables), variables, _USES),
         notify=_fields((name for name in ("NOTIFY_URL",) if name in variables), variables),
+        oss=_fields((name for name in OSS if name in at_start), at_start, _OSS_EXAMPLES),
+        access=_fields((name for name in ACCESS if name in at_start), at_start),
+        waiting=waiting,
+        on_loopback=services().settings.on_loopback,
+        is_in_oss=services().settings.oss_enabled,
+        backups=backups.list(),
+        backup_folder=backups.folder and backups.folder.absolute(),
+        backup_problem=backups.problem(connection()),
         receiver=services().runtime.notifier.receiver,
         dotenv=file.path if file else "",
         problem=problem,
