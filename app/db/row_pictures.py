@@ -13,7 +13,8 @@ from app.domain.tables import RowPicture
 
 _PICTURE = """
     id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
-    cause, pick, width, height, error, error_message, model, options
+    cause, pick, width, height, error, error_message, model,
+    generation_records.batch_id, options
 """
 
 
@@ -131,7 +132,7 @@ def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list
 
 def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
     record_id, number, status, fingerprint, filename, path, deleted_at, micros, unpriced, cause, *rest = row
-    pick, width, height, error, stored_error, model, *_ = rest
+    pick, width, height, error, stored_error, model, batch_id, *_ = rest
     return RowPicture(
         record_id,
         number,
@@ -147,4 +148,5 @@ def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
         height if isinstance(height, int) else None,
         to_message(error, stored_error) if error else None,
         model,
+        batch_id or "",
     )

@@ -94,7 +94,8 @@ class Row:
 class RowPicture(NamedTuple):
     """A picture that a row shows: a record that was bought for it, or one of an equal row (``is_shared``).
 
-    ``pick`` is ``keep``, ``reject`` or empty; ``error`` says why there is no picture.
+    ``pick`` is ``keep``, ``reject`` or empty; ``error`` says why there is no picture; ``batch_id`` is empty without
+    a batch.
     """
 
     record_id: int
@@ -111,6 +112,7 @@ class RowPicture(NamedTuple):
     height: int | None = None
     error: Message | None = None
     model: str = ""
+    batch_id: str = ""
 
     @property
     def standing(self) -> Standing | None:

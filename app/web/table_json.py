@@ -68,6 +68,8 @@ def rows_json(views: Sequence[RowView], *, known: int = 0) -> list[dict[str, Any
             found["error"] = picture.error
         if picture.is_charged and picture.status is not Status.SUCCESS:
             found["charged"] = True
+        if picture.status is Status.HELD:
+            found["run"] = picture.batch_id
         if picture.is_shared:
             found["shared"] = True
         if picture.record_id in said:

@@ -475,8 +475,9 @@ def test_another_model_makes_rows_that_are_made_and_they_keep_what_they_ask_for(
 
 def test_a_run_can_try_some_rows_first(web: WebHarness) -> None:
     table = new(web, CAT, DOG, BIRD)
-    run(web, table, sample=1)
+    batch_id = run(web, table, sample=1)["batch_id"]
     assert sorted(states(web, table)) == ["held", "held", "queued"]
+    assert {row["pictures"][0].get("run") for row in rows_of(web, table)} == {None, batch_id}
 
 
 def test_rows_that_were_changed_while_they_were_held_are_not_made_as_they_were(web: WebHarness) -> None:

@@ -40,12 +40,12 @@ _CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
 _PICTURE = closed_object(
     (
         *("url", "thumbnail_url", "width", "height", "pick", "error", "charged", "shared", "earlier"),
-        *("model", "client"),
+        *("model", "client", "run"),
     ),
     record_id=ID,
     number=ID,
     status=enum(*Status),
-    **dict.fromkeys(("url", "thumbnail_url", "error", "model"), str),
+    **dict.fromkeys(("url", "thumbnail_url", "error", "model", "run"), str),
     **dict.fromkeys(("width", "height"), ID),
     **dict.fromkeys(("charged", "shared", "earlier"), bool),
     pick=enum(*Pick),

@@ -2,7 +2,7 @@
 // picture, another model. Its sums are those of what the server said of the rows: it opens without a call.
 
 import { pictureCount, pricePerPicture } from "./costs.js";
-import { durationOf, orderWords, planOrder, portionOf } from "./order_plan.js";
+import { durationOf, heldOf, orderWords, planOrder, portionOf } from "./order_plan.js";
 import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
 import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
@@ -74,16 +74,17 @@ export class OrderDialog {
   }
 
   /** The rows of an order as planOrder() takes them. */
-  entriesOf({ mode, rows = null, changes = {}, model: other = "" }) {
+  entriesOf({ mode, rows = null, batch = null, changes = {}, model: other = "" }) {
     const { table, model, store } = this.#page;
     const spec = mode === "model" && model.all.find(({ id }) => id === other);
     return (rows ?? table.rows.all).flatMap((row) => {
       const shown = shownNow(row, this.#page);
-      if (mode === "release" && shown.state !== "held") return [];
+      const held = heldOf(shown, batch?.id);
+      if (mode === "release" && !held) return [];
       const maker = spec || model.of(row);
       const written = changes.resolution && ownSize(row.aspect_ratio) ? "" : row.aspect_ratio;
       const sized = { aspect_ratio: changes.aspect_ratio || written, resolution: changes.resolution || row.resolution, quality: row.quality, sample_images: row.sample_images };
-      return [{ row, role: this.#page.sets() && shown.role, shown, wanted: pictureCount(row, model), each: pricePerPicture(sized, { of: () => maker, qualityOf: model.qualityOf }), model: maker }];
+      return [{ row, role: this.#page.sets() && shown.role, shown, wanted: pictureCount(row, model), held, each: pricePerPicture(sized, { of: () => maker, qualityOf: model.qualityOf }), model: maker }];
     });
   }
 

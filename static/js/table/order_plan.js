@@ -43,7 +43,7 @@ export function kindOf(shown, wanted = 1) {
 }
 
 /**
- * What is ordered of entries [{row, role: if it is released by itself, shown, wanted: pictures, each: CNY for one, NaN when unknown, model}].
+ * What is ordered of entries [{row, role: if it is released by itself, shown, wanted: pictures, held: pictures that a release makes, each: CNY for one, NaN when unknown, model}].
  *
  * mode: "start" what is missing; "release" what is held; "more" one picture of each; "model" all from another model. chosen: kind ->
  * whether it is ordered, where that was said. -> {lines, ordered: entries with count and price, rows: those to send, again: those of them that are made although there are
@@ -78,12 +78,16 @@ function kindIn(mode, { shown, wanted, role }) {
 }
 
 /** {count, price} of what is made of a row. */
-function dueOf({ shown, wanted, each }, kind, mode) {
+function dueOf({ shown, wanted, held, each }, kind, mode) {
   const isMissing = mode === "start" && ORDERED.includes(kind);
   if (isMissing && shown.missing) return { count: shown.missing, price: shown.price };
-  const held = shown.pictures?.filter(({ status, earlier }) => status === "held" && !earlier).length;
   const count = mode === "more" ? 1 : mode === "release" ? held : wanted;
   return { count, price: count * each };
+}
+
+/** How many pictures of a row wait for the trial of this run; those of an equal row wait there. */
+export function heldOf({ state, pictures = [] }, id) {
+  return state === "held" ? pictures.filter(({ run, earlier, shared }) => run === id && !earlier && !shared).length : 0;
 }
 
 const total = (sums) => sums.reduce((sum, { count }) => sum + count, 0);

@@ -172,7 +172,7 @@ export class RunStrip {
     const { held = 0, queued, running } = this.#state.batch?.counts ?? {};
     const isHeld = held > 0 && queued + running === 0; // the trial is over
     this.#ofRows ??= { causes: causesOf(this.#shown()), rest: null };
-    if (isHeld) this.#ofRows.rest ??= planOrder(this.#page.orders.entriesOf({ mode: "release" }), { mode: "release" });
+    if (isHeld) this.#ofRows.rest ??= planOrder(this.#page.orders.entriesOf({ mode: "release", batch: this.#state.batch }), { mode: "release" });
     return { ...this.#ofRows, rest: isHeld ? this.#ofRows.rest : null };
   }
 

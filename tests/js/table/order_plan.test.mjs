@@ -4,13 +4,13 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
 import { releasedRoles, trialsOf } from "../../../static/js/table/set_plan.js";
-import { kindOf, missingOf, orderWords, planOrder, portionOf, restWords } from "../../../static/js/table/order_plan.js";
+import { heldOf, kindOf, missingOf, orderWords, planOrder, portionOf, restWords } from "../../../static/js/table/order_plan.js";
 
 const model = { label: "即梦" };
-const entry = (row, shown, { wanted = 1, each = 0.22 } = {}) => ({ row, shown, wanted, each, model });
+const entry = (row, shown, { wanted = 1, each = 0.22 } = {}) => ({ row, shown, wanted, held: heldOf(shown, "甲"), each, model });
 const missing = (n = 1) => ({ state: "to_make", missing: n, price: n * 0.22 });
 const made = { state: "made", pictures: [{ status: "success" }] };
-const held = { state: "held", pictures: [{ status: "held" }, { status: "success", earlier: true }] };
+const held = { state: "held", pictures: [{ status: "held", run: "甲" }, { status: "held", run: "甲", earlier: true }] };
 const cents = ({ price }) => Math.round(price * 100);
 const linesOf = (plan) => plan.lines.map(({ kind, pictures, isOn }) => `${kind} ${pictures} ${isOn}`);
 
@@ -64,6 +64,11 @@ test("the rest after a trial is what is held, at the prices of its sizes", () =>
   const plan = planOrder([entry(1, held, { wanted: 2 }), entry(2, held, { each: NaN })], { mode: "release" });
   assert.deepEqual([plan.rows, plan.pictures, cents(plan), plan.unpriced], [[1, 2], 2, 22, 1]);
   assert.equal(restWords(planOrder([entry(1, held)], { mode: "release" })), "做其余的 1 行 · ¥0.22");
+});
+
+test("a release makes what its run holds, not what another run or an equal row of it does", () => {
+  const of = (more) => heldOf({ state: "held", pictures: [{ status: "held", run: "甲", ...more }] }, "甲");
+  assert.deepEqual([of({}), of({ run: "乙" }), of({ shared: true }), of({ earlier: true })], [1, 0, 0, 0]);
 });
 
 test("one more picture is one of each row, whatever there is", () => {
