@@ -100,3 +100,19 @@ def test_sets_are_counted_as_their_roles_are_kept_and_those_that_lack_one_are_fo
     expect(caption).to_have_text("A-3 · 茶具3 · 主图 · 1/3")
     pictures.press("2")
     expect(caption).to_have_text("A-3 · 茶具3 · 白底 · 2/3")
+
+
+def test_what_is_rejected_is_made_again_at_one_press(page: Page, server: ServerProcess, table: str) -> None:
+    server.wait_for_end(str(server.post(f"/api/tables/{table}/run", {})["batch_id"]))
+    pictures = PicturesPage(page, server)
+    pictures.open(table)
+    page.locator("[data-shot]").first.focus()
+    pictures.press("x", "ArrowRight", "x")
+    page.locator("[data-gallery-group=reject]").click()
+    again = page.locator("[data-gallery-again]")
+    expect(again).to_have_text("再来 2 张 · ¥0.44")
+    again.click()
+    page.locator("[data-order-yes]").click()
+    page.locator("[data-gallery-group=all]").click()
+    expect(shots(page, "A-1").locator("img")).to_have_count(5)
+    expect(again).to_be_hidden()

@@ -6,10 +6,10 @@ import { GalleryGrid } from "./gallery_grid.js";
 import { GalleryLarge } from "./gallery_large.js";
 import { GROUPS, groupsOf, lookAt, setsOf } from "./gallery_rows.js";
 import { roleOf, titleOf } from "./gallery_shots.js";
-import { GalleryWords } from "./gallery_words.js";
+import { GalleryWords, UNDER_WAY } from "./gallery_words.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
-import { _, language } from "../core/i18n.js";
+import { _, formatPrice, language } from "../core/i18n.js";
 import { isTextInput } from "../core/keyboard.js";
 import { loadItem, saveItem } from "../core/storage.js";
 import { openCompare } from "../records/compare.js";
@@ -37,6 +37,7 @@ export class Gallery {
   #isEarlierShown = false; // of all rows
   #current = ""; // key of a shot, as those that are selected
   #selected = new Set();
+  #rejected = []; // rows of which no picture is left, and none is under way
   #seen = new WeakMap(); // what the store shows of a row -> its group
   #picks = new Map(); // those on their way, by record
   #note = "";
@@ -107,19 +108,20 @@ export class Gallery {
     const [pickOf, { all, shown }] = [(picture) => this.#pickOf(picture), this.#table.rows()];
     const sets = setsOf(all.map((row) => this.#look(row, this.#table.shownOf(row))), pickOf);
     const counts = { ...Object.fromEntries(GROUPS.map((name) => [name, 0])), earlier: 0 };
-    const [groups, incomplete] = [[], new Set()];
+    const [groups, rejected, incomplete] = [[], [], new Set()];
     for (const row of shown) {
       const seen = this.#look(row, this.#table.shownOf(row));
       seen.set = seen.role ? sets.get(seen.shown.product) : undefined;
       const names = groupsOf(seen, pickOf, seen.set);
       for (const name of names) counts[name] += 1;
       if (names.includes("incomplete")) incomplete.add(seen.set);
+      if (names.includes("reject") && !UNDER_WAY.includes(seen.shown.state)) rejected.push(row);
       if (!names.includes(group) && !this.#members.has(row)) continue;
       this.#members.add(row);
       counts.earlier += seen.earlier;
       if (seen.shots.length > 0) groups.push(seen);
     }
-    return { groups, counts: { ...counts, incomplete: incomplete.size } };
+    return { groups, rejected, counts: { ...counts, incomplete: incomplete.size } };
   }
 
   #look(row, shown) {
@@ -145,7 +147,7 @@ export class Gallery {
   #show() {
     this.#holder.hidden = !this.#isShown;
     if (!this.#isShown) return;
-    const { groups, counts } = this.#collect(this.#group);
+    const { groups, rejected, counts } = this.#collect(this.#group);
     const hasSets = groups.some(({ set }) => set);
     const size = this.#size ?? (hasSets ? USUAL_OF_SETS : USUAL);
     this.#holder.classList.toggle("has-sets", hasSets);
@@ -161,8 +163,10 @@ export class Gallery {
       });
     }
     const isAll = this.#group === "all";
+    this.#rejected = rejected;
     show(this.#holder, {
       "[data-gallery-earlier]": { hidden: counts.earlier === 0, ariaPressed: String(this.#isEarlierShown) },
+      "[data-gallery-again]": { hidden: this.#group !== "reject" || rejected.length === 0, textContent: this.#againWords() },
       "[data-gallery-survey]": { hidden: this.#selected.size < 2 },
       "[data-gallery-survey] span": _("并排看 {n} 张", { n: this.#selected.size }),
       "[data-gallery-deliver]": { hidden: counts.keep + this.#selected.size === 0, textContent: this.#selected.size > 0 ? _("交付选中的…") : _("交付留下的…") },
@@ -173,6 +177,12 @@ export class Gallery {
       "[data-gallery-empty] p": isAll ? _("图片一做好就会出现在这里。") : _("换一组看看，或看全部。"),
     });
     this.#words.show(this.#shot ?? null);
+  }
+
+  /** One more picture of each row of which all are rejected, with the price. */
+  #againWords() {
+    const price = this.#rejected.reduce((sum, row) => sum + this.#table.priceOfOne(row), 0);
+    return _("再来 {n} 张 · {sum}", { n: this.#rejected.length, sum: formatPrice(price) });
   }
 
   /** The key of what is there instead of the current picture: another one of its row, else the first of all. */
@@ -369,6 +379,7 @@ export class Gallery {
         this.#part("[data-gallery-scroll]").scrollTop = 0;
         this.#show();
       }
+      if (target.closest("[data-gallery-again]")) this.#table.order({ rows: this.#rejected, mode: "more" });
       if (target.closest("[data-gallery-survey]")) this.#survey();
       if (target.closest("[data-gallery-deliver]")) this.#deliver();
       if (target.closest("[data-gallery-earlier]")) {

@@ -6,7 +6,7 @@ import { show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { sentenceOf } from "../rounds/said.js";
 
-const UNDER_WAY = ["queued", "running"];
+export const UNDER_WAY = ["queued", "running"];
 const POINTED_MS = 120; // until the row that the pointer rests on is shown
 
 export class GalleryWords {
@@ -69,7 +69,7 @@ export class GalleryWords {
     const sum = formatPrice(this.#hooks.priceOfOne(row) * (row.num_images || 1));
     show(this.#element, {
       "[data-words-row]": titleOf(shot),
-      "[data-words-name]": [...new Set([nameOf(row, shown), ...(role ? [] : Object.values(ownColumnsOf(row)))])].filter(Boolean).join(" · "),
+      "[data-words-name]": role ? shown.sent.filename || row.filename : [...new Set([nameOf(row, shown), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · "),
       "[data-words-prompt]": (role && shown.sent.prompt) || row.prompt,
       "[data-words-reason]": picture?.error ?? "",
       "[data-words-said]": sentenceOf(picture?.client ?? {}),
