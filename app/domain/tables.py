@@ -94,8 +94,8 @@ class Row:
 class RowPicture(NamedTuple):
     """A picture that a row shows: a record that was bought for it, or one of an equal row (``is_shared``).
 
-    ``pick`` is ``keep``, ``reject`` or empty; ``error`` says why there is no picture; ``batch_id`` is empty without
-    a batch.
+    ``pick`` is ``keep``, ``reject`` or empty; ``error`` says why there is no picture; ``batch_id`` is empty
+    without a batch.
     """
 
     record_id: int

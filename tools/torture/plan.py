@@ -141,7 +141,7 @@ class UserSteps:
     """What the user does besides submitting.
 
     sample       the number of rows tried first; 0: none
-    suffix       what is appended to the prompts of the others when they are released
+    ratio        the aspect ratio that the others get when they are released; empty: their own
     budget       the budget of the batch in images, removed when it is reached; 0: none
     is_strict    whether the batch pauses itself after few failures; else it never does
     is_repaired  whether the words of refused rows are changed, and these retried
@@ -151,7 +151,7 @@ class UserSteps:
     """
 
     sample: int
-    suffix: str
+    ratio: str
     budget: int
     is_strict: bool
     is_repaired: bool
@@ -236,7 +236,7 @@ def _draw_steps(rng: random.Random, rows: int) -> UserSteps:
     """Drawn from a generator of its own: the rest of a plan does not depend on it."""
     return UserSteps(
         sample=rng.choice((0, rng.randint(1, rows - 1))),
-        suffix=rng.choice(("", "，夜景")),
+        ratio=rng.choice(("", "3:4")),
         budget=rng.choice((0, 0, rng.randint(1, rows))),
         is_strict=rng.random() < 0.4,
         is_repaired=rng.choice((True, False)),

@@ -96,7 +96,7 @@ class User:
         cause = batch["paused_cause"]
         self.done[f"paused: {cause or 'other'}"] += 1
         if cause == "sample":
-            body = {"suffix": self.plan.steps.suffix, "request_id": self._key("release")}
+            body = {"aspect_ratio": self.plan.steps.ratio, "request_id": self._key("release")}
             answers = self._post_to_all(servers, "release", f"/api/batches/{batch_id}/release", body)
             is_released = any(answer.get("released") for answer in answers)
             self.done["released"] += is_released
