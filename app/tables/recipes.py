@@ -206,13 +206,27 @@ def key_column_of(db: database.Connection, table: Table) -> str:
 
 
 def _key_column(table: Table, groups: Sequence[Sequence[Row]]) -> str:
-    """The first own column whose cells tell the products apart; empty without one."""
+    """The own column whose cells tell the products apart, the first of those that most products have; empty
+    without one. Half may lack a cell, and equal lines are one product."""
     first = [next(row for row in group if row.removed_at is None) for group in groups]
-    for name in table.own_columns:
-        cells = [row.columns.get(name) for row in first]
-        if name not in RECIPE_COLUMNS and all(cells) and len({*cells}) == len(cells) and "{" not in name:
-            return name
-    return ""
+    names = [name for name in table.own_columns if name not in RECIPE_COLUMNS]
+    lines = {tuple(row.columns.get(name, "") for name in names) for row in first}
+    filled = {}
+    for name, cells in zip(names, zip(*lines, strict=True), strict=True):
+        texts = [text for text in cells if text]
+        if len({*texts}) == len(texts) > len(cells) / 2 and "{" not in name:
+            filled[name] = len(texts)
+    return max(filled, key=filled.__getitem__, default="")
+
+
+def _key_of(product: Product, key_column: str) -> str:
+    """The column that names a product: that of all, without a cell there the first in which it has one."""
+    own = (
+        name
+        for name, text in product.columns.items()
+        if text and name not in RECIPE_COLUMNS and "{" not in name
+    )
+    return key_column if product.columns.get(key_column) else next(own, "") if key_column else ""
 
 
 def product_of(row: Row) -> Product:
@@ -267,11 +281,11 @@ class _Writer:
             text = "表格自己有「角色」或「变体」这一列，配方要用这两个名字：请改个列名再用配方"
             raise InvalidRequest("recipe", text)
         product = product_of(first)
-        asked = expand(self.recipe, product, key_column=self.key_column)
+        asked = expand(self.recipe, product, key_column=_key_of(product, self.key_column))
         before = product_of(self.edit.before.get(first.id, first))
         given = asked if self.earlier and (self.earlier, before) == (self.recipe, product) else {}
         if self.earlier and not given:
-            given = expand(self.earlier, before, key_column=self.key_column)
+            given = expand(self.earlier, before, key_column=_key_of(before, self.key_column))
         there = {
             (row.role, row.columns.get(VARIANT_COLUMN, "")): row
             for row in sorted(group, key=lambda row: row.removed_at is None)

@@ -204,3 +204,18 @@ def test_controls_in_view_while_a_run_is_under_way(
     priced.open_run(start(server, numbered(30)))
     expect(priced.run_button("pause")).to_be_visible()
     assert controls_in_view(priced.page) <= 35
+
+
+def test_the_menu_of_an_ended_run_opens_where_it_was_asked_for(
+    priced: BatchPage, server: ServerProcess
+) -> None:
+    priced.open_run(start_to_end(server, numbered(1)))
+    priced.expect_ended()
+    priced.page.locator("[data-command=more]").click()
+    item = priced.page.locator("[data-more-menu] [data-run-more]")
+    asked = item.bounding_box()
+    item.click()
+    found = priced.page.locator("[data-run-menu]").bounding_box()
+    assert asked
+    assert found
+    assert found["y"] > asked["y"]

@@ -240,6 +240,14 @@ def test_a_recipe_that_does_not_fit_changes_nothing(
     assert rows_of(web, table) == before
 
 
+def test_files_are_named_by_a_key_that_a_product_lacks_and_a_line_repeats(web: WebHarness) -> None:
+    lines = [("A-1", "杯子"), ("A-2", "碗"), ("", "碗"), ("A-3", "盘"), ("A-1", "杯子")]
+    table = table_of(web, [{"columns": {"备注": "", "SKU": key, "品名": name}} for key, name in lines])
+    apply(web, table, {**MAIN, "sample_images": []}, WHITE)
+    names = [row["sent"]["filename"] for row in rows_of(web, table) if row["role"] == "主图"]
+    assert names == ["A-1_主图", "A-2_主图", "碗_主图", "A-3_主图", "A-1_主图"]
+
+
 def test_variants_are_rows_that_come_and_go_with_the_words(web: WebHarness) -> None:
     table = table_of(web, PRODUCTS[:1])
     apply(web, table, {**MAIN, "prompt": "{红|蓝}{品名}"})

@@ -22,9 +22,9 @@ export function makeMenu(menu, { focusBack = null, isAtEnd = false } = {}) {
     if (button === opener && performance.now() - closedAt < REOPENING) return;
     opener = button;
     if (items) menu.replaceChildren(...items.map(createItem));
+    const { top, bottom, left, right } = button.getBoundingClientRect(); // before: this closes the menu that it stands in
     menu.showPopover();
     apply(button, { ariaExpanded: "true" });
-    const { top, bottom, left, right } = button.getBoundingClientRect();
     const fitsBelow = bottom + menu.offsetHeight + 8 < innerHeight;
     const start = isAtEnd ? right - menu.offsetWidth : left;
     Object.assign(menu.style, {
