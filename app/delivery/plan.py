@@ -109,7 +109,7 @@ def plan_files(
 ) -> tuple[list[File], list[Problem]]:
     """The files of these rows in their order, and the problems; a row with a problem has no file.
 
-    Two files of one path, ignoring case, are a problem of both.
+    Two files of one path, ignoring case, are a problem of both; those of one picture are one file.
     """
     files, problems = list[File](), list[Problem]()
     alike, counts = Counter[str](), Counter[str]()
@@ -192,14 +192,16 @@ def _numbers(source: Source) -> dict[int, int]:
 def _without_clashes(files: list[File], problems: list[Problem]) -> tuple[list[File], list[Problem]]:
     by_path: dict[str, list[File]] = defaultdict(list)
     for file in files:
-        by_path[file_key(file.name)].append(file)
+        same = by_path[file_key(file.name)]
+        if file.record_id not in {other.record_id for other in same}:
+            same.append(file)
     text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {variable}"
     for same in by_path.values():
         for file in same if len(same) > 1 else ():
             rows = tuple(dict.fromkeys(other.row for other in same if other is not file))[:3]
             why = message(text, rows=rows, path=file.name, variable=f"{{{NUMBER}}}")
             problems.append(Problem(file.row, "file_name", "same_name", why))
-    kept = [file for file in files if len(by_path[file_key(file.name)]) == 1]
+    kept = [file for file in files if by_path[file_key(file.name)] == [file]]
     return [file._replace(number=number) for number, file in enumerate(kept)], sorted(
         problems, key=lambda problem: problem.row
     )

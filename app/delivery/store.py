@@ -108,8 +108,9 @@ def names_of_sets(db: database.Connection, table: Table, sources: Sequence[Sourc
     """
     key = key_column_of(db, table)
     names = [(each.columns.get(key), each.columns.get(ROLE_COLUMN)) for each in sources]
-    if not key or not all(map(all, names)) or len({*names}) < len(names):
-        return None
+    pictures = {(name, tuple(each.pictures)) for name, each in zip(names, sources, strict=True)}
+    if not key or not all(map(all, names)) or len({*names}) < len(pictures):
+        return None  # of equal rows the files are the same
     return f"{{{key}}}", f"{{{ROLE_COLUMN}}}"
 
 

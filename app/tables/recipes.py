@@ -206,17 +206,16 @@ def key_column_of(db: database.Connection, table: Table) -> str:
 
 
 def _key_column(table: Table, groups: Sequence[Sequence[Row]]) -> str:
-    """The own column whose cells tell the products apart, the first of those that most products have; empty
-    without one. Half may lack a cell, and equal lines are one product."""
+    """The first own column whose cells tell the products apart; empty without one. One in four may lack its
+    cell, and equal lines are one product."""
     first = [next(row for row in group if row.removed_at is None) for group in groups]
     names = [name for name in table.own_columns if name not in RECIPE_COLUMNS]
     lines = {tuple(row.columns.get(name, "") for name in names) for row in first}
-    filled = {}
     for name, cells in zip(names, zip(*lines, strict=True), strict=True):
         texts = [text for text in cells if text]
-        if len({*texts}) == len(texts) > len(cells) / 2 and "{" not in name:
-            filled[name] = len(texts)
-    return max(filled, key=filled.__getitem__, default="")
+        if len({*texts}) == len(texts) >= len(cells) * 3 / 4 and "{" not in name:
+            return name
+    return ""
 
 
 def _key_of(product: Product, key_column: str) -> str:

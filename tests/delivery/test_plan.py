@@ -1,5 +1,6 @@
 """Which files a delivery has, how they are named, and what is told before anything is made."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,3 +101,9 @@ def test_two_rows_with_one_path_are_a_problem_of_both_ignoring_case() -> None:
 )
 def test_an_empty_or_unknown_column_is_told_at_the_row(columns: dict[str, Any], kind: str) -> None:
     assert problems(source(4, "猫", **columns), folder="{SKU}") == [(4, "folder", kind)]
+
+
+def test_two_rows_with_one_path_and_one_picture_are_one_file() -> None:
+    first = source(1, "cat")
+    rows = [first, replace(first, row=2, row_id=2)]
+    assert (paths(*rows), problems(*rows)) == (["cat.jpg"], [])

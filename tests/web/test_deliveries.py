@@ -160,7 +160,7 @@ def test_two_kept_pictures_of_a_row_that_asks_for_one_are_both_delivered(demo: W
 def test_a_template_with_an_empty_column_or_one_name_for_two_rows_is_told_and_delivers_nothing_of_them(
     demo: WebHarness,
 ) -> None:
-    table = table_of(demo)
+    table = table_of(demo, [ROWS[0], {**ROWS[1], "prompt": "小猫"}, *ROWS[2:]])
     profile = own_profile(demo, folder="{SKU}", file_name="图")
     plan = planned(demo, table, profile, pick="all")
     assert [file["name"] for file in plan["files"]] == [

@@ -60,7 +60,7 @@ function partsOf(problem, row, column, model) {
 function referenceParts(problem, images, { local_reference_problem: refusal, max_references: most }) {
   if (problem === refusal) return [{ kind: "refused", text: problem }];
   if (images.length > most) return [{ kind: "excess", text: _("超过 {most} 张", { most }) }];
-  const missing = images.filter(({ url, match }) => !url && match !== "variable");
+  const missing = images.filter(({ url, match, filename }) => !url && match !== "variable" && !(match === "unchecked" && filename.includes("{"))); // the server knows variables
   if (missing.length === 0) return [{ kind: "other", text: problem }];
   const byName = new Map(missing.map((image) => [image.filename, image]));
   return [...byName.values()].map((image) => ({ kind: "reference", value: image.filename, text: missingText(image) }));
