@@ -5,9 +5,10 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
@@ -58,6 +59,7 @@ class _Bounds:
 
     drawing: Slots = field(default_factory=lambda: Slots(4, "正在准备图片，请稍后再试", retry_after=1))
     turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
+    ahead: threading.Lock = field(default_factory=threading.Lock)
     archives: Slots = field(default_factory=lambda: Slots(1, "别人正在下载，请稍后再试", retry_after=10))
     strangers: dict[str, tuple[float, int]] = field(default_factory=dict)
     passwords: Slots = field(default_factory=lambda: Slots(1, "请 1 秒后再试", retry_after=1))
@@ -203,7 +205,7 @@ def picture(token: str, n: int) -> Response:
     if record is None or record.deleted_at or not record.filename:
         raise NotFound("这张图片已经拿掉了")
     side = previews.LARGE if request.args.get("size") == "large" else previews.SMALL
-    file = previews.File(services().settings.output_dir, record.id, record.sha256, asked.watermark)
+    file = _file(asked, record.id, record.sha256)
     originals = open_originals()
 
     def read() -> bytes:
@@ -217,6 +219,33 @@ def picture(token: str, n: int) -> Response:
     response.headers["Content-Disposition"] = f'inline; filename="{n}.jpg"'
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
+
+
+def _file(of: Round, record_id: int, sha256: str) -> previews.File:
+    return previews.File(services().settings.output_dir, record_id, sha256, of.watermark)
+
+
+def draw_ahead(of: Round) -> None:
+    """Draw the previews of a new round in a thread, one at a time, until its client comes."""
+    threads, bounds, originals, db = services().runtime.threads, _bounds(), open_originals(), connection()
+    if not threads.were_started:
+        return
+    files = [
+        (_file(of, shown.record_id, shown.sha256), shown.filename, originals.key(db, shown.filename))
+        for shown in store.pictures_of(db, of)
+    ]
+
+    def draw(file: previews.File, filename: str, key: str) -> bool:
+        with bounds.ahead, bounds.turns, suppress(AppError):
+            previews.preview(file, previews.SMALL, lambda: originals.read(filename, key))
+        return True
+
+    def draw_all() -> None:
+        for each in files:
+            if not threads.aborting.is_set():
+                threads.guarded(partial(draw, *each), writes=False)
+
+    threads.start_apart(draw_all, "previews")
 
 
 @bp.put("/<token>/marks")

@@ -20,6 +20,7 @@ from app.errors import Conflict, InvalidRequest, Message, message
 from app.images.previews import can_draw
 from app.rounds import rules, store
 from app.rounds.choosing import choose, choose_new
+from app.rounds.client import draw_ahead
 from app.rounds.rules import Mark, Round, RoundState, Shown
 from app.system.listener import address_for_others
 from app.web.middleware.login import came_by_https
@@ -215,6 +216,7 @@ def _optional_body() -> Mapping[str, Any]:
 def _begin(new: Round, pictures: Sequence[Shown], key: database.RequestKey | None) -> Response:
     base, token = _require_base(), rules.new_token()
     stored = store.add_round(connection(), replace(new, token_digest=secret_digest(token)), pictures, key)
+    draw_ahead(stored)
     return _linked(stored, base, token, status=201)
 
 

@@ -65,7 +65,7 @@ class Threads:
 
     @staticmethod
     def start_apart(target: Callable[[], object], name: str) -> None:
-        """Start a thread that is not one of them, to stop them."""
+        """Start a thread that is not one of them: it ends by itself, and nothing waits for it."""
         threading.Thread(target=target, name=name, daemon=True).start()
 
     def guarded(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:

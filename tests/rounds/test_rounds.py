@@ -13,6 +13,7 @@ from app.config import Settings
 from app.rounds import store
 from tests.rounds.harness import LAN, ROWS, Studio
 from tests.web.harness import answered, at_once
+from tools.waiting import wait_until
 
 
 @pytest.fixture
@@ -354,3 +355,12 @@ def test_a_round_of_more_pictures_than_a_client_looks_at_is_refused(
     monkeypatch.setattr(store, "MAX_PICTURES", 3)
     answer = studio.open_round(table, status=400)
     assert answer["error"] == "有 4 张图，一轮最多 3 张，请选一部分行再给客户看"
+
+
+def test_previews_are_drawn_before_a_client_opens_the_link(studio: Studio, table: str) -> None:
+    studio.runtime.start()
+    try:
+        studio.open_round(table)
+        wait_until(lambda: len(studio.previews()) == 2 * len(ROWS))
+    finally:
+        studio.runtime.stop()
