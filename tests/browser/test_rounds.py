@@ -158,6 +158,25 @@ def test_what_was_marked_without_a_network_is_sent_at_the_next_visit(
     wait_until(lambda: marks_of(studio_server, table) == {1: ("heart", "")})
 
 
+def test_large_a_picture_has_the_whole_width_and_shows_the_small_one_until_it_is_there(
+    client: ClientPage, new_page: NewPage
+) -> None:
+    for page in (client.page, new_page(390, 844)):  # with fingers, and with a mouse
+        at = ClientPage(page, client.link)
+        at.open()
+        expect(at.tile(1).locator("[data-image]")).to_have_js_property("complete", True)
+        page.route("**/pictures/1?size=large", lambda route: route.abort())
+        at.tile(1).locator("[data-open]").click()
+        image = at.large.locator("img").first
+        expect(image).to_have_attribute("src", re.compile("^data:"))  # and is asked for again
+        expect(image).to_be_visible()
+        box = image.bounding_box()
+        assert box is not None
+        assert (box["x"], box["width"]) == (0, 390)
+        page.unroute("**/pictures/1?size=large")
+        expect(image).to_have_attribute("src", re.compile("size=large$"))
+
+
 def test_large_a_picture_is_marked_said_of_and_left_by_the_phones_way_back(client: ClientPage) -> None:
     client.open()
     client.tile(2).locator("[data-open]").click()

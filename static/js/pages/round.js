@@ -13,7 +13,8 @@ const ask = document.querySelector("[data-ask]");
 const url = location.pathname.replace(/\/+$/, "");
 const kept = `round ${url}`; // in storage: what the server does not have yet
 const isWeChat = /MicroMessenger|wxwork/i.test(navigator.userAgent); // saves pictures by a long press only, and downloads nothing
-const TRIES = 12; // to load a picture, for some minutes
+const TRIES = 16; // to load a picture, for some minutes
+const BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E";
 const FILTERS = { all: () => true, chosen: ({ mark }) => mark === "heart", open: ({ mark }) => !mark, said: ({ comment }) => comment !== "" };
 const EMPTY = { chosen: _("还没有选。点图片下面的 ♥ 就选上了。"), open: _("每一张都定了，可以提交了。") };
 const SAVING = { "": _("已存"), sending: _("正在存…"), away: _("没网，连上就存"), later: _("稍后自动存") };
@@ -161,10 +162,11 @@ document.addEventListener("error", ({ target: image }) => {
   if (!image.matches?.("img")) return;
   const n = (tries.get(image) ?? 0) + 1;
   tries.set(image, n);
-  apply(image, { classes: { "is-waiting": n <= TRIES } });
-  if (n <= TRIES) setTimeout(() => { image.src = image.src; }, Math.min(250 * 2 ** n, 30_000) * (0.5 + Math.random()));
+  if (n > TRIES) return;
+  const { src } = image;
+  image.src = BLANK; // what lies behind is seen until then
+  setTimeout(() => { image.src = src; }, Math.min(300 * 1.5 ** n, 30_000) * (0.5 + Math.random()));
 }, true);
-document.addEventListener("load", ({ target }) => target.classList?.remove("is-waiting"), true);
 addEventListener("online", () => marks.flush());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || state.step !== "ready") return;
