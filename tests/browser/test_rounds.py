@@ -323,6 +323,9 @@ def test_a_link_is_made_chosen_by_asked_again_and_followed_by_a_second_round(
     second.large.locator("[data-close]").click()
     second.submit()
     expect(second.page.locator("[data-told]")).to_be_visible()
+    studio.dialog.locator("[data-rounds-link] [data-rounds-back]").click()
+    expect(studio.dialog.locator("[data-round]").first).to_contain_text("已提交")  # meanwhile
+    expect(studio.dialog.locator("[data-round-act=next]:visible")).to_have_count(1)  # of the newest alone
     page.keyboard.press("Escape")
     expect(page.locator(".shot[data-pick=keep]")).to_have_count(2)
     page.locator("[data-gallery-deliver]").click()

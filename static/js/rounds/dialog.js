@@ -74,13 +74,13 @@ export class Rounds {
 
   async #load() {
     const { rounds, reachable, reason } = await requestJson("GET", this.#url("roundsUrl", this.#what.table));
-    this.#part("[data-rounds-list]").replaceChildren(...rounds.map((round) => this.#item(round)));
+    this.#part("[data-rounds-list]").replaceChildren(...rounds.map((round) => this.#item(round, rounds)));
     this.#part("[data-rounds-clients]").replaceChildren(...[...new Set(rounds.map(({ client }) => client))].map((value) => create("option", { value })));
     this.#set({ rounds, reason: reachable ? "" : reason });
     if (document.activeElement === document.body) this.#part("[data-rounds-new]").focus(); // the item that had the focus was drawn anew
   }
 
-  #item(round) {
+  #item(round, rounds) {
     const { client, number, state, pictures, chosen, rejected, comments, at_most: most, ends_at: end } = round;
     const [word, tone] = state === "open" && parseTime(end) < Date.now() ? [_("已到期"), "is-warn"] : STATES[state];
     const facts = [
@@ -92,9 +92,10 @@ export class Rounds {
       "": { data: { round: round.id } }, "[data-round-client]": client, "[data-round-number]": _("第 {n} 轮", { n: number }),
       "[data-round-state]": { textContent: word, className: `chip ${tone}` }, "[data-round-facts]": facts.filter(Boolean).join(" · "),
     });
+    const isOld = rounds.some((other) => other.client === client && other.number > number);
     for (const button of item.querySelectorAll("[data-round-act]")) {
       const { roundAct: act } = button.dataset;
-      button.hidden = !ACTS[state].includes(act) || (act === "undo" && !round.submitted_version);
+      button.hidden = !ACTS[state].includes(act) || (act === "undo" && !round.submitted_version) || (isOld && ["next", "reopen"].includes(act));
     }
     return item;
   }
@@ -125,9 +126,15 @@ export class Rounds {
   #press(button) {
     const { dataset = {} } = button ?? {};
     if ("roundsNew" in dataset) this.#begin();
-    else if ("roundsBack" in dataset) this.#set({ view: "past", error: "" });
+    else if ("roundsBack" in dataset) this.#back();
     else if ("roundsCopy" in dataset) this.#copy();
     else if (dataset.roundAct) this.#act(dataset.roundAct, this.#state.rounds.find(({ id }) => id === button.closest("[data-round]").dataset.round));
+  }
+
+  /** To the list, which says what clients did meanwhile. */
+  #back() {
+    this.#set({ view: "past" });
+    return this.#try(() => this.#load());
   }
 
   /** Where the clipboard is closed to pages (over http), the keys copy what is selected. */
