@@ -112,10 +112,12 @@ def _count_stranger() -> None:
         raise TooOften(_GONE, retry_after=math.ceil(began + _MINUTE - now))
 
 
-@bp.after_request
+@bp.after_app_request
 def _add_headers(response: Response) -> Response:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+    """Also to what no view of this module answers: a redirect of a path, an unknown verb or host."""
+    if request.path.startswith("/r/"):
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
     return response
 
 

@@ -373,6 +373,21 @@ def test_no_other_site_may_read_or_frame(module_studio: Studio, link: str) -> No
         assert answer.headers["Cache-Control"] == cached, path
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "host"),
+    [("GET", "//state", LAN), ("TRACE", "/state", LAN), ("GET", "", "http://rebound.example")],
+)
+def test_what_is_answered_before_the_guard_is_not_kept_or_told_either(
+    module_studio: Studio, link: str, method: str, path: str, host: str
+) -> None:
+    """A redirect of a path, an unknown verb or host: its address has the token too."""
+    visitor = module_studio.visitor(link)
+    headers = visitor.browser.open(visitor.path + path, method=method, base_url=host).headers
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "private, no-store"
+    assert "noindex" in headers["X-Robots-Tag"]
+
+
 def test_other_sites_change_nothing(module_studio: Studio, link: str) -> None:
     visitor = module_studio.visitor(link)
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
