@@ -66,7 +66,7 @@ _REFUSALS = {
     False: "这个网址没有 HTTPS，路上的人看得到图片：请用 HTTPS 打开（有代理要设 TRUSTED_PROXIES）；{way}",
 }
 _MARKED = attrgetter("n", "record_id", "row_id", "mark", "comment")
-_BY_WORKBOOK = "也可以导出表格给客户，在「选中」「客户意见」两列写好再导入"
+_BY_WORKBOOK = "也可以下载结果表给客户（有提示词和费用），在「选中」「客户意见」两列写好再导入"
 
 
 @bp.get("/tables/<table_id>/rounds")
