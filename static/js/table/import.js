@@ -23,10 +23,16 @@ export function choicesOf(match, open, isProducts = false) {
   return choices;
 }
 
-/** 没有变 350 · 改过 8 · 新的 12 · 少了 1 */
+/** 没有变 350 · 改过 8 · 新的 12 · 少了 1 · 选中 3 */
 export function countsOf(counts) {
-  const labels = { unchanged: _("没有变"), changed: _("改过"), new: _("新的"), removed: _("少了") };
+  const labels = { unchanged: _("没有变"), changed: _("改过"), new: _("新的"), removed: _("少了"), keep: _("选中"), reject: _("不要"), said: _("客户意见") };
   return Object.keys(labels).filter((name) => counts[name] > 0).map((name) => `${labels[name]} ${counts[name].toLocaleString(language)}`).join(" · ");
+}
+
+/** How many pictures a file chooses and rejects, and of how many it says something: {keep, reject, said}. */
+export function saidOf(marks) {
+  const count = (test) => marks.filter(test).length;
+  return { keep: count(({ pick }) => pick === "keep"), reject: count(({ pick }) => pick === "reject"), said: count(({ comment }) => comment) };
 }
 
 /**
@@ -60,7 +66,9 @@ export function makeImport({ urls, model = () => "", open = () => null, prepare 
     form.append("workbook", imported.workbook);
     form.append("apply", how === "update" ? "1" : "new");
     for (const name of sheets) form.append("sheets", name);
-    return reportOfChange(file.name, how, target, await requestJson("POST", `${urls.tables}/${encodeURIComponent(target)}/import`, form));
+    const answer = await requestJson("POST", `${urls.tables}/${encodeURIComponent(target)}/import`, form);
+    const report = reportOfChange(file.name, how, target, answer);
+    return { ...report, was: report.was && { ...report.was, ...saidOf(answer.marks) } };
   }
 
   /** -> {imported: the answer to the import, sheets: the names of those that were read where they were chosen}; null when it is given up. */
@@ -81,7 +89,8 @@ export function makeImport({ urls, model = () => "", open = () => null, prepare 
     return attempt(async () => {
       const found = await readChosen(file, wait);
       if (!found || mine !== turn) return;
-      const choices = choicesOf(found.imported.table, open(), found.imported.products);
+      const { table: match, marks, products } = found.imported;
+      const choices = choicesOf(match && { ...match, ...saidOf(marks) }, open(), products);
       const question = { title: _("「{name}」读到 {n} 行", { name: file.name, n: found.imported.count }), choices };
       const choice = choices.length === 1 ? choices[0] : await say(question);
       if (mine !== turn) return;

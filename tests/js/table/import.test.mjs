@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import "../page.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { changeText } from "../../../static/js/table/import_report.js";
-import { choicesOf, countsOf } from "../../../static/js/table/import.js";
+import { choicesOf, countsOf, saidOf } from "../../../static/js/table/import.js";
 import { marksOf } from "../../../static/js/table/import_report.js";
 import { reportOfChange } from "../../../static/js/table/import_reports.js";
 
@@ -36,6 +36,12 @@ test("products without prompts go only where a recipe makes rows of them", () =>
 test("what changed is counted without what is nothing", () => {
   assert.equal(countsOf(MATCH), "没有变 350 · 改过 8 · 新的 12 · 少了 1");
   assert.equal(countsOf({ unchanged: 400, changed: 0, new: 0, removed: 0 }), "没有变 400");
+});
+
+test("what a client wrote into a workbook is counted before it is taken over", () => {
+  const marks = [{ pick: "keep", comment: "" }, { pick: "keep", comment: "亮一点" }, { pick: "reject", comment: "" }, { pick: null, comment: "太暗" }];
+  const [update] = choicesOf({ ...MATCH, ...saidOf(marks) }, null);
+  assert.equal(update.detail, `${countsOf(MATCH)} · 选中 2 · 不要 1 · 客户意见 2`);
 });
 
 test("the report of an update counts rows and keeps the version that undoes it", () => {
