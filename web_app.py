@@ -70,6 +70,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     """
     runtime = runtime or Runtime(settings)
     generator.check_budget(settings, runtime.engines.default.spec)
+    _restore_backup(runtime)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
     init_services(app, runtime, env_file)
@@ -106,6 +107,22 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     ):
         app.register_blueprint(blueprint)
     return app
+
+
+def _restore_backup(runtime: Runtime) -> None:
+    """Put the backup that was chosen on the page in the place of the database, if it can be."""
+    path = runtime.settings.database_path
+    if runtime.settings.database_url:
+        return
+    try:
+        if kept := database.take_over_restore(path, runtime.backups.make):
+            print_user(f"已恢复备份，原来的数据库在「{kept}」；没做完的批次先暂停，请核对后再继续")
+            log.event("web", "restored", kept=kept.name)
+    except (AppError, OSError, database.Error) as error:
+        if not path.exists():
+            raise
+        print_user(f"没有恢复备份，用的还是原来的数据库：{error}")
+        log.event("web", "not_restored", why=error)
 
 
 def init_storage(settings: Settings) -> None:

@@ -100,6 +100,8 @@ def missing_text(path: Path) -> Message:
 def damage_text(path: Path, found: str) -> Message:
     """The message for a damaged database file; names the newest backups in its folder."""
     copies = sorted((copy.name for copy in path.parent.glob(f"{path.name}.backup-*")), reverse=True)
+    daily = sorted(path.parent.glob(f"backups/{path.stem}-*.db"), reverse=True)
+    copies = [f"backups/{copy.name}" for copy in daily[:1]] + copies
     known = message("旁边的备份：{names}" if copies else "旁边没有备份", names=tuple(copies[:3]))
     return message(
         "数据库文件有损坏，不再下单：请停下程序，移开「{path}」，从备份恢复（{backups}）；"

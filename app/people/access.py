@@ -52,7 +52,8 @@ _BY_ROLE = {
         rounds.create rounds.follow rounds.renew rounds.close rounds.reopen rounds.remove
     """,
     Role.OWNER: """
-        model.index model.submit api.settings.get_settings api.settings.put_settings api.settings.post_test
+        model.index model.submit model.restore
+        api.settings.get_settings api.settings.put_settings api.settings.post_test
         api.notifications.send_test api.usage.put_budgets
         people.list_people people.add_person people.change_person people.invite
     """,

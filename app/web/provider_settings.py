@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from flask import request
 
+import database
 import generator
 from app import log
 from app.config import REQUIRED, Settings, is_loopback
@@ -127,7 +128,7 @@ def _are_several() -> bool:
     """Whether other processes make images, or this one makes none; False while the database fails."""
     if services().settings.role != "all":
         return True
-    with suppress(DatabaseError):
+    with suppress(DatabaseError, database.Error):
         return services().runtime.peers.has_others(connection())
     return False
 

@@ -102,8 +102,8 @@ class Backups:
             database.note_backup_failed(db, error.message, day=f"{self._now():%Y-%m-%d}")
             return False
 
-    def make(self, *, stops: Callable[[], bool] = bool) -> Path | None:
-        """Make a backup, verify it, and delete all but the last seven -> its file; None when ``stops()``.
+    def make(self, *, stops: Callable[[], bool] | None = None) -> Path | None:
+        """Make a backup, verify it, and delete all but the last seven -> its file; None when off or stopped.
 
         Raises Conflict while another one is made, DiskError, DatabaseError.
         """
@@ -123,7 +123,7 @@ class Backups:
             text = "备份没有成功（{reason}），请检查「{folder}」的磁盘空间和权限"
             raise DiskError(text, reason=error.strerror or error, folder=folder) from error
 
-    def _make_in(self, folder: Path, stops: Callable[[], bool]) -> Path | None:
+    def _make_in(self, folder: Path, stops: Callable[[], bool] | None) -> Path | None:
         number = max((backup.number for backup in self.list()), default=0) + 1
         stem = self._settings.database_path.stem
         target = folder / f"{stem}-{number:04}-{self._now():{_TIME}}{self._ending}"

@@ -1,14 +1,29 @@
 """The page of the image services: their models and prices, their settings, and tests of their keys."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 
 from flask import Blueprint, render_template, request
 
+import database
 import generator
+from app import log
 from app.domain import ModelSpec
-from app.errors import Conflict, Forbidden, InvalidRequest, Message, SettingError, TryLater, message
+from app.errors import (
+    Conflict,
+    DatabaseError,
+    Forbidden,
+    InvalidRequest,
+    Message,
+    NotFound,
+    SettingError,
+    StorageError,
+    TryLater,
+    message,
+)
+from app.system import windows_files
 from app.web.provider_settings import (
     VARIABLES,
     Variable,
@@ -47,7 +62,7 @@ _LABELS = {  # by the end of a variable's name
     "OSS_ACCESS_KEY_SECRET": "AccessKey Secret",
     "OSS_OUTPUT_PREFIX": "生成的图片也存一份到",
     "OSS_PUBLIC_URL": "给模型看图用的域名",
-    "HOST": "谁能打开",
+    "HOST": "能打开的电脑",
     "ACCESS_PASSWORD": "访问密码",
     "_AK": "Access Key ID",
     "_SK": "Secret Access Key",
@@ -138,6 +153,28 @@ def submit() -> tuple[str, int]:
     return _render(of, done.result, done.text), 200
 
 
+@bp.post("/model/restore")
+def restore() -> tuple[str, int]:
+    """Have the next start take the backup ``name``, or with an empty one none -> the page, which says so."""
+    settings, name = services().settings, request.form.get("name", "")
+    try:
+        if problem := change_problem():
+            raise Forbidden(problem)
+        backup = None if settings.database_url else services().runtime.backups.path(name)
+        if name and backup is None:
+            raise NotFound("没有这份备份，请重新打开这一页")
+        if backup:
+            database.stage_restore(backup, settings.database_path)
+        else:
+            windows_files.unlink(database.staged_restore(settings.database_path))
+    except (Forbidden, NotFound, StorageError) as error:
+        status = {Forbidden: 403, NotFound: 404}.get(type(error), 500)
+        return _render("backups", "bad", error.message), status
+    log.event("web", "restore_chosen", file=name)
+    said = "选好了，重新启动后恢复" if name else "不恢复了，用的还是现在的数据库"
+    return _render("backups", "good", said), 200
+
+
 def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, str]:
     """The variables that a form changes; a secret that was left empty stays."""
     if action == "clear" and provider == "notify":
@@ -188,7 +225,9 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
         is_in_oss=services().settings.oss_enabled,
         backups=backups.list(),
         backup_folder=backups.folder and backups.folder.absolute(),
-        backup_problem=backups.problem(connection()),
+        backup_problem=_backup_problem(),
+        is_dump=bool(services().settings.database_url),
+        is_staged=database.staged_restore(services().settings.database_path).exists(),
         receiver=services().runtime.notifier.receiver,
         dotenv=file.path if file else "",
         problem=problem,
@@ -196,6 +235,12 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
         result=result,
         sentence=sentence,
     )
+
+
+def _backup_problem() -> Message | None:
+    with suppress(DatabaseError, database.Error):  # the page is shown without the database too
+        return services().runtime.backups.problem(connection())
+    return None
 
 
 def _cards(variables: Mapping[str, Variable]) -> list[Card]:

@@ -8,6 +8,7 @@ import { copyText, showToast } from "../ui/toast.js";
 const page = document.querySelector("[data-settings-url]");
 
 page.addEventListener("submit", (event) => {
+  if (event.target.matches("[data-plain]")) return; // a new page says the rest
   event.preventDefault();
   const button = event.submitter ?? event.target.querySelector('[value="save"]');
   run(event.target, button, button.value === "test" ? testKey : save);
