@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
 
 import database
 import generator
@@ -154,8 +155,8 @@ def submit() -> tuple[str, int]:
 
 
 @bp.post("/model/restore")
-def restore() -> tuple[str, int]:
-    """Have the next start take the backup ``name``, or with an empty one none -> the page, which says so."""
+def restore() -> Response | tuple[str, int]:
+    """Have the next start take the backup ``name``, or with an empty one none."""
     settings, name = services().settings, request.form.get("name", "")
     try:
         if problem := change_problem():
@@ -171,8 +172,7 @@ def restore() -> tuple[str, int]:
         status = {Forbidden: 403, NotFound: 404}.get(type(error), 500)
         return _render("backups", "bad", error.message), status
     log.event("web", "restore_chosen", file=name)
-    said = "选好了，重新启动后恢复" if name else "不恢复了，用的还是现在的数据库"
-    return _render("backups", "good", said), 200
+    return redirect(url_for("model.index", _anchor="backups"), 303)
 
 
 def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, str]:

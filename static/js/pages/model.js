@@ -71,7 +71,7 @@ function isChanged(field) {
 
 /** Show what is stored now; a card in which something else was typed stays. */
 async function refresh(saved) {
-  const { html } = await fetchHtmlIfChanged(location.pathname, {});
+  const { html } = await fetchHtmlIfChanged("/model", {});
   const fresh = parseHtml(html);
   for (const card of page.querySelectorAll("section")) {
     const isTyped = card.id !== saved && [...card.querySelectorAll(".input")].some(isChanged);
