@@ -117,8 +117,9 @@ def check_answer(
     path = unquote(urlsplit(call.target).path)
     operation = DOCUMENT.find(call.method, path)
     text = content.decode("utf-8", "replace") if "image" not in headers.get("Content-Type", "") else ""
-    if path == "/model":  # the page names the settings file
-        text = text.replace(str(server.data_dir / ".env"), "")
+    if path.startswith("/model"):  # the page names the settings file, and the folder of the backups
+        for named in (".env", "backups"):
+            text = text.replace(str(server.data_dir / named), "")
     made_nothing = status == 502 and path == "/api/batch-generate" and '"errors"' in text
     assert status < 400 or status in REFUSALS or made_nothing, f"{status}: {call}\n{server.log()[-3000:]}"
     for word in (SECRET, str(server.data_dir), "Traceback", 'File "', "sqlite", "werkzeug"):

@@ -46,9 +46,7 @@ def told(db: database.Connection) -> list[str]:
     return [row["content"] for row in db.execute("SELECT content FROM notifications")]
 
 
-pytestmark = pytest.mark.sqlite
-
-
+@pytest.mark.sqlite
 def test_one_is_made_a_day_and_the_last_seven_are_kept(
     days: Days, settings: Settings, db: database.Connection
 ) -> None:
@@ -58,6 +56,7 @@ def test_one_is_made_a_day_and_the_last_seven_are_kept(
     assert days.folder == settings.database_path.parent / "backups"
 
 
+@pytest.mark.sqlite
 def test_a_backup_opens_and_has_what_the_database_has(days: Days, db: database.Connection) -> None:
     db.execute("INSERT INTO generation_records (prompt, status) VALUES ('画', 'failed')")
     path = days.make()
@@ -67,6 +66,7 @@ def test_a_backup_opens_and_has_what_the_database_has(days: Days, db: database.C
     assert {each.name for each in path.parent.iterdir()} == {path.name, ".lock"}
 
 
+@pytest.mark.sqlite
 def test_a_restart_at_midnight_makes_no_second_one(
     days: Days, settings: Settings, db: database.Connection
 ) -> None:
@@ -76,6 +76,7 @@ def test_a_restart_at_midnight_makes_no_second_one(
     assert not again.look(db, hours=0.5)
 
 
+@pytest.mark.sqlite
 def test_a_clock_that_jumps_loses_no_more_than_a_backup_a_day(
     days: Days, settings: Settings, db: database.Connection
 ) -> None:
@@ -90,12 +91,14 @@ def test_a_clock_that_jumps_loses_no_more_than_a_backup_a_day(
     assert max(days.numbers) == KEPT + 2
 
 
+@pytest.mark.sqlite
 def test_it_waits_while_pictures_are_made_but_not_for_ever(days: Days, db: database.Connection) -> None:
     assert not days.look(db, is_busy=True)
     assert not days.look(db, hours=1.9, is_busy=True)
     assert days.look(db, hours=0.2, is_busy=True)
 
 
+@pytest.mark.sqlite
 def test_a_failure_is_told_once_a_day_and_shown_until_one_is_made(
     days: Days, settings: Settings, db: database.Connection
 ) -> None:
@@ -110,6 +113,7 @@ def test_a_failure_is_told_once_a_day_and_shown_until_one_is_made(
     assert days.problem(db) is None
 
 
+@pytest.mark.sqlite
 def test_a_damaged_database_is_not_backed_up_over_the_last_seven(
     days: Days, settings: Settings, db: database.Connection
 ) -> None:
@@ -123,6 +127,7 @@ def test_a_damaged_database_is_not_backed_up_over_the_last_seven(
     assert [backup.name for backup in days.list()] == [good.name] if good else False
 
 
+@pytest.mark.sqlite
 def test_two_processes_never_make_one_at_once(days: Days, db: database.Connection) -> None:
     assert days.make()
     assert days.folder
@@ -143,6 +148,7 @@ def test_two_processes_never_make_one_at_once(days: Days, db: database.Connectio
         assert is_mine
 
 
+@pytest.mark.sqlite
 def test_what_a_killed_process_left_is_removed(days: Days, db: database.Connection) -> None:
     assert days.folder
     days.folder.mkdir()
@@ -153,6 +159,7 @@ def test_what_a_killed_process_left_is_removed(days: Days, db: database.Connecti
     assert {each.name for each in days.folder.iterdir()} == {path.name, ".lock"}
 
 
+@pytest.mark.sqlite
 def test_it_stops_when_the_program_does(days: Days, settings: Settings, db: database.Connection) -> None:
     assert days.make(stops=lambda: True) is None
     assert days.list() == []
@@ -161,13 +168,25 @@ def test_it_stops_when_the_program_does(days: Days, settings: Settings, db: data
 @pytest.mark.parametrize(
     ("chosen", "folder"), [("none", None), ("None", None), ("elsewhere", Path("elsewhere"))]
 )
+@pytest.mark.sqlite
 def test_the_folder_can_be_chosen_or_switched_off(
     settings: Settings, chosen: str, folder: Path | None
 ) -> None:
     assert Backups(replace(settings, backup_dir=Path(chosen))).folder == folder
 
 
+@pytest.mark.sqlite
 def test_postgresql_is_backed_up_only_into_a_folder_that_was_chosen(settings: Settings) -> None:
     there = replace(settings, database_url="postgresql://localhost/x")
     assert there.backup_folder is None
     assert replace(there, backup_dir=Path("d")).backup_folder == Path("d")
+
+
+@pytest.mark.postgres
+def test_a_dump_is_made_listed_and_followed_by_the_next_on_postgresql(
+    settings: Settings, db: database.Connection, tmp_path: Path
+) -> None:
+    days = Days(replace(settings, backup_dir=tmp_path / "dumps"))
+    assert [days.look(db), days.look(db), days.look(db, hours=24)] == [True, False, True]
+    assert days.numbers == [2, 1]
+    assert days.list()[0].size > 1000
