@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.db.open_files import damage_text
 from app.db.restoring import staged_restore
 from app.domain import BatchStatus, ImageRequest, Models, ModelSpec
 from app.env_file import EnvFile
@@ -91,6 +92,8 @@ def test_nothing_is_restored_while_another_process_has_the_database_open(
 
 
 def test_a_damaged_database_is_moved_aside_and_the_backup_restored(restored: Restored) -> None:
+    assert restored.backup
+    assert f"backups/{restored.backup.name}" in str(damage_text(restored.path, "defekt"))
     with restored.path.open("r+b") as file:
         file.write(b"\xff" * 20_000)
     restored.choose()
