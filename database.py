@@ -25,7 +25,7 @@ from app.db.batches import (
     resume_batch,
     resume_in_transaction,
 )
-from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_budgets
+from app.db.budgets import BudgetReached, committed_spend, list_budgets, person_budget, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record
 from app.db.client_marks import client_marks
 from app.db.connection import Connection, Target, read_transaction, transaction
@@ -94,6 +94,7 @@ from app.db.orders import (
     reopen_held,
     requeue_as_they_are,
     rows_of_roles,
+    set_person,
 )
 from app.db.output_backup_queue import (
     CopyProgress,

@@ -195,8 +195,10 @@ def pause_in_transaction(
             add_log(db, batch_id, "info", "已暂停")
 
 
-def resume_batch(db: Connection, batch_id: str, *, models: Iterable[str]) -> None:
-    """Resume a paused batch; its delayed retries become due at once.
+def resume_batch(
+    db: Connection, batch_id: str, *, models: Iterable[str], person_id: int | None = None
+) -> None:
+    """Resume a paused batch for this person; its delayed retries become due at once.
 
     Raises Conflict when its records were queued for another image model than ``models``, or all of them are
     held.
@@ -206,6 +208,9 @@ def resume_batch(db: Connection, batch_id: str, *, models: Iterable[str]) -> Non
         if _has_open(db, batch_id, Status.HELD) and not _has_open(db, batch_id):
             raise Conflict("先试的几行已经做完，没有可以继续的；请看过结果，再放行其余的行")
         if resume_in_transaction(db, batch_id):
+            db.execute(
+                "UPDATE batches SET person_id = :person WHERE id = :id", {"person": person_id, "id": batch_id}
+            )
             add_log(db, batch_id, "info", "继续生成")
             finish_if_done(db, batch_id)
 

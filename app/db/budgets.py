@@ -27,6 +27,11 @@ _SPENT = {
         SELECT sum(price_micros) AS micros FROM charges WHERE batch_id = :batch_id AND {_COMMITTED}
     """,
 }
+_SPENT_BY_PERSON = f"""
+    SELECT sum(price_micros) AS micros
+    FROM charges
+    WHERE person_id = :person_id AND opened_at >= :start AND {_COMMITTED}
+"""
 
 
 class BudgetReached(Conflict):
@@ -68,8 +73,32 @@ def committed_spend(db: Connection) -> Decimal:
     return _spent(db, BudgetScope.TOTAL, {})
 
 
+def person_budget(db: Connection, person_id: int | None) -> list[Budget]:
+    """The limit of a person in this month, which holds also for who is switched off; empty without one."""
+    row = db.execute(
+        "SELECT name, month_limit_micros AS micros FROM people WHERE id = :id", {"id": person_id}
+    ).fetchone()
+    if row is None or row["micros"] is None:
+        return []
+    spent = db.execute(_SPENT_BY_PERSON, _spent_of(None) | {"person_id": person_id}).fetchone()["micros"]
+    return [
+        Budget(
+            scope=BudgetScope.MONTH,
+            limit=yuan(row["micros"]),
+            spent=yuan(spent),
+            person=row["name"],
+            person_id=person_id,
+        )
+    ]
+
+
 def require_affordable(
-    db: Connection, price: Decimal | None, *, batch_id: str | None, default: Decimal | None
+    db: Connection,
+    price: Decimal | None,
+    *,
+    batch_id: str | None,
+    person_id: int | None,
+    default: Decimal | None,
 ) -> list[Budget]:
     """The budgets with a limit, before a charge of this price (CNY), which none of them refuses.
 
@@ -77,21 +106,28 @@ def require_affordable(
     budget. Inside the transaction that inserts the charge nothing can be spent in between.
     """
     limited = {scope: limit for scope, limit in _limits(db, default).items() if limit is not None}
+    of_person = person_budget(db, person_id)
+    if of_person and price is None:
+        raise BudgetReached(
+            "{name} 有每月上限，又不知道这个模型每张多少钱：请主人在「模型与密钥」里填它的价格",
+            name=of_person[0].person,
+        )
     if limited and price is None:
         raise BudgetReached(
             "设了预算，又不知道这个模型每张多少钱：在「模型与密钥」里填它的价格，或在「用量」里去掉预算"
         )
     spent_of = _spent_of(batch_id)
     budgets = [Budget(scope=s, limit=n, spent=_spent(db, s, spent_of)) for s, n in limited.items()]
+    budgets += of_person
     exceeded = [budget for budget in budgets if price and budget.left is not None and price > budget.left]
     if exceeded:
         least = min(exceeded, key=lambda budget: budget.left or 0)
-        raise BudgetReached(
-            "{budget} ¥{limit} 只剩 ¥{left}，不够再做一张，请调高预算再继续",
-            budget=message(least.label),
-            limit=least.limit_text,
-            left=f"{least.left:.2f}",
-        )
+        amounts = {"limit": least.limit_text, "left": f"{least.left:.2f}"}
+        if least.person:
+            text = "{name} 这个月的上限 ¥{limit} 只剩 ¥{left}，不够再做一张，请主人在「人员」里调高再继续"
+            raise BudgetReached(text, name=least.person, **amounts)
+        text = "{budget} ¥{limit} 只剩 ¥{left}，不够再做一张，请调高预算再继续"
+        raise BudgetReached(text, budget=message(least.label), **amounts)
     return budgets
 
 
@@ -102,14 +138,14 @@ def note_near_budgets(
     for budget in budgets:
         spent = replace(budget, spent=budget.spent + price)
         if spent.is_near and not budget.is_near:
-            note_budget(db, spent, period=_period(budget.scope, batch_id), batch_id=batch_id)
+            note_budget(db, spent, period=_period(budget, batch_id), batch_id=batch_id)
 
 
-def _period(scope: BudgetScope, batch_id: str | None) -> str:
-    """What a budget of this scope is spent in."""
-    if scope == BudgetScope.MONTH:
-        return f"{date.today():%Y-%m}"
-    return batch_id or "" if scope == BudgetScope.BATCH else ""
+def _period(budget: Budget, batch_id: str | None) -> str:
+    """What a budget is spent in, and by whom."""
+    if budget.scope == BudgetScope.MONTH:
+        return f"{date.today():%Y-%m}" + (f":{budget.person_id}" if budget.person else "")
+    return batch_id or "" if budget.scope == BudgetScope.BATCH else ""
 
 
 def _limits(db: Connection, default: Decimal | None) -> dict[BudgetScope, Decimal | None]:

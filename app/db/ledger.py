@@ -41,19 +41,23 @@ def open_charge(
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING):
             raise LeaseLost
-        state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": record.batch_id}).fetchone()
-        if state is not None and state["state"] != "active":
+        sql = "SELECT state, person_id FROM batches WHERE id = :id"
+        batch = db.execute(sql, {"id": record.batch_id}).fetchone()
+        if batch is not None and batch["state"] != "active":
             raise BatchNotActive
-        budgets = require_affordable(db, price, batch_id=record.batch_id, default=budget)
+        person_id = batch["person_id"] if batch else None
+        budgets = require_affordable(db, price, batch_id=record.batch_id, person_id=person_id, default=budget)
         row = db.execute(
             """
-            INSERT INTO charges (record_id, batch_id, model, price_micros, is_priced, is_free, opened_at)
-            VALUES (:record_id, :batch_id, :model, :price, :is_priced, :is_free, :now)
+            INSERT INTO charges
+                (record_id, batch_id, person_id, model, price_micros, is_priced, is_free, opened_at)
+            VALUES (:record_id, :batch_id, :person_id, :model, :price, :is_priced, :is_free, :now)
             RETURNING id
             """,
             {
                 "record_id": record.id,
                 "batch_id": record.batch_id,
+                "person_id": person_id,
                 "model": record.model,
                 "price": micros(price or Decimal(0)),
                 "is_priced": price is not None,
@@ -68,8 +72,11 @@ def open_charge(
 def pause_over_budget(db: Connection, record: Record, price: Decimal | None, budget: Decimal | None) -> None:
     """Pause the record's batch if a budget still refuses the charge: it may have been raised meanwhile."""
     with transaction(db):
+        sql = "SELECT person_id FROM batches WHERE id = :id"
+        batch = db.execute(sql, {"id": record.batch_id}).fetchone()
+        person_id = batch["person_id"] if batch else None
         try:
-            require_affordable(db, price, batch_id=record.batch_id, default=budget)
+            require_affordable(db, price, batch_id=record.batch_id, person_id=person_id, default=budget)
         except BudgetReached as reached:
             if record.batch_id:
                 pause_in_transaction(db, record.batch_id, reached.message, cause=PauseCause.BUDGET)
@@ -228,9 +235,10 @@ def check_affordable(
     *,
     models: Models,
     budget: Decimal | None,
+    person_id: int | None = None,
     released: ImageRequest | None = None,
 ) -> None:
-    """Raises BudgetReached when a resumed batch would be paused again at once.
+    """Raises BudgetReached when a batch that this person resumes would be paused again at once.
 
     That is so when its next record must be submitted and costs more than a budget leaves. ``released`` is
     what comes next when none is queued.
@@ -246,4 +254,5 @@ def check_affordable(
     )
     following = waiting[0].request if waiting else released
     if following and not (waiting and waiting[0].task_id):
-        require_affordable(db, models.price(following), batch_id=batch_id, default=budget)
+        price = models.price(following)
+        require_affordable(db, price, batch_id=batch_id, person_id=person_id, default=budget)

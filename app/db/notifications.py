@@ -80,6 +80,7 @@ def note_budget(db: Connection, budget: Budget, *, period: str, batch_id: str | 
         "spent": f"{budget.spent:.2f}",
         "left": f"{budget.left or Decimal(0):.2f}",
         "name": batch["name"] if batch else "",
+        "person": budget.person,
     }
     _add(db, NotificationEvent.BUDGET, facts, key=f"budget:{budget.scope}:{period}:{budget.limit_text}")
 

@@ -22,7 +22,7 @@ from app.system import windows_files
 RESTORED = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
 MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，再继续，以免重复付费"
 _MAX_BYTES = 400_000  # about two thousand charges; the images of earlier ones are on disk
-_NAMES = ("record_id", "batch_id", "model", "price_micros", "is_priced", "is_free", "opened_at")
+_NAMES = ("record_id", "batch_id", "model", "price_micros", "is_priced", "is_free", "opened_at", "person_id")
 _SAME_RECORD = "id = :record_id AND batch_id = :batch_id AND status <> 'success'"
 _INTERRUPTED = (
     "status = 'running', task_id = NULL, attempts = attempts + 1, lease_owner = NULL, lease_until = 0"
@@ -110,9 +110,8 @@ def pause_if_older(db: SqliteConnection) -> None:
             pause_all(db, RESTORED)
         for charge in {each["record_id"]: each for each in missing}.values():
             if update_records(db, _INTERRUPTED, _SAME_RECORD, charge):
-                db.execute(
-                    f"INSERT INTO charges ({', '.join(_NAMES)}) VALUES (:{', :'.join(_NAMES)})", charge
-                )
+                sql = f"INSERT INTO charges ({', '.join(_NAMES)}) VALUES (:{', :'.join(_NAMES)})"
+                db.execute(sql, {"person_id": None, **charge})  # a line of before there were people
     if missing or path.stat().st_size > _MAX_BYTES:
         kept = [json.dumps(charge) for charge in sent if _has_charge(db, charge)]
         part = path.with_name(f"{path.name}.part")

@@ -28,11 +28,14 @@ class Budget:
     """A limit and what counts against it: charges that are charged, possibly charged or under way.
 
     Amounts are CNY; ``limit`` is None without one, ``spent`` of ``batch`` is that of the batch asked for.
+    With ``person``, a name, and its id it is the limit of that person in a month.
     """
 
     scope: BudgetScope
     limit: Decimal | None
     spent: Decimal
+    person: str = ""
+    person_id: int | None = None
 
     @property
     def label(self) -> str:

@@ -22,7 +22,8 @@ class NotificationEvent(StrEnum):
     done    a batch finished: batch, name, success, failed, unknown, cancelled, cost (CNY or None),
             minutes (None when it had finished before)
     paused  a batch paused by itself: batch, name, cause, reason, left
-    budget  80 % of a budget are spent: scope, limit, spent, left (CNY), name of the batch or empty
+    budget  80 % of a budget are spent: scope, limit, spent, left (CNY), name of the batch or empty,
+            person whose limit it is, or empty
     key     the service refused the key: reason
     round   a client submitted a round: table (its id), name (of the table), client, number, chosen, rejected,
             comments
@@ -103,9 +104,12 @@ def _paused(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
 
 
 def _budget(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
+    label = message(BUDGET_LABELS[BudgetScope(facts["scope"])])
+    if person := facts.get("person"):
+        label = message("{name} 这个月的上限", name=person)
     line = message(
         "{budget} ¥{limit} 已用 ¥{spent}，还剩 ¥{left}",
-        budget=message(BUDGET_LABELS[BudgetScope(facts["scope"])]),
+        budget=label,
         **{name: facts[name] for name in ("limit", "spent", "left")},
     )
     lines = [line, message(_name(facts))] if facts["name"] else [line]

@@ -195,6 +195,7 @@ def submit_parsed(
         conditions.db,
         NewBatch(
             models=conditions.models,
+            person_id=conditions.person_id,
             key=key,
             require=conditions.require_models_of,
             is_taken=TakenStems(output_dir),

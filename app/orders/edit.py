@@ -125,6 +125,7 @@ def edit(
         return submit_parsed(conditions, lambda: [row], replace(SINGLE, repeats=repeats), key=key)
     order = _Edited(
         models=conditions.models,
+        person_id=conditions.person_id,
         key=key,
         is_taken=TakenStems(conditions.output_dir),
         batch_id=record.batch_id,

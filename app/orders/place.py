@@ -25,6 +25,7 @@ class Conditions:
 
     models_now      the models that can be ordered from; settings may change while rows are read
     budget          the one of the settings, in CNY
+    person_id       who orders; None: the person at the machine
     model_problem   why a model cannot be ordered from: its key is missing, or its service ended it
     saving_problem  why no picture could be saved now: the disk is full, OSS is out of reach
     """
@@ -36,6 +37,7 @@ class Conditions:
     budget: Decimal | None
     model_problem: Callable[[ModelSpec], Message | None]
     saving_problem: Callable[[], Message | None]
+    person_id: int | None = None
 
     @property
     def models(self) -> Models:
@@ -52,8 +54,9 @@ class Conditions:
 
         An API key is missing, its service ended it, or there is a budget and its price is not known.
         """
-        budgets = database.list_budgets(self.db, default=self.budget).values()
-        is_limited = any(budget.limit is not None for budget in budgets)
+        budgets = database.list_budgets(self.db, default=self.budget)
+        of_person = database.person_budget(self.db, self.person_id)
+        is_limited = bool(of_person) or any(each.limit is not None for each in budgets.values())
         for spec in specs:
             if problem := self.model_problem(spec):
                 raise Conflict(problem)
@@ -75,7 +78,12 @@ class Conditions:
         if problem := self.saving_problem():
             raise Conflict(problem)
         database.check_affordable(
-            self.db, batch_id, models=self.models, budget=self.budget, released=released
+            self.db,
+            batch_id,
+            models=self.models,
+            budget=self.budget,
+            person_id=self.person_id,
+            released=released,
         )
 
 
@@ -127,14 +135,18 @@ class Order:
     key             a used one queues nothing
     require         raises Conflict when the models of these requests cannot be ordered from
     is_taken        whether a file on disk has this name
+    person_id       for whom it counts, with all that its batches still buy; None: the person at the machine
     cancels_bought  whether its records whose pictures are bought are cancelled
+    submits         whether something may be bought
     """
 
     models: Models
     key: database.RequestKey | None = None
     require: Callable[[Iterable[ImageRequest]], None] = lambda _requests: None
     is_taken: Callable[[str], bool] = lambda _stem: False
+    person_id: int | None = None
     cancels_bought: ClassVar[bool] = False
+    submits: ClassVar[bool] = True
 
     @property
     def table_id(self) -> str:
@@ -251,6 +263,9 @@ def _write(
     queued = [record.id for each in planned for record in each.to_queue]
     database.touch(db, [record.id for each in planned for record in each.row.records])
     waiting = order.close(db, planned, added)
+    bought_by = [record.batch_id for each in planned if not each.row.is_kept for record in each.to_queue]
+    if order.submits:
+        database.set_person(db, {each for each in (batch_id, *bought_by) if each}, order.person_id)
     return Placed(
         batch_id=batch_id,
         ids=added + queued,

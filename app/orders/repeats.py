@@ -48,7 +48,6 @@ class _Repeat(Order):
     changes: Mapping[int, Changes] = field(default_factory=dict)
     skips: bool = False
     pauses: bool = False
-    submits: ClassVar[bool] = True
 
     def rows(self, seen: Any) -> Sequence[OrderRow]:
         """The records (``seen``) by rows; those of one row with different changes are rows of their own.

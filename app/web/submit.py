@@ -15,6 +15,7 @@ from app.orders.batches import BatchOptions
 from app.orders.place import Conditions
 from app.orders.read import AGAIN, REPEATS, SKIP, RowReader, wrong_repeats
 from app.web.i18n import in_english
+from app.web.middleware.login import current_person
 from app.web.openapi.schemas import enum, or_null, text
 from app.web.services import connection, services
 
@@ -121,6 +122,7 @@ def conditions() -> Conditions:
         budget=current.settings.budget,
         model_problem=current.model_problem,
         saving_problem=_saving_problem,
+        person_id=current_person().id,
     )
 
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -159,14 +161,14 @@ for _ in sys.stdin:
 """
 
 
-def test_threads_of_two_processes_exceed_no_budget(settings: Settings, db: database.Connection) -> None:
+@contextmanager
+def submitting(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Two processes -> what lets them submit all that is queued, each with six threads."""
     command = [sys.executable, "-c", SUBMIT, str(settings.database_path), settings.database_url]
     pipe = subprocess.PIPE
     processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT, text=True) for _ in range(2)]
-    for scope in SCOPES:
-        db.execute("DELETE FROM charges")
-        batch_id = batch_of(db, 40)
-        database.set_budgets(db, {each: Decimal(5) if each is scope else None for each in SCOPES})
+
+    def submit() -> None:
         for process in processes:
             assert process.stdin
             process.stdin.write("submit\n")
@@ -174,11 +176,22 @@ def test_threads_of_two_processes_exceed_no_budget(settings: Settings, db: datab
         for process in processes:
             assert process.stdout
             assert process.stdout.readline() == "done\n"
-        assert budget_of(db, scope, batch_id) == ("5", "4.84")
-        assert claim(db) is None
+
+    yield submit
     for process in processes:
         process.communicate(timeout=60)
         assert process.returncode == 0
+
+
+def test_threads_of_two_processes_exceed_no_budget(settings: Settings, db: database.Connection) -> None:
+    with submitting(settings) as submit:
+        for scope in SCOPES:
+            db.execute("DELETE FROM charges")
+            batch_id = batch_of(db, 40)
+            database.set_budgets(db, {each: Decimal(5) if each is scope else None for each in SCOPES})
+            submit()
+            assert budget_of(db, scope, batch_id) == ("5", "4.84")
+            assert claim(db) is None
 
 
 def test_what_was_not_charged_in_the_first_minutes_of_a_month_does_not_count(

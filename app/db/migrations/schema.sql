@@ -137,6 +137,7 @@ WHERE deletion_id IS NOT NULL;
 -- (app/domain/stop_rules.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
 -- filled_on is the date that {日期} stands for (2026-03-01), of the server's time zone. copied_from is the id of the
 -- batch whose rows it repeats, on another model. table_id is the table whose rows it makes; NULL: of one picture.
+-- person_id is who ordered it, or had more of it made last; NULL: the person at the machine, or not known.
 CREATE TABLE batches (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -156,7 +157,8 @@ CREATE TABLE batches (
     workbook_id TEXT,
     filled_on TEXT NOT NULL DEFAULT '',
     copied_from TEXT,
-    table_id TEXT
+    table_id TEXT,
+    person_id INTEGER
 );
 
 CREATE INDEX batches_active ON batches (priority DESC, created_at, id)
@@ -319,7 +321,7 @@ CREATE INDEX request_keys_used ON request_keys (used_at);
 
 -- The ledger: one row for each call that may cost money, written before the call. It outlives its record.
 -- usage is what the service reported of it, a JSON object of numbers, or empty; usage_differs: other numbers of
--- pictures or references than were ordered.
+-- pictures or references than were ordered. person_id is that of its batch at that time.
 CREATE TABLE charges (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     record_id INTEGER NOT NULL,
@@ -338,7 +340,8 @@ CREATE TABLE charges (
     usage TEXT NOT NULL DEFAULT '',
     usage_differs INTEGER NOT NULL DEFAULT 0,
     -- Those of its record, once that is deleted for good.
-    own_columns TEXT NOT NULL DEFAULT ''
+    own_columns TEXT NOT NULL DEFAULT '',
+    person_id INTEGER
 );
 
 CREATE INDEX charges_of_record ON charges (record_id);
@@ -346,6 +349,9 @@ CREATE INDEX charges_of_record ON charges (record_id);
 CREATE INDEX charges_of_batch ON charges (batch_id, outcome, price_micros, is_priced);
 
 CREATE INDEX charges_opened ON charges (opened_at);
+
+CREATE INDEX charges_of_person ON charges (person_id, opened_at, outcome, price_micros)
+WHERE person_id IS NOT NULL;
 
 CREATE INDEX charges_unknown ON charges (record_id, price_micros, is_priced)
 WHERE outcome = 'unknown';

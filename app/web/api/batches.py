@@ -375,9 +375,10 @@ def pause_batch(batch_id: str) -> Response:
 @describe("继续；只剩等放行的就是 409，请用 release", _BATCH)
 def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
+    current = conditions()
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
-        conditions().require_resumable(batch_id)
-    database.resume_batch(connection(), batch_id, models=services().models.ids)
+        current.require_resumable(batch_id)
+    database.resume_batch(connection(), batch_id, models=current.models.ids, person_id=current.person_id)
     return batch_answer(batch_id)
 
 

@@ -67,6 +67,7 @@ def release_batch(batch_id: str) -> Response:
     current = conditions()
     order = Release(
         models=current.models,
+        person_id=current.person_id,
         key=request_key(body),
         conditions=current,
         batch_id=batch_id,

@@ -57,6 +57,7 @@ def uncancel_batch(batch_id: str) -> Response:
     current = conditions()
     order = Uncancel(
         models=current.models,
+        person_id=current.person_id,
         batch_id=batch_id,
         ids=ids,
         pauses=bool_field(body, "paused", default=False),
@@ -93,6 +94,7 @@ def retry_batch(batch_id: str) -> Response:
         ids = list(changes) if ids is None and body.get("changes") is not None else ids
         order = Retry(
             models=current.models,
+            person_id=current.person_id,
             key=key,
             batch_id=batch_id,
             ids=ids,
@@ -125,6 +127,7 @@ def add_pictures(batch_id: str) -> Response:
     current = conditions()
     order = OneMore(
         models=current.models,
+        person_id=current.person_id,
         key=key,
         is_taken=TakenStems(current.output_dir),
         batch_id=batch_id,

@@ -152,6 +152,7 @@ def resubmit_records() -> Response:
     current = conditions()
     order = Resubmit(
         models=current.models,
+        person_id=current.person_id,
         key=request_key(body),
         ids=_parse_unresolved(body),
         require=current.require_models_of,

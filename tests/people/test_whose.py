@@ -1,0 +1,120 @@
+"""Whose an order is: of who pressed, by whichever call; what happens to the runs of who is switched off."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from app.config import Settings
+from app.errors import Billed, ModelError
+from tests.db import queue
+from tests.people.harness import Office, token_of
+from tests.web.harness import answered, post
+from tools.fakes.jimeng import FakeJimeng
+
+ROWS = [{"prompt": "猫"}, {"prompt": "狗"}]
+Press = Callable[[FlaskClient, str, list[int]], Any]
+
+
+def order(client: FlaskClient, **fields: Any) -> str:
+    return str(post(client, "/api/batches", {"rows": ROWS, **fields}, 202)["batch_id"])
+
+
+def orderer(db: database.Connection, batch_id: str) -> int | None:
+    row = db.execute("SELECT person_id FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    found: int | None = row["person_id"]
+    return found
+
+
+def ids_of(db: database.Connection, batch_id: str) -> list[int]:
+    sql = "SELECT id FROM generation_records WHERE batch_id = :id ORDER BY id"
+    return [row["id"] for row in db.execute(sql, {"id": batch_id}).fetchall()]
+
+
+def fail(db: database.Connection, billed: Billed) -> None:
+    record = queue.claimed(db, model="demo")
+    queue.charge(db, record)
+    database.fail_record(db, record, ModelError("坏了", cause="broken", billed=billed))
+
+
+def resume(client: FlaskClient, batch_id: str, _ids: list[int]) -> Any:
+    post(client, f"/api/batches/{batch_id}/pause")
+    return client.post(f"/api/batches/{batch_id}/resume")
+
+
+def retry(client: FlaskClient, batch_id: str, _ids: list[int]) -> Any:
+    return client.post(f"/api/batches/{batch_id}/retry")
+
+
+def add(client: FlaskClient, batch_id: str, ids: list[int]) -> Any:
+    return client.post(f"/api/batches/{batch_id}/again", json={"records": ids[:1]})
+
+
+def uncancel(client: FlaskClient, batch_id: str, _ids: list[int]) -> Any:
+    post(client, f"/api/batches/{batch_id}/cancel")
+    return client.post(f"/api/batches/{batch_id}/uncancel")
+
+
+def resubmit(client: FlaskClient, _batch_id: str, ids: list[int]) -> Any:
+    return client.post("/api/records/retry", json={"ids": ids[1:]})
+
+
+@pytest.mark.parametrize("press", [resume, retry, add, uncancel, resubmit])
+def test_a_run_counts_for_who_presses_last(office: Office, db: database.Connection, press: Press) -> None:
+    (first, one), (second, other) = office.add("小周"), office.add("小李")
+    batch_id = order(one)
+    assert orderer(db, batch_id) == first
+    if press in (retry, add, resubmit):
+        fail(db, Billed.NO)
+        fail(db, Billed.UNKNOWN)
+    answer = press(other, batch_id, ids_of(db, batch_id))
+    assert answer.status_code < 300, answer.text
+    assert orderer(db, batch_id) == second
+
+
+def test_what_is_released_counts_for_who_releases_it(office: Office, db: database.Connection) -> None:
+    (first, one), (second, other) = office.add("小周"), office.add("小李")
+    batch_id = order(one, sample=1)
+    assert orderer(db, batch_id) == first
+    post(other, f"/api/batches/{batch_id}/release", {})
+    assert orderer(db, batch_id) == second
+
+
+def test_one_picture_a_copy_and_a_script_order_for_their_person(
+    office: Office, db: database.Connection
+) -> None:
+    who, client = office.add("小周")
+    source = order(client)
+    post(client, f"/api/batches/{source}/copy", {"model": "demo", "repeats": "again"}, 202)
+    script = office.browser()
+    body = {"rows": ROWS, "repeats": "again"}
+    answered(script.post("/api/batches", json=body, headers=token_of(client)), 202)
+    rows = db.execute("SELECT person_id FROM batches").fetchall()
+    assert [row["person_id"] for row in rows] == [who] * 3
+    order(office.owner)
+    assert db.execute("SELECT count(*) FROM batches WHERE person_id = 1").fetchone()[0] == 1
+
+
+def test_a_repeated_call_takes_nothing_over(office: Office, db: database.Connection) -> None:
+    (_, one), (second, other) = office.add("小周"), office.add("小李")
+    batch_id = order(one, request_id="k")
+    post(one, f"/api/batches/{batch_id}/pause")
+    post(other, f"/api/batches/{batch_id}/resume")
+    assert order(one, request_id="k") == batch_id
+    assert orderer(db, batch_id) == second
+
+
+def test_who_has_no_limit_left_cannot_resume_and_another_can(
+    settings: Settings, service: FakeJimeng, db: database.Connection
+) -> None:
+    office = Office(replace(settings, **service.settings()))
+    _, one = office.add("小周", month_limit=0)
+    batch_id = order(one)
+    post(one, f"/api/batches/{batch_id}/pause")
+    refused = post(one, f"/api/batches/{batch_id}/resume", status=409)["error"]
+    assert refused.startswith("小周 这个月的上限 ¥0 只剩 ¥0.00")
+    post(office.owner, f"/api/batches/{batch_id}/resume")
+    assert orderer(db, batch_id) == 1
