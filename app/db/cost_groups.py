@@ -1,4 +1,4 @@
-"""The ledger summed by what a charge was for: its batch, its table, or the text of an own column."""
+"""The ledger summed by what a charge was for: its batch, table or person, or the text of an own column."""
 
 import json
 from collections import Counter
@@ -37,14 +37,16 @@ def spend_by_group(
 ) -> tuple[list[SpendGroup], int]:
     """The charges from ``low`` to before ``high`` by group -> (at most ``limit`` groups, how many there are).
 
-    ``by`` is batch, table, or ``column:`` and the name of an own column. What cost most comes first, what has
-    none of them last. A picture counts where it was bought, whoever shares it.
+    ``by`` is batch, table, person, or ``column:`` and the name of an own column. What cost most
+    comes first, what has none of them last. A picture counts where it was bought, whoever shares it.
     """
     fields: dict[str, object] = {"low": low, "high": high, "limit": limit}
     value, join, outer = "charges.batch_id", "", "LEFT JOIN batches ON batches.id = lines.value"
     key = "CASE WHEN batches.source = 'batch' THEN batches.id ELSE '' END"
     if by == "table":
         key = "coalesce(batches.table_id, '')"
+    elif by == "person":
+        value, key, outer = "charges.person_id", "coalesce(CAST(lines.value AS TEXT), '')", ""
     elif by.startswith(COLUMN):
         value, key, outer = f"trim(coalesce({_TEXT[db.engine]}, ''))", "lines.value", ""
         join = "LEFT JOIN generation_records AS records ON records.id = charges.record_id"
@@ -84,7 +86,17 @@ def list_group_columns(db: Connection) -> list[str]:
     return [name for name, _ in counts.most_common(_NAMES)]
 
 
+def had_several_people(db: Connection) -> bool:
+    """Whether somebody besides the first person can log in, or could before being switched off."""
+    sql = "SELECT count(*) AS number FROM people WHERE active = 1 OR password <> ''"
+    return bool(db.execute(sql).fetchone()["number"] > 1)
+
+
 def _with_names(db: Connection, by: str, rows: Sequence[Row]) -> list[SpendGroup]:
+    if by == "person":
+        people = db.execute("SELECT id, name FROM people").fetchall()
+        names = {str(row["id"]): row["name"] for row in people}
+        return [SpendGroup(key=row["key"], name=names.get(row["key"], ""), spent=_total(row)) for row in rows]
     if by.startswith(COLUMN):
         return [SpendGroup(key=row["key"], spent=_total(row)) for row in rows]
     ids = SqlList(row["key"] for row in rows)

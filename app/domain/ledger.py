@@ -163,11 +163,11 @@ class BatchSpend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendGroup:
-    """The totals of the charges that share a value: the id of a model, batch or table, or the text of an own
-    column; empty without one.
+    """The totals of the charges that share a value: the id of a model, batch, table or person, or the text
+    of an own column; empty without one.
 
-    ``name`` is that of the batch or table, or the first prompt of a table without a name; ``created_at`` is
-    empty when it is there no more. ``number_in_minute`` as in Batch.
+    ``name`` is that of the batch, table or person, or the first prompt of a table without a name;
+    ``created_at`` is empty when it is there no more. ``number_in_minute`` as in Batch.
     """
 
     key: str

@@ -18,13 +18,13 @@ UNRESOLVED_SHOWN = 50
 BATCHES_SHOWN = 12
 DIFFERING_SHOWN = 20
 GROUPS_SHOWN = 100
-GROUPED_BY = {"model": "模型", "batch": "批次", "table": "表格"}
+GROUPED_BY = {"model": "模型", "batch": "批次", "table": "表格", "person": "人员"}
 COLUMN = "column:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostGroups:
-    """The charges of a range by model, batch, table or own column: the dearest of ``number`` groups."""
+    """The charges of a range by what ``parse_grouping`` returned: the dearest of ``number`` groups."""
 
     by: str
     groups: list[SpendGroup]
@@ -42,6 +42,8 @@ class CostGroups:
             return model_label(group.key) or gettext("未记录")
         if self.column:
             return group.key or gettext("没写")
+        if self.by == "person":
+            return group.name or group.key or gettext("没记下是谁")
         if not group.key:
             return gettext("单张生成" if self.by == "batch" else "不在表格里")
         if self.by == "batch":
@@ -85,8 +87,6 @@ def parse_grouping(text: str) -> str:
     name = column_name(text.removeprefix(COLUMN)) if text.startswith(COLUMN) else ""
     if 0 < len(name) <= MAX_OWN_NAME_LENGTH and "\0" not in name:
         return COLUMN + name
-    if text == "person":
-        raise InvalidRequest("by", "还没有记下每一笔是谁花的，不能按人分开看")
     if text not in GROUPED_BY:
         raise InvalidRequest("by", "by 可选：{choices}", choices=(*GROUPED_BY, f"{COLUMN}SKU"))
     return text

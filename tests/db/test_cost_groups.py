@@ -52,7 +52,7 @@ def test_rows_are_grouped_by_the_text_of_an_own_column(db: database.Connection) 
     ]
 
 
-@pytest.mark.parametrize("by", ["batch", "table", "column:客户", "column:没有的列"])
+@pytest.mark.parametrize("by", ["batch", "table", "person", "column:客户", "column:没有的列"])
 def test_the_groups_add_up_to_the_ledger(db: database.Connection, by: str) -> None:
     add(db, {"客户": "青禾"}, {"客户": "山海"}, {}, {"客户": "青禾"}, {"客户": "山海"}, name="春季")
     add(db, {"客户": "青禾"}, source="single")
@@ -62,6 +62,7 @@ def test_the_groups_add_up_to_the_ledger(db: database.Connection, by: str) -> No
     queue.fail(db, Billed.NO)
     queue.charged(db, price=Decimal("0.07"))
     db.execute("INSERT INTO charges (record_id, model, price_micros, outcome) VALUES (999, 'x', 1, 'billed')")
+    db.execute("UPDATE charges SET person_id = id % 3 WHERE id > 3")
     assert total(db, by) == database.total_spend(db)
     assert database.total_spend(db).billed == Decimal("0.320101")
 
@@ -157,3 +158,20 @@ def test_a_record_that_is_deleted_for_good_leaves_its_columns_with_its_charges(
     assert sums(db, "column:客户") == {"青禾": (PRICE, NONE), "山海": (PRICE, NONE), "": (PRICE, NONE)}
     assert [line.columns for line in database.list_charges(db, *EVER)] == before
     assert database.list_charged_columns(db, *EVER) == ["客户", "SKU"]
+
+
+def test_people_are_named_also_when_switched_off_and_what_was_bought_at_the_machine_comes_last(
+    db: database.Connection,
+) -> None:
+    add(db, *[{}] * 4)
+    sql = "INSERT INTO people (name, folded_name, role, active) VALUES (?, ?, 'member', 0) RETURNING id"
+    first, second = (db.execute(sql, [name, name]).fetchone()["id"] for name in ("小周", "小李"))
+    for person in (first, second, second, None):
+        queue.fail(db, Billed.YES)
+        db.execute("UPDATE charges SET person_id = ? WHERE id = (SELECT max(id) FROM charges)", [person])
+    groups, _ = database.spend_by_group(db, *EVER, "person", limit=99)
+    assert [(group.key, group.name, group.spent.billed) for group in groups] == [
+        (str(second), "小李", 2 * PRICE),
+        (str(first), "小周", PRICE),
+        ("", "", PRICE),
+    ]

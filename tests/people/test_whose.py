@@ -118,3 +118,23 @@ def test_who_has_no_limit_left_cannot_resume_and_another_can(
     assert refused.startswith("小周 这个月的上限 ¥0 只剩 ¥0.00")
     post(office.owner, f"/api/batches/{batch_id}/resume")
     assert orderer(db, batch_id) == 1
+
+
+def test_usage_is_grouped_by_person_where_there_is_more_than_one(
+    office: Office, db: database.Connection
+) -> None:
+    order(office.owner)
+    fail(db, Billed.YES)
+    assert 'value="person"' not in office.owner.get("/usage").text
+    who, client = office.add("<小周>")
+    order(client)
+    for _ in range(3):
+        fail(db, Billed.YES)
+    groups = answered(client.get("/api/usage?by=person"))["groups"]
+    assert {(each["key"], each["label"], each["cost"]) for each in groups} == {
+        (str(who), "<小周>", 0.44),
+        ("1", "主人", 0.44),
+    }
+    office.change(who, active=False)
+    page = office.owner.get("/usage?by=person").text
+    assert ('value="person" selected' in page, "&lt;小周&gt;" in page) == (True, True)

@@ -70,7 +70,7 @@ _NAME_LENGTH = 40
         groups=array_of(closed_object(key=str, label=str, **_GROUP)),
         total=closed_object(groups=int, **_GROUP),
     ),
-    query=DATE_RANGE_QUERY | {"by": text(description="model、batch、table 或 column:自己的列")},
+    query=DATE_RANGE_QUERY | {"by": text(description="model、batch、table、person 或 column:自己的列")},
 )
 def get_usage() -> Response:
     """Spending in ``range``, or between ``from`` and ``to``; with ``by`` in groups, the dearest first."""

@@ -31,6 +31,7 @@ def _render(template: str) -> str:
     span, by, problem = _requested()
     report = build_usage_report(span, by)
     columns = {f"{COLUMN}{name}": name for name in database.list_group_columns(connection())}
+    by_person = by == "person" or database.had_several_people(connection())
     usual = "money" if report.total.billed or report.total.unknown else "pictures"
     shown = request.args.get("chart", usual)
     chart = (pictures_chart if shown == "pictures" else money_chart)(span, report.spent)
@@ -43,7 +44,7 @@ def _render(template: str) -> str:
         chart=chart,
         charts=CHARTS,
         query={**span.query, "chart": chart.name, "by": by},
-        grouped_by=GROUPED_BY,
+        grouped_by={name: label for name, label in GROUPED_BY.items() if name != "person" or by_person},
         own_columns=columns | ({by: report.groups.column} if report.groups.column else {}),
         causes=causes_chart(report.failures),
     )
