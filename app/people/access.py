@@ -60,10 +60,15 @@ _BY_ROLE = {
 }
 LEAST_ROLE = {endpoint: role for role, endpoints in _BY_ROLE.items() for endpoint in endpoints.split()}
 # What gives access to others, or to more than it has, is not done with a token.
-IN_BROWSER = """
-    people.change_me people.add_token people.add_person people.invite
-    api.settings.put_settings model.submit model.restore
-""".split()
+IN_BROWSER = [
+    "people.change_me",
+    "people.add_token",
+    "people.add_person",
+    "people.invite",
+    "api.settings.put_settings",
+    "model.submit",
+    "model.restore",
+]
 _REFUSALS = {
     Role.MEMBER: "您的身份是「只看」，可以看、选、下载；要下单和修改，请找主人改成成员",
     Role.OWNER: "只有主人可以做这件事，请找主人",
