@@ -301,6 +301,11 @@ def test_a_link_is_made_chosen_by_asked_again_and_followed_by_a_second_round(
     page.keyboard.press("Escape")
     page.locator(".shot").nth(1).locator("[data-shot]").focus()
     expect(page.locator("[data-words-said]")).to_have_text("王小姐：背景换成浅灰")
+    page.set_viewport_size({"width": 390, "height": 844})
+    box = page.locator("[data-words-said]").bounding_box()
+    assert box is not None
+    assert box["width"] > 300  # with the buttons below it
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.locator("[data-words-remake]").click()
     expect(page.locator("[data-words-edit]")).to_have_value(re.compile("^第 2 款茶具，\\d+\n背景换成浅灰$"))
     page.locator("[data-words-change]").click()
