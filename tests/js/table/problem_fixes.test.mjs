@@ -118,3 +118,10 @@ test("corrections are counted by what was corrected", () => {
   const { corrections } = problemsOf([...rows, { prompt: "丙", marks }]);
   assert.deepEqual(corrections.map(({ text, cells, row }) => [text, cells, row.prompt]), [["由「16：9」更正", 2, "甲"]]);
 });
+
+test("a name with a variable, which only the server can look up, is told in the words of the server", () => {
+  const words = "示例图里没有「37正面.jpg」，请先上传";
+  const problemElsewhere = (_row, field) => (field === "sample_images" ? words : "");
+  const { groups } = problemsOf([{ prompt: "甲", sample_images: [missing("{产品图1}", "unchecked")] }], { problemElsewhere });
+  assert.deepEqual(groups.map(({ text }) => text), [words]);
+});
