@@ -133,3 +133,4 @@ def test_on_a_phone_a_recipe_is_chosen_changed_and_applied(phone: Page, demo_ser
     recipes.dialog.get_by_role("button", name="用到这个表格").tap()
     expect(recipes.dialog).to_be_hidden()
     recipes.batch.expect_rows(10)
+    expect(phone.locator("[data-row='6'] .is-prompt")).to_have_attribute("data-product", "A-2")

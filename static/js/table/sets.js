@@ -69,6 +69,7 @@ function markProducts({ table, store }) {
   const number = table.allColumns.find(({ kind }) => kind === "number");
   const { render } = number;
   const productOf = (row) => (row ? store.shownOf(row).product : 0);
+  const nameOf = (row) => Object.entries(ownColumnsOf(row)).find(([name, text]) => text && !ROLE_COLUMNS.test(name) && !WORDS_COLUMN.test(name))?.[1] ?? null;
 
   number.render = (cell, row) => {
     render(cell, row);
@@ -78,9 +79,11 @@ function markProducts({ table, store }) {
     const isStart = product !== productOf(above);
     const repeated = isStart || !product ? [] : table.columns.filter(({ field }) => field && isOwnField(field)
       && row[field] === above[field] && !ROLE_COLUMNS.test(nameOfOwn(field))).map(({ name }) => name);
-    update(cell, "set", [isStart, role, ...repeated].join("\0"), () => {
+    const name = product ? nameOf(row) : null;
+    update(cell, "set", [isStart, role, name, ...repeated].join("\0"), () => {
       apply(element, { classes: { "is-set-start": isStart && element.dataset.row > 1 } });
       apply(cell.element, { data: { role: role || null } });
+      apply(element.querySelector(".is-prompt"), { data: { product: name } });
       for (const one of element.querySelectorAll(".is-added")) apply(one, { classes: { "is-repeated": repeated.includes(one.dataset.column) } });
     });
   };
