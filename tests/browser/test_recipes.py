@@ -123,6 +123,28 @@ def test_a_changed_role_of_a_table_says_what_is_to_be_made_again(recipes: Recipe
     recipes.expect_sum("改了 1 个角色 · 要做 3 张 免费")
 
 
+def test_a_recipe_that_was_changed_elsewhere_is_looked_at_before_it_is_replaced(recipes: RecipesPage) -> None:
+    recipes.import_products(2)
+    recipes.expect_sum("10 张")
+    recipes.press("recipes-apply")
+    recipes.batch.expect_rows(10)
+    server, table = recipes.server, recipes.batch.table_id
+    recipes.open()
+    recipes.words.fill("{品名}，主图")
+    recipes.expect_sum("改了 1 个角色")
+    recipe = server.get(f"/api/tables/{table}")["table"]["recipe"]
+    recipe["roles"][4]["prompt"] = "{品名}，卖点"
+    server.post(f"/api/tables/{table}/recipe", {"recipe": recipe})
+    recipes.press("recipes-apply")
+    expect(recipes.dialog.locator("[data-recipes-error]")).to_contain_text("刚在别处改过")
+    recipes.dialog.locator("[data-close]").click()
+    recipes.open()
+    expect(recipes.words).to_have_value("{品名}，主图")
+    recipes.expect_sum("改了 2 个角色")
+    recipes.press("recipes-apply")
+    expect(recipes.dialog).to_be_hidden()
+
+
 def test_on_a_phone_a_recipe_is_chosen_changed_and_applied(phone: Page, demo_server: ServerProcess) -> None:
     recipes = RecipesPage(phone, demo_server)
     recipes.import_products(2)

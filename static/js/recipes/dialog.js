@@ -3,7 +3,7 @@
 
 import { fitted, freshName, isSame, moved, normalRecipe, pictureColumns } from "./roles.js";
 import { RecipesView } from "./view.js";
-import { attempt, requestJson } from "../core/http.js";
+import { attempt, HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
 import { offerUndo, showToast } from "../ui/toast.js";
@@ -53,7 +53,7 @@ export class Recipes {
   /**
    * what: {columns: names of own columns, cellsOf(name): texts in one, hasReferences, hasPrompts: of the rows, model: of rows that name none, pick({chosen, most}):
    * resolves to images of the library or null}; of a table also {table: id, url: of it, title, recipe: that it has, or null, goToRow(number, own column),
-   * applied(answer)}; intro: said above; role: the first one of a new recipe.
+   * isChangedElsewhere(): whether it has another recipe since, applied(answer)}; intro: said above; role: the first one of a new recipe.
    */
   async open(what) {
     if (this.#dialog.open) return;
@@ -180,6 +180,7 @@ export class Recipes {
     this.#set({ isApplying: true });
     await this.#try(async () => {
       const { recipe, chosen } = this.#state;
+      if (await this.#what.isChangedElsewhere()) throw new HttpError(_("这个表格的配方刚在别处改过：关上再打开看一眼，写的还在"));
       const answer = await requestJson("POST", `${this.#what.url}/recipe`, { recipe, apply: 1 });
       keepDraft(this.#draftKey(chosen), null);
       this.#dialog.close();

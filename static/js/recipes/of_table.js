@@ -20,6 +20,10 @@ export function makeTableRecipes({ table, store, urls, model, pickReferences }) 
       hasReferences: recipe ? recipe.roles.some(({ sample_images: images }) => !images) : rows.some((row) => row.sample_images.length > 0), hasPrompts: !recipe && rows.some((row) => row.prompt),
       model: store.model || model.id, pick: pickReferences,
       goToRow: (number, column) => goToCell(table, table.rows.all.find((row) => row.number === number), column ? fieldOfOwn(column) : "prompt"),
+      async isChangedElsewhere() {
+        await store.refresh();
+        return JSON.stringify(store.recipe) !== JSON.stringify(recipe);
+      },
       async applied({ products, version }) {
         await store.refresh();
         offerUndo(_("已用到 {n} 个产品", { n: products }), () => store.undoOnServer(version));
