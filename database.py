@@ -22,8 +22,10 @@ from app.db.batches import (
     list_batches,
     list_pauses,
     pause_batch,
+    pause_in_transaction,
     resume_batch,
     resume_in_transaction,
+    set_person,
 )
 from app.db.budgets import BudgetReached, committed_spend, list_budgets, person_budget, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record
@@ -94,7 +96,6 @@ from app.db.orders import (
     reopen_held,
     requeue_as_they_are,
     rows_of_roles,
-    set_person,
 )
 from app.db.output_backup_queue import (
     CopyProgress,

@@ -208,11 +208,21 @@ def resume_batch(
         if _has_open(db, batch_id, Status.HELD) and not _has_open(db, batch_id):
             raise Conflict("先试的几行已经做完，没有可以继续的；请看过结果，再放行其余的行")
         if resume_in_transaction(db, batch_id):
-            db.execute(
-                "UPDATE batches SET person_id = :person WHERE id = :id", {"person": person_id, "id": batch_id}
-            )
+            set_person(db, [batch_id], person_id)
             add_log(db, batch_id, "info", "继续生成")
             finish_if_done(db, batch_id)
+
+
+def set_person(db: Connection, batch_ids: Iterable[str], person_id: int | None) -> None:
+    """What these batches buy from now on counts for this person; None: the one at the machine.
+
+    Inside a transaction; raises Conflict when the person was switched off meanwhile.
+    """
+    found = db.execute("SELECT active FROM people WHERE id = :id", {"id": person_id}).fetchone()
+    if found and not found["active"]:
+        raise Conflict("您的账号已停用，没有下单")
+    sql = f"UPDATE batches SET person_id = :person_id WHERE id {IN_IDS}"
+    db.execute(sql, {"ids": SqlList(batch_ids), "person_id": person_id})
 
 
 def resume_in_transaction(db: Connection, batch_id: str) -> bool:

@@ -248,12 +248,6 @@ def insert_pictures(
     )
 
 
-def set_person(db: Connection, batch_ids: Iterable[str], person_id: int | None) -> None:
-    """What these batches buy from now on counts for this person; None: the one at the machine."""
-    sql = f"UPDATE batches SET person_id = :person_id WHERE id {IN_IDS}"
-    db.execute(sql, {"ids": SqlList(batch_ids), "person_id": person_id})
-
-
 _AS_NEW = """
     error = '', error_message = '', cause = '', not_before = 0, retries = 0, throttle_count = 0,
     crash_count = 0, pick = '', started_at = NULL, finished_at = NULL, deleted_at = NULL, deletion_id = NULL

@@ -43,6 +43,7 @@ bp = Blueprint("people", __name__)
 
 _ROLE = enum(*Role)
 _LIMIT = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET)}) | {"description": "元，每月"}
+_RUNS = ("pause", "go_on")
 _ME = closed_object(id=or_null(ID), name=str, role=_ROLE, month_limit=_LIMIT)
 _PERSON = closed_object(
     id=ID,
@@ -152,9 +153,9 @@ def add_person() -> Response:
 
 @bp.patch("/api/people/<int:person_id>")
 @describe(
-    "改一个人；停用马上结束登录和令牌",
+    "改一个人；停用马上结束登录和令牌，在做的批次暂停，除非 runs 是 go_on",
     answer(person=_PERSON),
-    json=strict_object(name=_NAME, role=_ROLE, month_limit=_LIMIT, active=bool),
+    json=strict_object(name=_NAME, role=_ROLE, month_limit=_LIMIT, active=bool, runs=enum(*_RUNS)),
 )
 def change_person(person_id: int) -> Response:
     """Change what the body names."""
@@ -168,7 +169,9 @@ def change_person(person_id: int) -> Response:
         values["month_limit_micros"] = read_limit(body["month_limit"])
     if "active" in body:
         values["active"] = int(bool_field(body, "active", default=True))
-    store.change_person(connection(), person_id, values)
+    if (runs := body.get("runs", _RUNS[0])) not in _RUNS:
+        raise InvalidRequest("runs", "runs 应为 {choices} 之一", choices=_RUNS)
+    store.change_person(connection(), person_id, values, pauses=runs == _RUNS[0])
     return success(person=person_json(store.get_person(connection(), person_id)))
 
 

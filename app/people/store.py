@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import database
+from app.domain import PauseCause
 from app.domain.people import FIRST_ID, Role, fold_name
-from app.errors import Conflict, InvalidRequest, NotFound
+from app.errors import Conflict, InvalidRequest, NotFound, message
 from app.people.rules import INVITATION_SECONDS, MAX_PEOPLE, MAX_TOKENS
 
 _ID = "substr(digest, 1, 16)"  # of a login, in answers; it opens nothing
@@ -49,9 +50,12 @@ def add_person(
     return int(added)
 
 
-def change_person(db: database.Connection, person_id: int, values: Mapping[str, Any]) -> None:
+def change_person(
+    db: database.Connection, person_id: int, values: Mapping[str, Any], *, pauses: bool = True
+) -> None:
     """Set columns of a person; one who is switched off has no login, token or invitation any more.
 
+    Their runs pause, or go on within their limit without ``pauses``.
     Raises NotFound, and Conflict where no owner would be left who can log in.
     """
     with database.transaction(db):
@@ -64,6 +68,8 @@ def change_person(db: database.Connection, person_id: int, values: Mapping[str, 
             db.execute(f"UPDATE people SET {columns} WHERE id = :id", {**values, "id": person_id})
         if values.get("active") == 0:
             _end_everything(db, person_id)
+            if pauses:
+                _pause_runs(db, person_id)
         left = db.execute(
             """
             SELECT count(*) AS number
@@ -83,6 +89,15 @@ def _end_everything(db: database.Connection, person_id: int) -> None:
         "UPDATE people SET invitation_digest = NULL, invitation_ends_at = NULL WHERE id = :id",
         {"id": person_id},
     )
+
+
+def _pause_runs(db: database.Connection, person_id: int) -> None:
+    fields = {"id": person_id}
+    name = db.execute("SELECT name FROM people WHERE id = :id", fields).fetchone()["name"]
+    active = "SELECT id FROM batches WHERE state = 'active' AND person_id = :id"
+    for row in db.execute(active, fields).fetchall():
+        reason = message("{name} 已停用；谁按「继续」，接着做的就算谁的", name=name)
+        database.pause_in_transaction(db, row["id"], reason, cause=PauseCause.OTHER)
 
 
 def invite(db: database.Connection, person_id: int, digest: str, *, now: float) -> None:

@@ -9,8 +9,10 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.errors import Billed, ModelError
+from app.errors import Billed, Conflict, ModelError
+from app.orders.place import place
 from tests.db import queue
+from tests.db.test_batches import state
 from tests.people.harness import Office, token_of
 from tests.web.harness import answered, post
 from tools.fakes.jimeng import FakeJimeng
@@ -138,3 +140,34 @@ def test_usage_is_grouped_by_person_where_there_is_more_than_one(
     office.change(who, active=False)
     page = office.owner.get("/usage?by=person").text
     assert ('value="person" selected' in page, "&lt;小周&gt;" in page) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "paused"), [({}, True), ({"runs": "pause"}, True), ({"runs": "go_on"}, False)]
+)
+def test_the_runs_of_who_is_switched_off_in_mid_run_pause_or_go_on(
+    office: Office, db: database.Connection, fields: dict[str, Any], paused: bool
+) -> None:
+    who, client = office.add("小周")
+    theirs, other = order(client), order(office.owner)
+    fail(db, Billed.NO)
+    office.change(who, active=False, **fields)
+    why = "小周 已停用；谁按「继续」，接着做的就算谁的"
+    assert state(db, theirs) == (("paused", "other", why) if paused else ("active", "", ""))
+    assert state(db, other)[0] == "active"
+    if paused:
+        post(office.owner, f"/api/batches/{theirs}/resume")
+    assert orderer(db, theirs) == (1 if paused else who)
+
+
+def test_an_order_that_was_let_in_before_the_switching_off_is_not_placed_after_it(
+    office: Office, db: database.Connection
+) -> None:
+    who, client = office.add("小周")
+    batch_id = order(client)
+    office.change(who, active=False)
+    with pytest.raises(Conflict, match="停用"):
+        database.resume_batch(db, batch_id, models=["demo"], person_id=who)
+    with pytest.raises(Conflict, match="停用"):
+        place(db, replace(queue.submission(), person_id=who))
+    assert (state(db, batch_id)[0], db.execute("SELECT count(*) FROM batches").fetchone()[0]) == ("paused", 1)

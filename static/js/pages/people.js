@@ -73,10 +73,10 @@ async function switchOff(person) {
   const choice = await ask({
     name: "switch-off",
     title: _("停用 {name}？", { name: person.dataset.name }),
-    text: _("登录和令牌马上失效；做过的都还在，以后可以再启用。"),
-    choices: [{ label: _("停用") }],
+    text: _("登录和令牌马上失效；做过的都还在，以后可以再启用。他在做的批次要暂停吗？"),
+    choices: [{ label: _("停用，批次接着做"), how: "go_on" }, { label: _("停用并暂停批次"), how: "pause" }],
   });
-  if (choice) call(person, "PATCH", person.dataset.url, { active: false });
+  if (choice) call(person, "PATCH", person.dataset.url, { active: false, runs: choice.how });
 }
 
 page.dataset.ready = "";
