@@ -1,11 +1,12 @@
 """/people, the page of people and of one's own account; /join/…, the form of who was invited."""
 
 import time
-from decimal import Decimal
 
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+import database
+from app.domain import Budget, BudgetScope
 from app.domain.people import ROLE_LABELS, Role, hash_password, secret_digest
 from app.errors import InvalidRequest, Message, message
 from app.people import store
@@ -26,13 +27,23 @@ def people() -> str:
     return render_template(
         "people/page.html",
         me=me,
-        month_limit=None if me.month_limit_micros is None else Decimal(me.month_limit_micros) / 1_000_000,
+        limits=_limits(),
         people=[person_json(each) for each in everybody],
         sessions=sessions_of_me(),
         tokens=tokens_of_me(),
         roles=ROLE_LABELS,
         least_password=LEAST_PASSWORD,
     )
+
+
+def _limits() -> list[Budget]:
+    """What may refuse the next order of this person: that with the least left first."""
+    db, default = connection(), services().settings.budget
+    with database.read_transaction(db):
+        found = [*database.list_budgets(db, default=default).values()]
+        found = [each for each in found if each.scope is not BudgetScope.BATCH]
+        found += database.person_budget(db, current_person().id)
+    return sorted((each for each in found if each.left is not None), key=lambda each: each.left or 0)
 
 
 @bp.get("/join/<token>")

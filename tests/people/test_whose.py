@@ -171,3 +171,17 @@ def test_an_order_that_was_let_in_before_the_switching_off_is_not_placed_after_i
     with pytest.raises(Conflict, match="停用"):
         place(db, replace(queue.submission(), person_id=who))
     assert (state(db, batch_id)[0], db.execute("SELECT count(*) FROM batches").fetchone()[0]) == ("paused", 1)
+
+
+def test_the_own_page_says_what_would_refuse_the_next_order(office: Office, db: database.Connection) -> None:
+    _, client = office.add("小周", month_limit=0.5)
+    answered(office.owner.put("/api/budgets", json={"total": 10}))
+    order(client)
+    fail(db, Billed.YES)
+    page = client.get("/people").text
+    own, total = "我的每月上限 ¥0.50 已用 ¥0.22，还剩 ¥0.28", "总预算 ¥10 已用 ¥0.22，还剩 ¥9.78"
+    assert page.index(own) < page.index(total)
+    assert "现在下单会被拒绝" not in page
+    db.execute("UPDATE charges SET price_micros = 500000")
+    assert "现在下单会被拒绝" in client.get("/people").text
+    assert "排在前面" not in office.add("小吴", "viewer")[1].get("/people").text
