@@ -80,8 +80,8 @@ def test_a_token_makes_no_token_password_or_invitation(office: Office) -> None:
         assert script.post(path, json=body, headers=headers).status_code == 403
     change = {"current": "开门", "password": "12345678"}
     assert script.patch("/api/me", json=change, headers=headers).status_code == 403
-    change = {"values": {"ACCESS_PASSWORD": "12345678"}}
-    assert "令牌" in answered(script.put("/api/settings", json=change, headers=headers), 403)["error"]
+    settings = {"values": {"ACCESS_PASSWORD": "12345678"}}
+    assert "令牌" in answered(script.put("/api/settings", json=settings, headers=headers), 403)["error"]
 
 
 def test_a_token_in_an_address_counts_for_nothing(office: Office) -> None:
