@@ -130,6 +130,7 @@ def test_a_recipe_that_was_changed_elsewhere_is_looked_at_before_it_is_replaced(
     recipes.batch.expect_rows(10)
     server, table = recipes.server, recipes.batch.table_id
     recipes.open()
+    recipes.expect_chosen("这个表格用的：电商五张")
     recipes.words.fill("{品名}，主图")
     recipes.expect_sum("改了 1 个角色")
     recipe = server.get(f"/api/tables/{table}")["table"]["recipe"]
