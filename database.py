@@ -34,7 +34,7 @@ from app.db.connection import Connection, Target, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool, connect
 from app.db.copies import RowsToCopy, list_rows_to_copy
 from app.db.copy_to import Copied, CopyDiffers, copy_to
-from app.db.cost_groups import had_several_people, list_group_columns, spend_by_group
+from app.db.cost_groups import list_group_columns, spend_by_group
 from app.db.file_names import FileName, WantedName, are_taken, choose_names
 from app.db.fingerprints import (
     complete_fingerprints,
@@ -169,6 +169,7 @@ from app.db.sessions import (
     find_session,
     find_token,
     forget_attempts,
+    had_several_people,
     note_use,
     seconds_to_wait,
     start_attempt,

@@ -19,6 +19,7 @@ from app.db.row_mapping import (
     read_records,
     to_message,
 )
+from app.db.sessions import had_several_people
 from app.db.versions import update_records
 from app.db.workbooks import find_workbook
 from app.domain import Batch, BatchModel, BatchStatus, PauseCause, Pick, Record, Status
@@ -216,13 +217,19 @@ def resume_batch(
 def set_person(db: Connection, batch_ids: Iterable[str], person_id: int | None) -> None:
     """What these batches buy from now on counts for this person; None: the one at the machine.
 
-    Inside a transaction; raises Conflict when the person was switched off meanwhile.
+    Inside a transaction. Where there are several people their logs say so.
+    Raises Conflict when the person was switched off meanwhile.
     """
-    found = db.execute("SELECT active FROM people WHERE id = :id", {"id": person_id}).fetchone()
+    found = db.execute("SELECT name, active FROM people WHERE id = :id", {"id": person_id}).fetchone()
     if found and not found["active"]:
         raise Conflict("您的账号已停用，没有下单")
-    sql = f"UPDATE batches SET person_id = :person_id WHERE id {IN_IDS}"
-    db.execute(sql, {"ids": SqlList(batch_ids), "person_id": person_id})
+    which = f"id {IN_IDS} AND coalesce(person_id, 0) <> :person"
+    fields = {"ids": SqlList(batch_ids), "person": person_id or 0}
+    changed = db.execute(f"SELECT id FROM batches WHERE {which} ORDER BY id", fields).fetchall()
+    db.execute(f"UPDATE batches SET person_id = nullif(:person, 0) WHERE {which}", fields)
+    if found and had_several_people(db):
+        for row in changed:
+            add_log(db, row["id"], "info", message("{name} 下的单，花费算在{name}名下", name=found["name"]))
 
 
 def resume_in_transaction(db: Connection, batch_id: str) -> bool:

@@ -86,12 +86,6 @@ def list_group_columns(db: Connection) -> list[str]:
     return [name for name, _ in counts.most_common(_NAMES)]
 
 
-def had_several_people(db: Connection) -> bool:
-    """Whether somebody besides the first person can log in, or could before being switched off."""
-    sql = "SELECT count(*) AS number FROM people WHERE active = 1 OR password <> ''"
-    return bool(db.execute(sql).fetchone()["number"] > 1)
-
-
 def _with_names(db: Connection, by: str, rows: Sequence[Row]) -> list[SpendGroup]:
     if by == "person":
         people = db.execute("SELECT id, name FROM people").fetchall()

@@ -61,6 +61,12 @@ def count_people(db: Connection) -> int:
     return int(db.execute("SELECT count(*) AS number FROM people WHERE active = 1").fetchone()["number"])
 
 
+def had_several_people(db: Connection) -> bool:
+    """Whether somebody besides the first person can log in, or could before being switched off."""
+    sql = "SELECT count(*) AS number FROM people WHERE active = 1 OR password <> ''"
+    return bool(db.execute(sql).fetchone()["number"] > 1)
+
+
 def to_person(row: Mapping[str, Any] | Any) -> Person:
     """A row of ``people`` as who makes a request."""
     limit = row["month_limit_micros"]

@@ -185,3 +185,20 @@ def test_the_own_page_says_what_would_refuse_the_next_order(office: Office, db: 
     db.execute("UPDATE charges SET price_micros = 500000")
     assert "现在下单会被拒绝" in client.get("/people").text
     assert "排在前面" not in office.add("小吴", "viewer")[1].get("/people").text
+
+
+def test_the_log_of_a_run_says_whose_it_is_where_there_are_several_people(
+    office: Office, db: database.Connection
+) -> None:
+    alone = order(office.owner)
+    _, one = office.add("小周")
+    batch_id = order(one)
+    post(one, f"/api/batches/{batch_id}/pause")
+    post(office.owner, f"/api/batches/{batch_id}/resume")
+    said = [
+        line["text"]
+        for each in (alone, batch_id)
+        for line in answered(one.get(f"/api/batches/{each}"))["log"]
+        if "名下" in line["text"]
+    ]
+    assert said == ["小周 下的单，花费算在小周名下", "主人 下的单，花费算在主人名下"]
