@@ -109,7 +109,7 @@ def list_charges(db: Connection, low: str, high: str) -> Iterator[Charge]:
             records.row_number, coalesce(records.prompt, '') AS prompt,
             coalesce(records.filename, '') AS filename,
             coalesce(records.own_columns, charges.own_columns) AS own_columns,
-            resolutions.at AS resolved_at
+            resolutions.at AS resolved_at, coalesce(people.name, '') AS person
         """,
         low,
         high,
@@ -145,6 +145,7 @@ def _read_lines(db: Connection, columns: str, low: str, high: str) -> Iterator[l
         LEFT JOIN batches ON batches.id = charges.batch_id
         LEFT JOIN tables ON tables.id = batches.table_id
         LEFT JOIN resolutions ON resolutions.id = charges.resolution_id
+        LEFT JOIN people ON people.id = charges.person_id
         WHERE charges.id > :after AND charges.id <= :last
           AND +charges.opened_at >= :low AND +charges.opened_at < :high
         ORDER BY charges.id

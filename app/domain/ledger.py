@@ -55,7 +55,7 @@ class Charge:
     """One line of the ledger. Its record may be deleted; ``resolved_at`` is set when it was resolved by hand.
 
     ``price`` is CNY; None if unknown. ``task_id`` is the provider's task id, ``usage`` what it reported.
-    ``columns`` are the user's own of the row, kept when its record is deleted.
+    ``columns`` are the user's own of the row, kept when its record is deleted; ``person`` is a name.
     """
 
     id: int
@@ -74,6 +74,7 @@ class Charge:
     resolved_at: str | None
     table_name: str = ""
     filename: str = ""
+    person: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     usage: Mapping[str, int] = field(default_factory=dict)
 

@@ -56,6 +56,14 @@ _COLUMNS = (
 )
 
 
+_PERSON = Column("人员", 14, value=attrgetter("person"))
+
+
+def _columns_with(own_names: Iterable[str], has_people: bool) -> tuple[Column, ...]:
+    people = (_PERSON,) if has_people else ()
+    return (*_COLUMNS, *people, *own_columns(own_names, attrgetter("columns")))
+
+
 def _add_up(charges: Iterable[Charge], totals: dict[str, SpendTotals]) -> Iterator[Charge]:
     """Yield the charges unchanged, adding each to the totals by model."""
     for charge in charges:
@@ -64,15 +72,19 @@ def _add_up(charges: Iterable[Charge], totals: dict[str, SpendTotals]) -> Iterat
 
 
 def write_ledger(
-    charges: Iterable[Charge], own_names: Iterable[str], *, translate: Translate = str
+    charges: Iterable[Charge],
+    own_names: Iterable[str],
+    *,
+    has_people: bool = False,
+    translate: Translate = str,
 ) -> IO[bytes]:
     """Charges as a workbook, with totals on a sheet of their own; returned as by ``WorkbookWriter.save``.
 
-    ``own_names`` are the user's own columns, on the right.
+    ``own_names`` are the user's own columns, on the right; with ``has_people`` whose each charge is.
     """
     totals: dict[str, SpendTotals] = {}
     with open_workbook(translate) as workbook:
-        lines = (*_COLUMNS, *own_columns(own_names, attrgetter("columns")))
+        lines = _columns_with(own_names, has_people)
         workbook.add_items("账目", lines, _add_up(charges, totals), frozen_columns=1)
         columns = (
             Column("模型", 26),
@@ -89,19 +101,22 @@ def write_ledger(
 
 
 def ledger_lines(
-    charges: Iterable[Charge], own_names: Iterable[str], *, translate: Translate = str
+    charges: Iterable[Charge],
+    own_names: Iterable[str],
+    *,
+    has_people: bool = False,
+    translate: Translate = str,
 ) -> Iterator[str]:
     """The same as ``.csv`` lines; the last one is the total."""
     totals: dict[str, SpendTotals] = {}
-    own = own_columns(own_names, attrgetter("columns"))
-    columns = (*_COLUMNS, *own)
+    columns = _columns_with(own_names, has_people)
     yield "\ufeff" + _line([translate(column.label) for column in columns], translate)
     for charge in _add_up(charges, totals):
         yield _line([column.value(charge) for column in columns], translate)
     total = sum(totals.values(), SpendTotals())
     labels = (message("合计"), None, message("{count} 笔", count=total.charges))
     sums = (_billed(total), _unresolved(total))
-    yield _line([*labels, *[None] * 7, *sums, *[None] * (2 + len(own))], translate)
+    yield _line([*labels, *[None] * 7, *sums, *[None] * (len(columns) - 12)], translate)
 
 
 def _billed(spent: SpendTotals) -> Decimal | None:

@@ -117,7 +117,9 @@ def export_workbook() -> Response:
     db = connection()
     names = database.list_charged_columns(db, span.low, span.high)
     charges = database.list_charges(db, span.low, span.high)
-    return workbook(sheets.write_ledger(charges, names, translate=translator()), _file_name(span, "xlsx"))
+    has_people = database.had_several_people(db)
+    file = sheets.write_ledger(charges, names, has_people=has_people, translate=translator())
+    return workbook(file, _file_name(span, "xlsx"))
 
 
 @bp.get("/usage/export.csv")
@@ -261,7 +263,8 @@ def _ledger_lines(settings: Settings, span: DateRange, translate: Translate) -> 
     with closing(database.connect(settings.database)) as db:
         names = database.list_charged_columns(db, span.low, span.high)
         charges = start_stream(database.list_charges(db, span.low, span.high))
-        yield from sheets.ledger_lines(charges, names, translate=translate)
+        has_people = database.had_several_people(db)
+        yield from sheets.ledger_lines(charges, names, has_people=has_people, translate=translate)
 
 
 def _file_name(span: DateRange, ending: str) -> str:
