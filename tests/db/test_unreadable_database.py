@@ -39,7 +39,9 @@ def drop_tables(path: Path) -> None:
 def complaints(client: FlaskClient, operation: Operation) -> list[str]:
     """How an answer deviates from one sentence with the security headers; empty if it does not."""
     path = operation.path.format(
-        batch_id="b", table_id="t", record_id=1, delivery_id="d", round_id="r", key="k", name="demo"
+        **dict.fromkeys(("batch_id", "table_id", "delivery_id", "round_id", "key", "session_id"), "x"),
+        **dict.fromkeys(("record_id", "person_id", "token_id"), 1),
+        name="demo",
     )
     body = BODY if "application/json" in operation.bodies else None
     answer = client.open(path, method=operation.method.upper(), buffered=True, json=body)
