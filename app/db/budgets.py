@@ -8,6 +8,7 @@ from decimal import Decimal
 from app.db.connection import Connection, transaction
 from app.db.notifications import note_budget
 from app.db.row_mapping import micros, yuan
+from app.domain.batches import PauseCause
 from app.domain.budgets import Budget, BudgetScope
 from app.errors import Conflict, message
 
@@ -36,6 +37,14 @@ _SPENT_BY_PERSON = f"""
 
 class BudgetReached(Conflict):
     """One more image would exceed a budget."""
+
+    cause = PauseCause.BUDGET
+
+
+class LimitReached(BudgetReached):
+    """… the monthly limit of the person."""
+
+    cause = PauseCause.LIMIT
 
 
 def list_budgets(
@@ -108,7 +117,7 @@ def require_affordable(
     limited = {scope: limit for scope, limit in _limits(db, default).items() if limit is not None}
     of_person = person_budget(db, person_id)
     if of_person and price is None:
-        raise BudgetReached(
+        raise LimitReached(
             "{name} 有每月上限，又不知道这个模型每张多少钱：请主人在「模型与密钥」里填它的价格",
             name=of_person[0].person,
         )
@@ -125,7 +134,7 @@ def require_affordable(
         amounts = {"limit": least.limit_text, "left": f"{least.left:.2f}"}
         if least.person:
             text = "{name} 这个月的上限 ¥{limit} 只剩 ¥{left}，不够再做一张，请主人在「人员」里调高再继续"
-            raise BudgetReached(text, name=least.person, **amounts)
+            raise LimitReached(text, name=least.person, **amounts)
         text = "{budget} ¥{limit} 只剩 ¥{left}，不够再做一张，请调高预算再继续"
         raise BudgetReached(text, budget=message(least.label), **amounts)
     return budgets

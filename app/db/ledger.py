@@ -7,7 +7,7 @@ from app.db.batches import pause_in_transaction
 from app.db.budgets import BudgetReached, note_near_budgets, require_affordable
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import micros, object_of, object_text, read_records, utc_now
-from app.domain import ImageRequest, Models, PauseCause, Record, Status
+from app.domain import ImageRequest, Models, Record, Status
 from app.domain.ledger import Usage, usage_text
 from app.errors import Billed, Message, message
 
@@ -79,7 +79,7 @@ def pause_over_budget(db: Connection, record: Record, price: Decimal | None, bud
             require_affordable(db, price, batch_id=record.batch_id, person_id=person_id, default=budget)
         except BudgetReached as reached:
             if record.batch_id:
-                pause_in_transaction(db, record.batch_id, reached.message, cause=PauseCause.BUDGET)
+                pause_in_transaction(db, record.batch_id, reached.message, cause=reached.cause)
 
 
 def withdraw_charge(db: Connection, record: Record) -> None:

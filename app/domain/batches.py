@@ -48,12 +48,16 @@ class BatchStatus(StrEnum):
 
 
 class PauseCause(StrEnum):
-    """Why a batch is paused. KEY: wrong key, missing entitlement or empty account. OTHER: see the reason."""
+    """Why a batch is paused. OTHER: see the reason.
+
+    LIMIT: the monthly limit of its person. KEY: wrong key, missing entitlement or empty account.
+    """
 
     USER = "user"
     SAMPLE = "sample"
     STOP_RULE = "stop_rule"
     BUDGET = "budget"
+    LIMIT = "limit"
     KEY = "key"
     NETWORK = "network"
     DISK = "disk"

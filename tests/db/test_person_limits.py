@@ -72,7 +72,7 @@ def test_the_refusal_names_the_limit_and_who_raises_it_and_pauses_the_run(db: da
     database.pause_over_budget(db, record, PRICE, None)
     text = "小周 这个月的上限 ¥0.44 只剩 ¥0.00，不够再做一张，请主人在「人员」里调高再继续"
     assert str(refused.value.message) == text
-    assert state(db, batch_id) == ("paused", "budget", text)
+    assert state(db, batch_id) == ("paused", "limit", text)
     assert len(charges(db)) == 2
 
 
