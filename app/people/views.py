@@ -1,6 +1,7 @@
 """/people, the page of people and of one's own account; /join/…, the form of who was invited."""
 
 import time
+from decimal import Decimal
 
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -24,10 +25,12 @@ def people() -> str:
     """The own account; for owners everybody."""
     me = current_person()
     everybody = store.list_people(connection()) if me.role is Role.OWNER and me.id else []
+    limits = _limits()
     return render_template(
         "people/page.html",
         me=me,
-        limits=_limits(),
+        limits=limits,
+        is_refused=any(not each.left or each.left < _least_price() for each in limits[:1]),
         people=[person_json(each) for each in everybody],
         sessions=sessions_of_me(),
         tokens=tokens_of_me(),
@@ -44,6 +47,11 @@ def _limits() -> list[Budget]:
         found = [each for each in found if each.scope is not BudgetScope.BATCH]
         found += database.person_budget(db, current_person().id)
     return sorted((each for each in found if each.left is not None), key=lambda each: each.left or 0)
+
+
+def _least_price() -> Decimal:
+    """CNY for the cheapest picture of the default model; 0 without a known price."""
+    return min(services().spec.prices.values(), default=Decimal(0))
 
 
 @bp.get("/join/<token>")
