@@ -25,6 +25,8 @@ class RecordFilter:
     statuses      values of domain.Status; empty: all final states
     created_from, created_before   UTC, in the format of ``created_at``; the second is exclusive
     pick          ``keep``, ``reject``, or ``none``: neither of them
+    person_id     of whose batch it is; 0: of anybody's
+    earlier_user  or whose ``user_id`` it has, without a batch here
     favourite     whether the pick is ``keep``
     as_of         UTC with milliseconds: excludes records added, finished or deleted later
     sort          ``newest`` or ``oldest``, by id
@@ -41,6 +43,8 @@ class RecordFilter:
     model: str = ""
     favourite: bool | None = None
     pick: str = ""
+    person_id: int = 0
+    earlier_user: str = ""
     created_from: str = ""
     created_before: str = ""
     as_of: str = ""
@@ -114,6 +118,11 @@ def of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple[
 
 _EQUALS = {name: f"{name} = :{name}" for name in ("aspect_ratio", "resolution", "model")}
 _BATCH = {"batch_id": "batch_id = :batch_id"}
+_OF_PERSON = "generation_records.batch_id IN (SELECT id FROM batches WHERE person_id = :person_id)"
+_OF_EARLIER_USER = """
+    CAST(generation_records.user_id AS TEXT) = :earlier_user
+        AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id)
+"""
 PICKED = "pick <> ''"  # the condition of the partial indexes
 TIMES = {
     "created_from": "created_at >= :created_from",
@@ -132,7 +141,14 @@ def filters_of(wanted: RecordFilter) -> tuple[str, ...]:
 def unindexed_filters(wanted: RecordFilter) -> tuple[str, ...]:
     """The conditions of the filters that the text index has no words for."""
     pick = {"pick": "pick = ''" if wanted.pick == NOT_PICKED else "pick = :pick"}
-    return (*conditions_of(wanted, pick), *conditions_of(wanted, TIMES))
+    return (*conditions_of(wanted, pick), *person_filters(wanted), *conditions_of(wanted, TIMES))
+
+
+def person_filters(wanted: RecordFilter) -> tuple[str, ...]:
+    """The condition of the filter by person."""
+    if wanted.earlier_user:
+        return (f"({_OF_PERSON} OR {_OF_EARLIER_USER})",)
+    return (_OF_PERSON,) if wanted.person_id else ()
 
 
 def facet_filters(wanted: RecordFilter) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from app.db.record_filter import (
     filters_of,
     has_dates,
     of_statuses,
+    person_filters,
     record_id_of,
     scan,
     search_conditions,
@@ -129,13 +130,18 @@ def _reversed(wanted: RecordFilter) -> RecordFilter:
 
 def _is_counted(wanted: RecordFilter) -> bool:
     """Whether the total can be read from ``record_counts``."""
-    return not (_is_searched(wanted) or has_dates(wanted) or wanted.batch_id or wanted.as_of or wanted.pick)
+    return not (_is_searched(wanted) or has_dates(wanted) or _is_other(wanted))
 
 
 def _is_counted_by_day(wanted: RecordFilter) -> bool:
     """Whether the total can be read from ``counts_by_day``."""
-    is_other = _is_searched(wanted) or wanted.batch_id or wanted.as_of or wanted.pick or wanted.trash
+    is_other = _is_searched(wanted) or _is_other(wanted) or wanted.trash
     return has_dates(wanted) and not (is_other or statuses_of(wanted)[1])
+
+
+def _is_other(wanted: RecordFilter) -> bool:
+    """Whether it filters by what no count has."""
+    return bool(wanted.batch_id or wanted.as_of or wanted.pick or wanted.person_id)
 
 
 def _is_searched(wanted: RecordFilter) -> bool:
@@ -190,8 +196,7 @@ def _uses_text_index(db: Connection, wanted: RecordFilter) -> bool:
         return False
     if text_of(wanted) or db.engine == "postgres":
         return text_of(wanted) is not None
-    is_other = has_dates(wanted) or wanted.as_of or wanted.pick
-    is_faceted = len(facet_tags(wanted)) > 0 and not is_other
+    is_faceted = len(facet_tags(wanted)) > 0 and not (has_dates(wanted) or _is_other(wanted))
     return is_faceted and count_backlog(db, limit=_FEW_ENOUGH_TO_SCAN) < _FEW_ENOUGH_TO_SCAN
 
 
@@ -204,7 +209,7 @@ def _choose_index(
     if wanted.trash:
         return "records_trash", ("deleted_at IS NOT NULL",)
     is_picked = wanted.pick in list(Pick)
-    if wanted.batch_id:
+    if wanted.batch_id or (wanted.person_id and not wanted.earlier_user):
         return (
             ("records_picked_of_batch", (VISIBLE, PICKED)) if is_picked else ("records_of_batch", (VISIBLE,))
         )
@@ -256,15 +261,15 @@ def _within(found: dict[str, int], column: str) -> str:
 def _indexed_branches(db: Connection, wanted: RecordFilter) -> list[Branch]:
     """A branch for the full-text index and, if there is a backlog, one that scans it."""
     text = text_of(wanted)
-    times = conditions_of(wanted, TIMES)
+    joined = (*conditions_of(wanted, TIMES), *person_filters(wanted))
     source = "record_search"
     conditions: tuple[str, ...] = ("record_search MATCH :expression",)
-    if times or (text and not text.is_exact):
+    if joined or (text and not text.is_exact):
         source += (
             " CROSS JOIN generation_records INDEXED BY records_facets"
             " ON generation_records.id = record_search.rowid"
         )
-        conditions += (VISIBLE, *times, *(() if not text or text.is_exact else search_conditions(wanted)))
+        conditions += (VISIBLE, *joined, *(() if not text or text.is_exact else search_conditions(wanted)))
     if has_dates(wanted):
         conditions += (_within(_days(db, wanted), "record_search.rowid"),)
     if wanted.pick:

@@ -62,6 +62,7 @@ def chips_for(
         _statuses(record_filter, counts["status"], link),
         *(_facet(name, label, usual, query, counts[name], link) for name, label, usual in _FACETS),
         _chip("batch_id", "批次", _batch_text(db, record_filter.batch_id), link),
+        *_people(db, record_filter.person_id, link),
         _days(query.get("from", ""), query.get("to", ""), link),
         _picks(record_filter, counts["favourite"].get("1", 0), link),
     ]
@@ -141,6 +142,19 @@ def _batch_text(db: database.Connection, batch_id: str) -> str:
         return batch_label(database.get_batch(db, batch_id)) if batch_id else ""
     except NotFound:
         return gettext("{id}（没有这个批次）", id=batch_id[:8])
+
+
+def _people(db: database.Connection, person_id: int, link: Link) -> list[Chip]:
+    """Whose they are, where there are several people."""
+    if not (person_id or database.had_several_people(db)):
+        return []
+    names = database.list_names(db)
+    choices = [
+        Choice(value=str(key), label=name, href=link(person=key), is_on=key == person_id)
+        for key, name in names.items()
+    ]
+    shown = names.get(person_id, str(person_id)) if person_id else ""
+    return [_chip("person", "人员", shown, link, choices)]
 
 
 def _days(start: str, end: str, link: Link) -> Chip:

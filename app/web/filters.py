@@ -56,6 +56,7 @@ QUERY: dict[str, Schema] = {
     "model": PHRASE,
     "favourite": {**enum("1", "0"), "description": "留下的，或其余的"},
     "pick": {**enum(*PICKS), "description": "选中的、淘汰的、没选的"},
+    "person": text(description="谁的：人员的编号"),
     "from": text(description="日期，或带时区的时间"),
     "to": text(description="日期（含当天），或带时区的时间"),
     "as_of": text(description="时间：不包括之后新增、做完或删除的"),
@@ -76,6 +77,7 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
     ``status`` is a comma-separated list. ``from`` and ``to`` are local dates, both included, or times
     (``2026-03-01T08:00:00+08:00``; UTC without an offset). ``as_of`` is a time with milliseconds.
     """
+    person_id = _person(fields)
     return database.RecordFilter(
         search=search_of(fields),
         search_in=_only(fields, "in", "prompt"),
@@ -87,6 +89,8 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
         model=_text(fields, "model"),
         favourite=_flag(fields, "favourite"),
         pick=_only(fields, "pick", *PICKS),
+        person_id=person_id,
+        earlier_user=database.find_earlier_user(connection(), person_id) if person_id else "",
         created_from=_instant(fields, "from", partial(_day_or_time, is_end=False)),
         created_before=_instant(fields, "to", partial(_day_or_time, is_end=True)),
         as_of=_instant(fields, "as_of", _in_utc, "milliseconds"),
@@ -186,6 +190,14 @@ def _only(fields: Mapping[str, Any], name: str, *choices: str) -> str:
     if value not in ("", *choices):
         raise InvalidRequest(name, "{name} 只能写 {choices}，或不写", name=name, choices=choices)
     return value
+
+
+def _person(fields: Mapping[str, Any]) -> int:
+    """The id of a person; 0 without one."""
+    number = whole_number(_text(fields, "person") or "0")
+    if number is None:
+        raise InvalidRequest("person", "person 应为人员的编号")
+    return number
 
 
 def _flag(fields: Mapping[str, Any], name: str) -> bool | None:

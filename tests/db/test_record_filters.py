@@ -22,6 +22,7 @@ CHOICES: dict[str, list[Any]] = {
     "model": ["", "", "demo", "Demo", "a b-c"],
     "favourite": [None, None, True, False],
     "batch_id": ["", "", "b"],
+    "person_id": [0, 0, 0, 1],  # whose batches are b and d
     "pick": ["", "", "keep", "reject", "none"],
     "search": ["", "", "猫", "a", "没有"],
     "trash": [False] * 6 + [True],
@@ -45,12 +46,20 @@ def fill(db: database.Connection, chance: random.Random, number: int = 200) -> N
             chance.choice(("2K", "4K")),
             chance.choice(("demo", "Demo", "a b-c")),
             int(chance.random() < 0.2),
-            chance.choice(("b", "c", None)),
+            chance.choice(("b", "c", "d", None)),
             chance.choice(("", "", "", "keep", "reject")),
             "2026-03-20 00:00:00" if chance.random() < 0.1 else None,
         )
         for _ in range(number)
     ]
+    of = [("b", 1), ("c", 2), ("d", 1)]
+    db.executemany(
+        """
+        INSERT INTO batches (id, person_id, name, source, total, estimated_micros, version)
+        VALUES (?, ?, '', 'batch', 1, 0, 0)
+        """,
+        of,
+    )
     names = COLUMNS.removeprefix("id, ")
     rows = [(*row[:-1], None if row[2] in OPEN else row[-1]) for row in rows]
     db.executemany(f"INSERT INTO generation_records ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -93,6 +102,7 @@ def expected(rows: list[Any], wanted: RecordFilter) -> list[int]:
             getattr(wanted, name) in ("", row[name])
             for name in ("aspect_ratio", "resolution", "model", "batch_id")
         )
+        and (not wanted.person_id or row["batch_id"] in ("b", "d"))
         and wanted.pick in ("", row["pick"] or "none")
         and wanted.favourite in (None, bool(row["favourite"]))
         and (not wanted.created_from or row["created_at"] >= wanted.created_from)

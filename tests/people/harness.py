@@ -61,6 +61,11 @@ def me(client: FlaskClient) -> dict[str, Any]:
     return person
 
 
+def listed(client: FlaskClient, **query: Any) -> list[int]:
+    """The ids of the records that a filter finds."""
+    return [each["id"] for each in answered(client.get("/api/records", query_string=query))["records"]]
+
+
 def token_of(client: FlaskClient, **fields: Any) -> dict[str, str]:
     """A new token of who is logged in there, as headers."""
     made = answered(client.post("/api/tokens", json={"name": "n8n", **fields}), 201)

@@ -10,7 +10,7 @@ from app.config import Settings
 from app.db.migrations import m0024_people
 from app.db.sqlite_connection import SqliteConnection
 from tests.db.test_legacy_files import add_row, written
-from tests.people.harness import Office, join, me
+from tests.people.harness import Office, join, listed, me
 from tests.web.harness import answered
 
 pytestmark = pytest.mark.sqlite
@@ -49,9 +49,17 @@ def test_users_are_people_who_are_switched_off_until_an_owner_invites_them(setti
             JOIN people ON people.legacy_user_id = CAST(generation_records.user_id AS TEXT)
         """
         assert [row["name"] for row in db.execute(sql).fetchall()] == ["王姐"]
+        new = str(answered(client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}), 202)["batch_id"])
+        db.execute(
+            "UPDATE generation_records SET status = 'success', user_id = 1 WHERE batch_id = :id", {"id": new}
+        )
         assert "digest" not in [
             row["password"] for row in db.execute("SELECT password FROM people").fetchall()
         ]
+    found = {each["name"]: listed(client, person=each["id"]) for each in people}
+    assert found == {"主人": [], "小周": [], "wang": [2, 1], "WANG (8)": []}
+    assert listed(client, person=wang, search="旧的猫") == [1]
+    assert '<dd dir="auto">王姐</dd>' in client.get("/live/records/1/details").text
 
 
 @pytest.mark.parametrize("columns", ["id INTEGER, age INTEGER", "name TEXT, age INTEGER"])

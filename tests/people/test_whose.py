@@ -16,7 +16,7 @@ from app.errors import Billed, Conflict, ModelError
 from app.orders.place import place
 from tests.db import queue
 from tests.db.test_batches import state
-from tests.people.harness import Office, token_of
+from tests.people.harness import Office, listed, token_of
 from tests.web.harness import answered, post
 from tools.fakes.jimeng import FakeJimeng
 
@@ -210,3 +210,25 @@ def test_the_log_of_a_run_says_whose_it_is_where_there_are_several_people(
         if "名下" in line["text"]
     ]
     assert said == ["小周 下的单，花费算在小周名下", "主人 下的单，花费算在主人名下"]
+
+
+def test_records_are_filtered_by_person_and_say_whose_they_are(
+    office: Office, db: database.Connection
+) -> None:
+    own = ids_of(db, order(office.owner))
+    db.execute("UPDATE generation_records SET status = 'success'")
+    details = f"/live/records/{own[0]}/details"
+    hooks = ('data-filter-more="person"', "<dt>人员</dt>")
+    alone = office.owner.get("/records").text + office.owner.get(details).text
+    assert [hook for hook in hooks if hook in alone] == []
+    who, client = office.add("<小周>")
+    theirs = ids_of(db, order(client))
+    db.execute("UPDATE generation_records SET status = 'success'")
+    assert (listed(client, person=who), listed(client, person=1)) == (theirs[::-1], own[::-1])
+    assert listed(client, person=99) == []
+    refused = answered(client.get("/api/records?person=x"), 400)
+    assert refused["field"] == "person"
+    page = client.get(f"/records?person={who}").text
+    assert (page.count("data-record-id="), '<span class="filter-value">&lt;小周&gt;' in page) == (2, True)
+    assert '<dd dir="auto">主人</dd>' in client.get(details).text
+    assert "&lt;小周&gt;</dd>" in client.get(f"/live/records/{theirs[0]}/details").text

@@ -30,6 +30,7 @@ _FILTERS = (
     "model",
     "batch_id",
     "pick",
+    "person",
     "from",
     "to",
 )
@@ -128,6 +129,7 @@ def details(record_id: int) -> Response:
             "records/details.html",
             record=record,
             batch=_batch(record.batch_id),
+            whose=_whose(record),
             said=database.client_marks(connection(), [record_id]).get(record_id),
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
@@ -167,6 +169,12 @@ def _batch(batch_id: str | None) -> Batch | None:
         return database.get_batch(connection(), batch_id) if batch_id else None
     except NotFound:
         return None
+
+
+def _whose(record: Record) -> str:
+    """Whose the picture is, where there are several people."""
+    db = connection()
+    return database.find_person_of(db, record.id) if database.had_several_people(db) else ""
 
 
 @bp.post("/records")
@@ -291,7 +299,8 @@ def _clamped_int(query: Mapping[str, str], name: str, default: int, low: int, hi
 
 def _context(found: RecordsPage) -> dict[str, Any]:
     batch = _batch(found.selected.batch_id) if found.selected else None
-    return {"found": found, "batch": batch, "price_of": services().models.price}
+    whose = _whose(found.selected) if found.selected else ""
+    return {"found": found, "batch": batch, "whose": whose, "price_of": services().models.price}
 
 
 def _respond(html: str, found: RecordsPage) -> Response:
