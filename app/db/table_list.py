@@ -7,7 +7,9 @@ from decimal import Decimal
 from app.db.connection import Connection
 from app.db.fingerprints import BOUGHT
 from app.db.row_mapping import IN_IDS, SqlList, object_of, priced
+from app.db.sessions import had_several_people
 from app.db.tables import to_table
+from app.db.whose import list_names
 from app.domain import PauseCause
 from app.domain.tables import Table
 
@@ -44,6 +46,7 @@ class ListedTable:
     cost       what its runs were charged, in CNY; None when some of it has no known price
     thumbnails the ids of records of the first rows that have a picture
     words      the first prompt of a table without a name
+    person     the name of who made it, where there are several people
     state      "running", "waiting" (for somebody to look at the trial), "paused", or empty
     """
 
@@ -54,6 +57,7 @@ class ListedTable:
     thumbnails: Sequence[int]
     words: str
     state: str
+    person: str
 
 
 def list_tables(
@@ -68,7 +72,8 @@ def list_tables(
     fields = {"pattern": f"%{pattern}%", "limit": limit, "offset": offset}
     total = db.execute(f"SELECT count(*) AS number FROM tables {where}", fields).fetchone()["number"]
     order = "ORDER BY updated_at DESC, version DESC LIMIT :limit OFFSET :offset"
-    tables = [to_table(row) for row in db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()]
+    rows = db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()
+    tables, names = [to_table(row) for row in rows], list_names(db) if had_several_people(db) else {}
     ids = [table.id for table in tables]
     totals, costs = _totals(db, ids), _costs(db, ids)
     thumbnails, states = _thumbnails(db, ids), _states(db, ids)
@@ -82,8 +87,9 @@ def list_tables(
             thumbnails=thumbnails[table.id],
             words=words.get(table.id, ""),
             state=states[table.id],
+            person=names.get(row["person_id"], ""),
         )
-        for table in tables
+        for table, row in zip(tables, rows, strict=True)
     ]
     return listed, int(total)
 

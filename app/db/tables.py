@@ -33,19 +33,21 @@ _STORED_ROW = f"""
 """
 
 
-def add_table(db: Connection, table: Table, rows: Sequence[Row]) -> Table:
-    """Store a new table with its rows -> the table; inside a transaction."""
+def add_table(db: Connection, table: Table, rows: Sequence[Row], person_id: int | None = None) -> Table:
+    """Store a new table of this person with its rows -> the table; inside a transaction."""
     added = replace(table, version=next_version(db))
-    insert_table(db, added)
+    insert_table(db, added, person_id)
     if added.workbook_id:
         add_table_workbook(db, added.id, added.workbook_id, datetime.now(UTC))
     insert_rows(db, added.id, rows, added.version)
     return added
 
 
-def insert_table(db: Connection, table: Table) -> None:
-    """Store a new table; inside a transaction."""
-    db.execute(f"INSERT INTO tables ({', '.join(_TABLE)}) VALUES (:{', :'.join(_TABLE)})", _stored(table))
+def insert_table(db: Connection, table: Table, person_id: int | None = None) -> None:
+    """Store a new table of this person; inside a transaction."""
+    names = (*_TABLE, "person_id")
+    fields = _stored(table) | {"person_id": person_id}
+    db.execute(f"INSERT INTO tables ({', '.join(names)}) VALUES (:{', :'.join(names)})", fields)
 
 
 def update_table(db: Connection, table: Table) -> None:

@@ -98,7 +98,7 @@ class NewBatch(Order):
         options = self.options
         database.check_workbook(db, options.workbook_id)
         if self.new_table:
-            database.add_table(db, *self.new_table())
+            database.add_table(db, *self.new_table(), self.person_id)
         ordered = [each for each in planned if each.numbers]
         if not ordered:
             return "", ()

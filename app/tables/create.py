@@ -58,8 +58,12 @@ def create_table(
     *,
     checker: Checker,
     key: database.RequestKey | None = None,
+    person_id: int | None = None,
 ) -> Table:
-    """Check rows and store them as a new table; a used ``key`` returns the table of its first call."""
+    """Check rows and store them as a new table of this person.
+
+    A used ``key`` returns the table of its first call.
+    """
     if answer := database.find_answer(db, key):
         return database.get_table(db, answer["table"], deleted=True)
     checked = checker.check(table, rows, count_positions((row.id, row.is_empty) for row in rows))
@@ -67,15 +71,19 @@ def create_table(
         if answer := database.find_answer(db, key):
             return database.get_table(db, answer["table"], deleted=True)
         database.check_workbook(db, table.workbook_id)
-        added = database.add_table(db, replace(table, checked_with=checker.digest), checked)
+        added = database.add_table(db, replace(table, checked_with=checker.digest), checked, person_id)
         database.save_answer(db, key, {"table": added.id})
     return added
 
 
 def copy_table(
-    db: database.Connection, source: Table, name: str, key: database.RequestKey | None = None
+    db: database.Connection,
+    source: Table,
+    name: str,
+    key: database.RequestKey | None = None,
+    person_id: int | None = None,
 ) -> Table:
-    """A table with the same rows, which show the pictures of equal rows -> the new table."""
+    """A table of this person with the same rows, which show the pictures of equal rows -> the new table."""
     with database.transaction(db):
         if answer := database.find_answer(db, key):
             return database.get_table(db, answer["table"], deleted=True)
@@ -89,7 +97,7 @@ def copy_table(
             archived_at=None,
             version=database.next_version(db),
         )
-        database.insert_table(db, table)
+        database.insert_table(db, table, person_id)
         database.copy_rows(db, source.id, table.id, table.version)
         if table.workbook_id:
             database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))

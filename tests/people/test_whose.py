@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -232,3 +233,18 @@ def test_records_are_filtered_by_person_and_say_whose_they_are(
     assert (page.count("data-record-id="), '<span class="filter-value">&lt;小周&gt;' in page) == (2, True)
     assert '<dd dir="auto">主人</dd>' in client.get(details).text
     assert "&lt;小周&gt;</dd>" in client.get(f"/live/records/{theirs[0]}/details").text
+
+
+def test_a_table_says_who_made_it_where_there_are_several_people(office: Office) -> None:
+    def shown() -> list[str]:
+        return re.findall(
+            r'tables-person truncate" dir="auto">([^<]*)', office.owner.get("/live/tables").text
+        )
+
+    made = post(office.owner, "/api/tables", {"rows": ROWS}, 201)["table"]["id"]
+    assert shown() == []
+    _, one = office.add("<小周>")
+    post(one, f"/api/tables/{made}/copy", {}, 201)
+    order(office.add("小李")[1])
+    answered(one.patch(f"/api/tables/{made}", json={"operations": [{"op": "add", "rows": [{}]}]}))
+    assert sorted(shown()) == ["&lt;小周&gt;", "主人", "小李"]

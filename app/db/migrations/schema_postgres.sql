@@ -217,7 +217,7 @@ WHERE table_id IS NOT NULL;
 -- model is that of the rows that name none, empty for the default one; filled_on is as in batches.
 -- workbook_id is the newest version of the file that it came from. checked_with is a digest of what the cached columns
 -- of its rows depend on besides the rows, empty when they are not checked yet. recipe is JSON, the recipe as it was
--- applied, or empty.
+-- applied, or empty. person_id is who made it; NULL: the person at the machine, or not known.
 CREATE TABLE tables (
     id TEXT COLLATE "C" PRIMARY KEY,
     name TEXT COLLATE "C" NOT NULL,
@@ -231,7 +231,8 @@ CREATE TABLE tables (
     checked_with TEXT COLLATE "C" NOT NULL DEFAULT '',
     archived_at TEXT COLLATE "C",
     deleted_at TEXT COLLATE "C",
-    recipe TEXT COLLATE "C" NOT NULL DEFAULT ''
+    recipe TEXT COLLATE "C" NOT NULL DEFAULT '',
+    person_id BIGINT
 );
 
 CREATE INDEX tables_updated ON tables (updated_at);

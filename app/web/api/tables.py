@@ -30,6 +30,7 @@ from app.tables.versions import cells_of
 from app.tables.view import view_rows
 from app.web.api.batches import SHARED, shared_json
 from app.web.etags import etag_matches, with_etag
+from app.web.middleware.login import current_person
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
@@ -160,7 +161,8 @@ def create() -> Response:
         rows, name = [row.as_json() for row in found.rows], name or file.filename.rpartition(".")[0]
     table = new_table(name, today=today(), model=model, workbook_id=workbook_id or None)
     table, new = read_new_rows(rows or [], table, cells=cells)
-    added = create_table(connection(), table, new, checker=_checker(), key=request_key(body))
+    key, me = request_key(body), current_person()
+    added = create_table(connection(), table, new, checker=_checker(), key=key, person_id=me.id)
     return success(status=201, table=table_json(added))
 
 
@@ -294,7 +296,8 @@ def copy(table_id: str) -> Response:
     body, db = json_body(), connection()
     table = database.get_table(db, table_id)
     name = _name_of(body) or str(message("{name} 副本", name=table.name))[:MAX_BATCH_NAME_LENGTH]
-    return success(status=201, table=table_json(copy_table(db, table, name, request_key(body))))
+    made = copy_table(db, table, name, request_key(body), current_person().id)
+    return success(status=201, table=table_json(made))
 
 
 @bp.post("/tables/<table_id>/undo")
