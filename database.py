@@ -228,7 +228,7 @@ from app.db.usage import (
     total_spend,
 )
 from app.db.versions import last_version, next_version, touch
-from app.db.whose import find_earlier_user, find_person_of, list_names
+from app.db.whose import find_earlier_user, find_person_of, list_names, shown_names
 from app.db.workbooks import (
     add_workbook,
     check_workbook,

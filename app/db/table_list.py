@@ -7,9 +7,8 @@ from decimal import Decimal
 from app.db.connection import Connection
 from app.db.fingerprints import BOUGHT
 from app.db.row_mapping import IN_IDS, SqlList, object_of, priced
-from app.db.sessions import had_several_people
 from app.db.tables import to_table
-from app.db.whose import list_names
+from app.db.whose import shown_names
 from app.domain import PauseCause
 from app.domain.tables import Table
 
@@ -73,7 +72,7 @@ def list_tables(
     total = db.execute(f"SELECT count(*) AS number FROM tables {where}", fields).fetchone()["number"]
     order = "ORDER BY updated_at DESC, version DESC LIMIT :limit OFFSET :offset"
     rows = db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()
-    tables, names = [to_table(row) for row in rows], list_names(db) if had_several_people(db) else {}
+    tables, names = [to_table(row) for row in rows], shown_names(db)
     ids = [table.id for table in tables]
     totals, costs = _totals(db, ids), _costs(db, ids)
     thumbnails, states = _thumbnails(db, ids), _states(db, ids)

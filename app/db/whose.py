@@ -4,12 +4,18 @@ The file of an earlier app keeps its column ``user_id``, which counts for record
 """
 
 from app.db.connection import Connection
+from app.db.sessions import had_several_people
 
 
 def list_names(db: Connection) -> dict[int, str]:
     """The names of all people by id, those who are switched off last."""
     rows = db.execute("SELECT id, name FROM people ORDER BY active DESC, id").fetchall()
     return {row["id"]: row["name"] for row in rows}
+
+
+def shown_names(db: Connection) -> dict[int, str]:
+    """The same where there are several people; else none is shown."""
+    return list_names(db) if had_several_people(db) else {}
 
 
 def find_earlier_user(db: Connection, person_id: int) -> str:

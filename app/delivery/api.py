@@ -33,6 +33,7 @@ from app.images.filenames import safe_stem
 from app.images.finishing import POSITIONS, finish, layout
 from app.web.downloads import as_attachment, start_stream, zip_response
 from app.web.i18n import gettext, translate, translator
+from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
@@ -86,9 +87,11 @@ _PROBLEM = closed_object(
 _TOTAL = closed_object(files=int, made=int, failed=int, bytes=int)
 _STATE: dict[str, Shape] = {"files": array_of(_FILE), "problems": array_of(_PROBLEM), "total": _TOTAL}
 _LISTED = closed_object(
+    ("person",),
     **dict.fromkeys(("id", "profile", "created_at"), str),
     finished_at=or_null(str),
     **dict.fromkeys(("files", "bytes", "changed"), int),
+    person=str,
 )
 _NAMES = closed_object(folder=str, file_name=str)
 _Planned = tuple[Delivery, Plan, dict[str, int], dict[str, str] | None]
@@ -163,6 +166,7 @@ def deliver() -> Response:
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
     of = _of_records if body.get("table") is None else _of_table
     planned, plan, counts, names = of(body, profile, pick)
+    planned = replace(planned, person_id=current_person().id)
     delivery = store.add_delivery(connection(), planned, plan, key) if applies else planned
     files, problems = plan.files, plan.problems
     if delivery is not planned:  # of an earlier call with this request key
@@ -183,10 +187,12 @@ def list_of_table() -> Response:
     deliveries = store.list_deliveries(connection(), table.id)
     picks = {each.pick for each, _ in deliveries}
     now = {pick: store.read_sources(connection(), table, None, pick)[0] for pick in picks}
+    names = database.shown_names(connection())
     listed = [
         {
             **{name: getattr(each, name) for name in _LISTED["required"] if name != "changed"},
             "changed": len(store.changed_rows(each, shown, now[each.pick])),
+            **({"person": names.get(each.person_id or 0, "")} if names else {}),
         }
         for each, shown in deliveries
     ]

@@ -23,7 +23,7 @@ from app.tables.view import RowView, view_rows
 _MAX_LISTED = 20
 _CUT_OFF = "这一张有看得见的 AI 标识，裁剪会裁掉它，请换一种补底色的规格"
 _COVERED = "这一张有看得见的 AI 标识，做白底会盖掉它，请换一种不要白底的规格"
-_CONTENT = ("title", "profile", "fields", "pick", "is_whole")
+_CONTENT = ("title", "profile", "fields", "pick", "is_whole", "person_id")
 _COUNTS = ("files", "made", "failed", "bytes")
 _PLANNED = 7  # fields of a file that are known before it is made
 _MADE = File._fields[File._fields.index("width") :]
@@ -36,6 +36,7 @@ class Delivery:
     table_id      "" for chosen records; ``title`` is the name of the table then
     fields        the profile as it was
     is_whole      of all rows of the table
+    person_id     who ordered it; None: the person at the machine, a client, or not known
     made, failed  of ``files``; ``bytes`` in all, and ``finished_at``: when it was sent to the end
     """
 
@@ -46,6 +47,7 @@ class Delivery:
     fields: Mapping[str, Any]
     pick: str
     is_whole: bool = False
+    person_id: int | None = None
     files: int
     made: int = 0
     failed: int = 0

@@ -248,3 +248,25 @@ def test_a_table_says_who_made_it_where_there_are_several_people(office: Office)
     order(office.add("小李")[1])
     answered(one.patch(f"/api/tables/{made}", json={"operations": [{"op": "add", "rows": [{}]}]}))
     assert sorted(shown()) == ["&lt;小周&gt;", "主人", "小李"]
+
+
+def test_deliveries_say_who_made_them_where_there_are_several_people(
+    office: Office, db: database.Connection
+) -> None:
+    table = post(office.owner, "/api/tables", {"rows": ROWS[:1]}, 201)["table"]["id"]
+    post(office.owner, f"/api/tables/{table}/run", {}, 202)
+    picture = "image_path = '/output/a.png', filename = 'a.png', width = 512, height = 512"
+    db.execute(f"UPDATE generation_records SET status = 'success', pick = 'keep', {picture}")
+
+    def said(path: str, kind: str) -> list[str | None]:
+        return [each.get("person") for each in answered(office.owner.get(path))[kind]]
+
+    def deliver(client: FlaskClient) -> None:
+        post(client, "/api/deliveries", {"table": table, "profile": "原图"}, 201)
+
+    deliver(office.owner)
+    deliveries = f"/api/deliveries?table={table}"
+    assert said(deliveries, "deliveries") == [None]
+    _, one = office.add("<小周>")
+    deliver(one)
+    assert said(deliveries, "deliveries") == ["<小周>", "主人"]

@@ -156,8 +156,8 @@ export class DeliveryView {
   #showHistory({ profiles, history, isForm, job }, isRunning) {
     const link = (textContent, data) => create("button", { type: "button", className: "button is-link", textContent, data });
     show(this.#dialog, { "[data-delivery-history]": { hidden: isForm || history.length === 0 } });
-    this.#find("[data-delivery-past]").replaceChildren(...history.map(({ id, profile, created_at: at, files: n, changed }) => create("li", {},
-      create("span", { className: "truncate", textContent: _("{day} {profile} {n} 个", { day: dayWords(at), profile: profiles.find(({ name }) => name === profile)?.label ?? profile, n }) }),
+    this.#find("[data-delivery-past]").replaceChildren(...history.map(({ id, profile, created_at: at, files: n, changed, person }) => create("li", {},
+      create("span", { className: "truncate", textContent: _("{day} {profile} {n} 个", { day: dayWords(at), profile: profiles.find(({ name }) => name === profile)?.label ?? profile, n }) + (person ? ` · ${person}` : "") }),
       ...(changed > 0 && !isRunning ? [link(_("交付后改过 {n} → 只交付改过的", { n: changed }), { deliveryChanged: id, deliveryProfile: profile })] : []),
       ...(isRunning || id === job?.id ? [] : [link(_("再下载一次"), { deliveryResume: id, deliveryProfile: profile })]))));
   }
