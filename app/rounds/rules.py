@@ -76,6 +76,7 @@ class Round:
     version: int = 0
     minute_at: float = 0.0
     changes: int = 0
+    person_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from app.rounds.choosing import choose, choose_new
 from app.rounds.client import draw_ahead
 from app.rounds.rules import Mark, Round, RoundState, Shown
 from app.system.listener import address_for_others
-from app.web.middleware.login import came_by_https
+from app.web.middleware.login import came_by_https, current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
@@ -47,7 +47,7 @@ bp = Blueprint("rounds", __name__, url_prefix="/api")
 _STORED = ("id", "number", "client", "state", "ends_at", "at_most", "created_at", "submitted_at")
 _MARK = closed_object(n=ID, record_id=ID, row=ID, mark=or_null(enum(*Mark)), comment=str)
 _ROUND = closed_object(
-    ("marks",),
+    ("marks", "person"),
     **dict.fromkeys(("id", "client", "ends_at", "created_at"), str),
     **dict.fromkeys(("number", "pictures", "chosen", "rejected", "comments"), int),
     state=enum(*RoundState),
@@ -57,6 +57,7 @@ _ROUND = closed_object(
     submitted_at=or_null(str),
     submitted_version=or_null(int) | {"description": "用它撤销这次提交：POST …/undo 的 version"},
     marks=array_of(_MARK),
+    person=str,
 )
 _LINK = answer(link=str, qr=str, round=_ROUND)
 _END = or_null(text(description="日期，或带时区的时间；不写是 14 天"))
@@ -215,7 +216,8 @@ def _optional_body() -> Mapping[str, Any]:
 
 def _begin(new: Round, pictures: Sequence[Shown], key: database.RequestKey | None) -> Response:
     base, token = _require_base(), rules.new_token()
-    stored = store.add_round(connection(), replace(new, token_digest=secret_digest(token)), pictures, key)
+    new = replace(new, token_digest=secret_digest(token), person_id=current_person().id)
+    stored = store.add_round(connection(), new, pictures, key)
     draw_ahead(stored)
     return _linked(stored, base, token, status=201)
 
@@ -235,6 +237,7 @@ def _json(of: Round, pictures: Sequence[Shown], *, with_marks: bool = False) -> 
         for n, record, row, mark, comment in map(_MARKED, pictures)
         if mark or comment
     ]
+    names = database.shown_names(connection())
     return {
         **{name: getattr(of, name) for name in (*_STORED, "submitted_version")},
         "pictures": len(pictures),
@@ -242,6 +245,7 @@ def _json(of: Round, pictures: Sequence[Shown], *, with_marks: bool = False) -> 
         "download": "chosen" if of.download else "none",
         "has_password": bool(of.password_digest),
         **({"marks": marks} if with_marks else {}),
+        **({"person": names.get(of.person_id or 0, "")} if names else {}),
     }
 
 

@@ -250,7 +250,7 @@ def test_a_table_says_who_made_it_where_there_are_several_people(office: Office)
     assert sorted(shown()) == ["&lt;小周&gt;", "主人", "小李"]
 
 
-def test_deliveries_say_who_made_them_where_there_are_several_people(
+def test_deliveries_and_rounds_say_who_made_them_where_there_are_several_people(
     office: Office, db: database.Connection
 ) -> None:
     table = post(office.owner, "/api/tables", {"rows": ROWS[:1]}, 201)["table"]["id"]
@@ -264,9 +264,17 @@ def test_deliveries_say_who_made_them_where_there_are_several_people(
     def deliver(client: FlaskClient) -> None:
         post(client, "/api/deliveries", {"table": table, "profile": "原图"}, 201)
 
+    def show(client: FlaskClient) -> None:
+        body = {"client": "王总", "pick": "all"}
+        call = {"base_url": "http://192.168.1.20:5000", "headers": token_of(client)}
+        answered(client.post(rounds, json=body, **call), 201)
+
+    rounds = f"/api/tables/{table}/rounds"
     deliver(office.owner)
     deliveries = f"/api/deliveries?table={table}"
     assert said(deliveries, "deliveries") == [None]
     _, one = office.add("<小周>")
     deliver(one)
     assert said(deliveries, "deliveries") == ["<小周>", "主人"]
+    show(one)
+    assert said(rounds, "rounds") == ["<小周>"]

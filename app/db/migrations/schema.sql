@@ -417,7 +417,7 @@ CREATE INDEX deliveries_of_table ON deliveries (table_id, created_at);
 -- Rounds of clients: one is a link to some pictures of a table. token_digest: SHA-256 of what the link ends in.
 -- password_digest: salt and scrypt, empty without one. download: the profile of deliveries that the client may download
 -- what was chosen by, or empty. version changes with each mark; submitted_version is that of the table's change.
--- changes: of the minute that began at minute_at (Unix seconds).
+-- changes: of the minute that began at minute_at (Unix seconds). person_id: who made it; NULL: as in tables.
 CREATE TABLE rounds (
     id TEXT PRIMARY KEY,
     table_id TEXT NOT NULL,
@@ -437,7 +437,8 @@ CREATE TABLE rounds (
     delivery_id TEXT,
     version INTEGER NOT NULL DEFAULT 0,
     minute_at REAL NOT NULL DEFAULT 0,
-    changes INTEGER NOT NULL DEFAULT 0
+    changes INTEGER NOT NULL DEFAULT 0,
+    person_id INTEGER
 );
 
 CREATE UNIQUE INDEX rounds_by_token ON rounds (token_digest);

@@ -452,7 +452,7 @@ CREATE INDEX deliveries_of_table ON deliveries (table_id, created_at);
 -- Rounds of clients: one is a link to some pictures of a table. token_digest: SHA-256 of what the link ends in.
 -- password_digest: salt and scrypt, empty without one. download: the profile of deliveries that the client may download
 -- what was chosen by, or empty. version changes with each mark; submitted_version is that of the table's change.
--- changes: of the minute that began at minute_at (Unix seconds).
+-- changes: of the minute that began at minute_at (Unix seconds). person_id: who made it; NULL: as in tables.
 CREATE TABLE rounds (
     id TEXT COLLATE "C" PRIMARY KEY,
     table_id TEXT COLLATE "C" NOT NULL,
@@ -472,7 +472,8 @@ CREATE TABLE rounds (
     delivery_id TEXT COLLATE "C",
     version BIGINT NOT NULL DEFAULT 0,
     minute_at DOUBLE PRECISION NOT NULL DEFAULT 0,
-    changes BIGINT NOT NULL DEFAULT 0
+    changes BIGINT NOT NULL DEFAULT 0,
+    person_id BIGINT
 );
 
 CREATE UNIQUE INDEX rounds_by_token ON rounds (token_digest);

@@ -81,12 +81,12 @@ export class Rounds {
   }
 
   #item(round, rounds) {
-    const { client, number, state, pictures, chosen, rejected, comments, at_most: most, ends_at: end } = round;
+    const { client, number, state, pictures, chosen, rejected, comments, at_most: most, ends_at: end, person } = round;
     const [word, tone] = state === "open" && parseTime(end) < Date.now() ? [_("已到期"), "is-warn"] : STATES[state];
     const facts = [
       _("{n} 张图", { n: pictures }), most ? _("已选 {n} / 最多 {most}", { n: chosen, most }) : _("已选 {n} 张", { n: chosen }),
       rejected > 0 ? _("{n} 张不要", { n: rejected }) : "", comments > 0 ? _("写了 {n} 句话", { n: comments }) : "",
-      state === "open" ? _("{day}截止", { day: formatDay(new Date(parseTime(end))) }) : "",
+      state === "open" ? _("{day}截止", { day: formatDay(new Date(parseTime(end))) }) : "", person ?? "",
     ];
     const item = copyOf(this.#part("[data-rounds-template]"), {
       "": { data: { round: round.id } }, "[data-round-client]": client, "[data-round-number]": _("第 {n} 轮", { n: number }),
