@@ -15,6 +15,7 @@ from app.db import sqlite_connection
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import Status
 from app.domain.ledger import SpendTotals
+from tests.db.later_steps import TABLES_SINCE_19
 from tests.db.queue import KEY, add, status_of
 
 pytestmark = pytest.mark.sqlite
@@ -130,17 +131,7 @@ def make_version_21(db: sqlite3.Connection) -> None:
 
 def make_version_19(db: sqlite3.Connection) -> None:
     """Take from a new file what version 19 did not have."""
-    for name in (
-        "delivery_profiles",
-        "deliveries",
-        "delivery_files",
-        "recipes",
-        "rounds",
-        "round_pictures",
-        "round_marks",
-        "people",
-        "tokens",
-    ):
+    for name in TABLES_SINCE_19:
         db.execute(f"DROP TABLE {name}")
     for table, column in (("tables", "recipe"), ("table_rows", "product"), ("table_rows", "role")):
         db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")

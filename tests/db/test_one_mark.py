@@ -3,6 +3,7 @@
 import database
 from app.config import Settings
 from app.db.sqlite_connection import SqliteConnection
+from tests.db.later_steps import TABLES_SINCE_19
 
 
 def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
@@ -14,21 +15,14 @@ def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
             "INSERT INTO generation_records (prompt, status, favourite, pick) VALUES (?, 'success', ?, ?)",
             (str(favourite), favourite, pick),
         )
-    for name in (
-        "delivery_profiles",
-        "deliveries",
-        "delivery_files",
-        "recipes",
-        "rounds",
-        "round_pictures",
-        "round_marks",
-        "people",
-        "tokens",
-    ):
+    for name in TABLES_SINCE_19:
         db.execute(f"DROP TABLE {name}")
     if isinstance(db, SqliteConnection):
         db.execute("PRAGMA user_version = 18")
     else:
+        for column in ("own_columns", "person_id"):
+            db.execute(f"ALTER TABLE charges DROP COLUMN {column}")
+        db.execute("DROP FUNCTION own_text")
         db.execute("UPDATE schema_version SET number = 19")
     database.open_database(settings.database)
     found = db.execute("SELECT favourite, pick FROM generation_records ORDER BY id").fetchall()

@@ -10,6 +10,7 @@ import pytest
 import database
 from app.config import Settings
 from app.db.row_mapping import quoted
+from tests.db.later_steps import TABLES_SINCE_19
 
 pytestmark = pytest.mark.postgres
 
@@ -168,18 +169,14 @@ def test_a_database_of_version_18_gets_the_schema_of_a_new_one(
     db: database.Connection, settings: Settings
 ) -> None:
     new = sorted(postgres_indexes(db)), postgres_columns(db)
-    later = (
-        "delivery_profiles",
-        "deliveries",
-        "delivery_files",
-        "recipes",
-        "rounds",
-        "round_pictures",
-        "round_marks",
-        "people",
-        "tokens",
-    )
-    for name in ("tables", "table_rows", "row_pictures", "table_workbooks", "table_changes", *later):
+    for name in (
+        "tables",
+        "table_rows",
+        "row_pictures",
+        "table_workbooks",
+        "table_changes",
+        *TABLES_SINCE_19,
+    ):
         db.execute(f"DROP TABLE {name}")
     db.execute("ALTER TABLE batches DROP COLUMN table_id")
     for name in ("batches", "charges"):
