@@ -47,12 +47,14 @@ def log_in(page: Page, password: str, name: str = "") -> None:
 
 def invite(owner: Page, name: str, role: str) -> str:
     """Invite on 人员 -> the link."""
-    form = owner.locator("[data-make=link]")
+    form, link = owner.locator("[data-make=link]"), owner.locator("[data-secret=link] [data-value]")
+    before = link.input_value()
     form.get_by_label("名字").fill(name)
     form.get_by_label("身份").select_option(role)
     form.get_by_role("button", name="邀请").click()
     expect(owner.locator(f".people-person[data-name='{name}']")).to_contain_text("等他用链接加入")
-    return owner.locator("[data-secret=link] [data-value]").input_value()
+    expect(link).not_to_have_value(before)
+    return link.input_value()
 
 
 def join(page: Page, link: str, name: str) -> None:
@@ -89,7 +91,7 @@ def test_a_studio_of_four_orders_within_its_limits_and_its_statement_is_the_bill
     owner.goto(f"{office.address}/people")
     log_in(owner, PASSWORD)
     for page, name, role in ((one, "周敏", "member"), (two, "小吴", "member"), (viewer, "小郑", "viewer")):
-        join(page, invite(owner, "新人", role), name)
+        join(page, invite(owner, f"新来的{name}", role), name)
     owner.reload()
     limit = owner.get_by_label("周敏的每月上限")
     limit.fill("0.5")
