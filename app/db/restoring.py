@@ -1,4 +1,4 @@
-"""Put a backup in the place of the database file: staged on the page, taken over by the next start."""
+"""Restores the database file from a backup: staged on the page, taken over by the next start."""
 
 import shutil
 import sqlite3
@@ -15,7 +15,7 @@ from app.system import windows_files
 
 
 def staged_restore(path: Path) -> Path:
-    """Where the backup waits that the next start puts in the place of the database at this path."""
+    """The path of the backup that the next start restores the database at this path from."""
     return path.with_name(f"{path.name}.restore")
 
 
@@ -34,7 +34,7 @@ def stage_restore(backup: Path, path: Path) -> None:
 
 
 def take_over_restore(path: Path, keep: Callable[[], Path | None]) -> Path | None:
-    """Put the staged backup in the place of the database -> where the present one is kept; None without one.
+    """Replace the database by the staged backup -> where the present one is kept; None without a backup.
 
     ``keep`` backs it up; one that cannot be, as it is damaged, is moved aside. A process that is killed
     meanwhile is continued by the next. Raises DatabaseError with nothing changed while another process has

@@ -43,7 +43,7 @@ def role_of(stored: str) -> Role:
 
 
 def fold_name(name: str) -> str:
-    """What names are told apart by: without letter case, width and spaces."""
+    """The key by which names are compared: letter case, width and spaces do not count."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 

@@ -33,17 +33,7 @@ def write_statement(
     Charges without a known outcome have a column of their own; those that were not billed are left out.
     ``label`` is what a model is called. Raises SpreadsheetError for more than MAX_SHEETS texts.
     """
-    columns = (
-        Column("日期", 12, "date", _day),
-        Column("表格", 24, value=lambda charge: charge.table_name or charge.batch_name),
-        Column("行", 7, "number", attrgetter("row_number")),
-        Column("文件名", 34, value=attrgetter("filename")),
-        Column("模型", 22, value=lambda charge: label(charge.model)),
-        Column(
-            "金额（元）", 13, "money", lambda charge: charge.billed if charge.outcome == "billed" else None
-        ),
-        Column("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
-    )
+    columns = _columns(label)
     sheets: dict[str, SheetWriter] = {}
     totals: dict[str, SpendTotals] = {}
     with open_workbook(translate) as workbook:
@@ -84,6 +74,20 @@ def write_statement(
             book: Any = workbook.workbook  # openpyxl-stubs know no order of sheets
             book._sheets[1:] = [sheets[text].sheet for text in ordered]
         return workbook.save()
+
+
+def _columns(label: Callable[[str], str]) -> tuple[Column, ...]:
+    return (
+        Column("日期", 12, "date", _day),
+        Column("表格", 24, value=lambda charge: charge.table_name or charge.batch_name),
+        Column("行", 7, "number", attrgetter("row_number")),
+        Column("文件名", 34, value=attrgetter("filename")),
+        Column("模型", 22, value=lambda charge: label(charge.model)),
+        Column(
+            "金额（元）", 13, "money", lambda charge: charge.billed if charge.outcome == "billed" else None
+        ),
+        Column("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
+    )
 
 
 def _day(charge: Charge) -> date | str:

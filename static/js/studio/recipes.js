@@ -13,8 +13,8 @@ const NUMBERS = ["num_images", "reference_strength"];
 /** apply(request) fills the form. */
 export function bindRecipes(form, apply) {
   const select = form.querySelector("[data-recipe]");
-  const place = JSON.parse(select.dataset.recipe); // of what was written, in the words of a role
-  let [words, written, given] = [place, "", ""]; // of the chosen role; the prompt before it was chosen, and with it
+  const placeholder = JSON.parse(select.dataset.recipe); // stands for what was written, in the words of a role
+  let [words, written, given] = [placeholder, "", ""]; // of the chosen role; the prompt before it was chosen, and with it
 
   function showRecipes(recipes) {
     const option = (role, textContent) => create("option", { value: JSON.stringify(role), textContent });
@@ -26,15 +26,15 @@ export function bindRecipes(form, apply) {
   }
 
   function fill() {
-    const { role: _role, file_name: _name, sample_images: images, prompt = place, ...fields } = JSON.parse(select.value || "{}");
+    const { role: _role, file_name: _name, sample_images: images, prompt = placeholder, ...fields } = JSON.parse(select.value || "{}");
     const present = readForm(form).prompt;
     if (!given || present !== given) written = present;
     words = prompt;
-    given = prompt.replaceAll(place, () => written);
+    given = prompt.replaceAll(placeholder, () => written);
     const fixed = images?.filter(({ filename }) => filename); // a column has no pictures here
     apply({ ...fields, prompt: given, ...(fixed?.length > 0 && { sample_images: fixed }) });
-    const at = prompt.indexOf(place) + written.length;
-    if (prompt.includes(place)) form.elements.prompt.setSelectionRange(at, at); // what is written next stands there
+    const at = prompt.indexOf(placeholder) + written.length;
+    if (prompt.includes(placeholder)) form.elements.prompt.setSelectionRange(at, at); // what is written next stands there
     select.focus(); // the arrow keys choose another one
   }
 
