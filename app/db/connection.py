@@ -53,7 +53,11 @@ class Connection(Protocol):
     def silent_seconds(self) -> float:
         """How long a statement of another thread has waited for a server that does not answer."""
 
-    def write_transaction(self, *, durable: bool, wait: float) -> AbstractContextManager[None]:
+    @property
+    def is_shared(self) -> bool:
+        """Whether other writers may run beside the open transaction; never on SQLite."""
+
+    def write_transaction(self, *, durable: bool, wait: float, shared: bool) -> AbstractContextManager[None]:
         """See ``transaction``."""
 
     def read_transaction(self) -> AbstractContextManager[None]:
@@ -64,16 +68,21 @@ class Connection(Protocol):
 
 
 def transaction(
-    db: Connection, *, durable: bool = True, wait: float | None = None
+    db: Connection, *, durable: bool = True, wait: float | None = None, shared: bool = False
 ) -> AbstractContextManager[None]:
     """Run the body in a transaction that excludes every other writer; roll back when it raises.
 
+    With ``shared=True`` PostgreSQL runs it beside other shared ones, but never beside an exclusive one, which
+    follows those that came before it. So it may read what only exclusive ones write (batches, budgets, other
+    records' orders) as if it were alone, and must lock what shared ones write before it reads it: the row of
+    its own record (``still_owned``). SQLite has one writer at a time all the same.
     With ``durable=False`` a power cut (not a crash) may undo it until the next durable commit.
     Waits ``wait`` seconds for other writers, 15 without it.
     Raises WriteRefused, with nothing changed, when it has to wait for too long or the disk is full;
     StoreLost when the database was moved, replaced or cannot be reached, StoreDamaged when it is damaged.
     """
-    return db.write_transaction(durable=durable, wait=BUSY_SECONDS if wait is None else wait)
+    wait = BUSY_SECONDS if wait is None else wait
+    return db.write_transaction(durable=durable, wait=wait, shared=shared)
 
 
 def read_transaction(db: Connection) -> AbstractContextManager[None]:

@@ -1,8 +1,9 @@
 """The connection to a PostgreSQL database; the only module that imports psycopg.
 
 Write transactions take one advisory lock, so that there is one writer at a time, as with a SQLite file: the
-invariants of the queue and the ledger are checked and kept under it. A connection is opened when it is used
-first, and again when it is used after it was lost.
+invariants of the queue and the ledger are checked and kept under it. The steps of workers, each on its own
+record, share the lock: they run beside each other, and never beside another writer. A connection is opened
+when it is used first, and again when it is used after it was lost.
 """
 
 import re
@@ -121,7 +122,7 @@ class PostgresConnection:
         self._seconds = seconds or STATEMENT_SECONDS
         self._raw: _Link | None = None
         self._listening: _Link | None = None
-        self.in_transaction = False
+        self.in_transaction = self.is_shared = False
         self._waiting: list[_Waiting] | None = None  # None: no write transaction
         self._writes = False
         self._name, self._number = secrets.token_hex(8), 0  # of the last commit: the row of last_commits
@@ -206,15 +207,18 @@ class PostgresConnection:
         return time.monotonic() - sent_at if sent_at is not None else 0.0
 
     @contextmanager
-    def write_transaction(self, *, durable: bool, wait: float) -> Iterator[None]:
-        """Run the body as the only writer; see ``connection.transaction``.
+    def write_transaction(self, *, durable: bool, wait: float, shared: bool) -> Iterator[None]:
+        """Run the body as the only writer, or beside other shared ones; see ``connection.transaction``.
+
+        The server's queue for the lock is first in, first out: new shared ones wait behind an exclusive one
+        that waits, so that it is not starved.
 
         Every commit is durable: unlike with a file, this process survives a crash of the database, and would
         go on with what that has lost, such as a claim that another process then makes too.
         When the connection is lost during the commit, it is found out whether that was done: see ``_commit``.
         """
-        self._begin(_as_writer(wait))
-        self._waiting, self._writes = [], False
+        self._begin(_as_writer(wait, shared=shared))
+        self._waiting, self._writes, self.is_shared = [], False, shared
         try:
             yield
         except BaseException:
@@ -334,7 +338,7 @@ class PostgresConnection:
                 raise _lost(error) from error
             return
         finally:
-            self.in_transaction, self._waiting = False, None
+            self.in_transaction, self.is_shared, self._waiting = False, False, None
         if cursor.statusmessage != "COMMIT":  # a statement failed, and the body went on
             raise DatabaseError("数据库拒绝了这次写入，没有任何改动，请再试一次")
 
@@ -357,7 +361,7 @@ class PostgresConnection:
             time.sleep(0.2)
 
     def _roll_back(self) -> None:
-        self.in_transaction, self._waiting = False, None
+        self.in_transaction, self.is_shared, self._waiting = False, False, None
         with suppress(psycopg.Error):
             if self._raw and self._raw.info.transaction_status in _IN_TRANSACTION:
                 self._raw.execute("ROLLBACK")
@@ -379,8 +383,8 @@ class PostgresConnection:
         raise DatabaseError(text, reason=_reason(error)) from error
 
 
-def _as_writer(wait: float) -> str:
-    """Statements that begin a transaction as the only writer.
+def _as_writer(wait: float, *, shared: bool = False) -> str:
+    """Statements that begin a transaction as the only writer, or as one of those that share the lock.
 
     READ COMMITTED, so that what it reads is as the writer before it left it: in other levels, which may be
     the server's default, the lock is waited for with an older snapshot.
@@ -389,7 +393,7 @@ def _as_writer(wait: float) -> str:
         BEGIN ISOLATION LEVEL READ COMMITTED;
         SET LOCAL lock_timeout = {round(1000 * wait) or 1};
         SET LOCAL synchronous_commit = on;
-        SELECT pg_advisory_xact_lock({_WRITERS})
+        SELECT pg_advisory_xact_lock{"_shared" if shared else ""}({_WRITERS})
     """
 
 

@@ -26,13 +26,14 @@ class SqliteConnection(OpenConnection):
     """A connection with ``sqlite3.Row`` rows, autocommit, foreign keys and durable commits."""
 
     engine: Literal["sqlite"] = "sqlite"
+    is_shared: Literal[False] = False
 
     def silent_seconds(self) -> float:
         """See ``Connection``; no server is asked."""
         return 0.0
 
     @contextmanager
-    def write_transaction(self, *, durable: bool, wait: float) -> Iterator[None]:
+    def write_transaction(self, *, durable: bool, wait: float, shared: bool) -> Iterator[None]:
         """Run the body in ``BEGIN IMMEDIATE … COMMIT``; see ``connection.transaction``."""
         with _turn(wait) as deadline:
             try:
