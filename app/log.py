@@ -67,22 +67,22 @@ class Condition:
         self._begun = begun
         self._ended = ended
         self._lock = threading.Lock()
-        self._lasts = False
+        self.lasts = False
 
     def begin(self, why: str) -> None:
         """Log the beginning and its reason, unless it has already begun."""
         with self._lock:
-            if not self._lasts:
-                self._lasts = True
+            if not self.lasts:
+                self.lasts = True
                 event(self._component, self._begun, why=why)
 
     def end(self) -> None:
         """Log the end, if it had begun."""
-        if not self._lasts:
+        if not self.lasts:
             return
         with self._lock:
-            if self._lasts:
-                self._lasts = False
+            if self.lasts:
+                self.lasts = False
                 event(self._component, self._ended)
 
 

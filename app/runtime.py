@@ -113,6 +113,7 @@ class Runtime:
             self.worker.start()
         else:
             with closing(database.connect(self.settings.database)) as db:
+                self.availability.watch_store(db)
                 self.peers.watch(db)
             self.threads.start_loop(self._watch, "watch")
         if self.library.wants_refreshing:
@@ -178,6 +179,7 @@ class Runtime:
             guarded(self.availability.watch_oss, writes=False)
             if guarded(lambda: self.availability.watch_store(db), writes=False):
                 guarded(lambda: self.peers.watch(db), writes=False)
+                guarded(lambda: database.require_writable(db))
 
     def _refresh_library(self) -> None:
         """Refresh the cached list of the bucket when a page was served from an old one."""

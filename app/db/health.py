@@ -1,45 +1,25 @@
-"""Health checks: the database is readable and writable, and its pages are not corrupt."""
+"""Health checks: the database is writable, and its pages are not corrupt."""
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 
-from app.db.connection import Target, transaction
-from app.db.connection_pool import connect
+from app.db.connection import Connection, transaction
 from app.db.open_files import is_damage
 from app.db.row_mapping import quoted
-from app.errors import DatabaseError
+from app.errors import WriteRefused
 
-_SECONDS = 1.0
 _STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond
 
 
-def is_healthy(target: Target) -> bool:
-    """Whether the database exists, has our schema and can be written to within a second."""
-    if not isinstance(target, Path):
-        return _is_server_healthy(target)
-    address = f"{target.absolute().as_uri()}?mode=rw"  # never creates the file
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=_SECONDS, isolation_level=None)) as db:
-            db.execute("SELECT id FROM generation_records LIMIT 1").fetchone()
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("UPDATE change_counter SET value = value")
-            db.execute("ROLLBACK")
-    except sqlite3.Error:
-        return False
+def require_writable(db: Connection) -> bool:
+    """True; raises WriteRefused when the database takes no writes now, as of a standby server."""
+    if db.engine == "sqlite":
+        with transaction(db, durable=False):  # that writes nothing
+            return True
+    found = db.execute("SELECT current_setting('transaction_read_only') AS only_reads").fetchone()
+    if found["only_reads"] == "on":
+        raise WriteRefused("数据库现在写不进去（{reason}），请检查磁盘空间和权限", reason="read only")
     return True
-
-
-def _is_server_healthy(url: str) -> bool:
-    try:
-        with closing(connect(url)) as db:
-            db.execute("SELECT id FROM generation_records LIMIT 1").fetchone()
-            with transaction(db, wait=_SECONDS):  # without a write, which would wait for the disk
-                sql = "SELECT current_setting('transaction_read_only') AS only_reads"
-                return bool(db.execute(sql).fetchone()["only_reads"] == "off")
-    except DatabaseError:
-        return False
 
 
 def check_pages(db: sqlite3.Connection, *, stops: Callable[[], bool]) -> str:

@@ -1,9 +1,13 @@
 """Whether the database and OSS are there; that they are lost, or back, is logged once. Starts no thread."""
 
+import math
+import time
+
 import database
 from app import log
 from app.errors import Message
 from app.library.outputs import Outputs
+from app.worker.threads import SILENT_SECONDS
 
 
 class Availability:
@@ -12,10 +16,19 @@ class Availability:
     def __init__(self, store_guard: database.StoreGuard, outputs: Outputs) -> None:
         self._store_guard, self._outputs = store_guard, outputs
         self._problems: dict[str, Message | None] = {}
+        self._seen_at = -math.inf
+
+    @property
+    def has_store(self) -> bool:
+        """Whether the database was usable when it was last looked at, a moment ago."""
+        return not self._store_guard.problem() and time.monotonic() - self._seen_at < SILENT_SECONDS
 
     def watch_store(self, db: database.Connection) -> bool:
         """Whether the database is usable."""
-        return self._note("store", self._store_guard.watch(db))
+        is_usable = self._note("store", self._store_guard.watch(db))
+        if is_usable:
+            self._seen_at = time.monotonic()
+        return is_usable
 
     def watch_oss(self) -> bool:
         """Whether OSS stores pictures, as far as is known."""

@@ -69,6 +69,7 @@ class Worker:
         Threads of another model start when there is work for it, and end a minute after the last.
         """
         with closing(database.connect(self.settings.database)) as db:
+            self.availability.watch_store(db)
             self.engines.pause_others(db)
             for engine in self.engines:
                 engine.pace.load(db)
@@ -240,6 +241,7 @@ class Worker:
                     continue
                 if polls % _POLLS_PER_HEARTBEAT == 0:
                     self.threads.guarded(lambda: self._extend_leases(db))
+                    self.threads.guarded(lambda: database.require_writable(db))
                 if self._has_peers:
                     self.threads.guarded(lambda: self.peers.report(db, len(self.claimed_ids)))
                 self.threads.guarded(lambda: self._find_work(db), writes=False)

@@ -1,18 +1,24 @@
-"""/healthz reports every problem; anonymous clients learn only that there is one."""
+"""/healthz reports every problem that the process has seen; strangers learn only that there is one."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.db import connection
 from app.errors import StoreDamaged
 from app.runtime import Runtime
 from app.web.services import services_of
+from app.worker import peers
+from app.worker import worker as worker_module
 from app.worker.disk_space import DiskSpace
+from tools.postgres_server import PostgresServer
+from tools.waiting import wait_until
 from web_app import create_app
 
 
@@ -77,21 +83,47 @@ def test_a_missing_key_is_reported(settings: Settings) -> None:
         assert what_is_wrong(client) == {"model"}
 
 
-def test_a_locked_database_is_reported(client: FlaskClient, settings: Settings) -> None:
-    with closing(database.connect(settings.database)) as other, database.transaction(other):
-        assert what_is_wrong(client) == {"database"}
-    assert what_is_wrong(client) == set()
+def wait_for(client: FlaskClient, *wrong: str) -> None:
+    wait_until(lambda: what_is_wrong(client) == set(wrong), lambda: str(what_is_wrong(client)))
+
+
+def test_a_database_that_stays_locked_is_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(peers, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.02)
+    for client in open_client(settings):
+        with closing(database.connect(settings.database)) as other, database.transaction(other):
+            wait_for(client, "database")
+        wait_for(client)
+
+
+@pytest.mark.parametrize("role", ["all", "web"])
+def test_no_question_of_a_stranger_uses_the_database(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, role: Literal["all", "web"]
+) -> None:
+    for client in open_client(replace(settings, access_password="开门", role=role)):
+        for name in ("acquire", "release"):
+            monkeypatch.setattr(database.ConnectionPool, name, lambda *_: pytest.fail("connected"))
+        assert client.get("/healthz").status_code == (200 if role == "all" else 503)  # no worker lives
 
 
 @pytest.mark.postgres
-def test_a_database_that_only_reads_is_reported(client: FlaskClient, settings: Settings) -> None:
-    with closing(database.connect(settings.database)) as db:
-        name = db.execute("SELECT current_database()").fetchone()[0]
-        db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        assert what_is_wrong(client) == {"database"}
-        db.execute("SET default_transaction_read_only = off")
-        db.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-    assert what_is_wrong(client) == set()
+@pytest.mark.parametrize("role", ["all", "web"])
+def test_a_server_that_only_reads_from_now_on_is_reported(
+    settings: Settings, postgres: PostgresServer, role: Literal["all", "web"]
+) -> None:
+    """As when a standby answers in the place of a lost one."""
+    for client in open_client(replace(settings, role=role)):
+        worker = () if role == "all" else ("worker",)
+        with closing(database.connect(postgres.url("postgres"))) as db:
+            db.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            db.execute("SELECT pg_reload_conf()")
+            wait_for(client, "database", *worker)
+            db.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            db.execute("SELECT pg_reload_conf()")
+            wait_for(client, *worker)
 
 
 @pytest.mark.sqlite

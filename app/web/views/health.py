@@ -1,5 +1,6 @@
 """``/healthz``: the health check for monitoring; ``/readyz``: whether a balancer may send requests here.
 
+Nothing is asked for an answer: it tells what the threads of this process last saw.
 With ACCESS_PASSWORD set, a client that is not logged in gets the status only, no details; so does everybody
 while the database cannot be read. A process that serves pages only is healthy while a worker is alive.
 """
@@ -9,7 +10,6 @@ from typing import Any
 from flask import Blueprint, Flask, request
 from werkzeug.wrappers import Response
 
-import database
 from app.errors import message
 from app.web.i18n import translate
 from app.web.middleware.login import is_logged_in
@@ -53,21 +53,22 @@ def init_health_only(app: Flask) -> None:
 def index() -> Response:
     """200 when all checks pass, else 503 with the failed ones."""
     current = services()
-    store_problem = current.runtime.store_guard.problem()
+    runtime, threads = current.runtime, current.runtime.threads
+    is_readable = runtime.availability.has_store
     checks = {
-        "database": not store_problem and database.is_healthy(current.settings.database),
-        "disk": not current.runtime.disk.problem(),
+        "database": is_readable and not threads.write_refusal.lasts,
+        "disk": not runtime.disk.problem(),
         "oss": not current.outputs.problem(),
-        "worker": current.runtime.threads.are_running and not current.runtime.peers.are_missing,
+        "worker": threads.are_running and not runtime.peers.are_missing,
         "model": current.model_problem(current.spec) is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)
     has_password = bool(current.settings.access_password)
-    is_anonymous = has_password and (store_problem is not None or not is_logged_in())
+    is_anonymous = has_password and not (is_readable and is_logged_in())
     details = {} if is_anonymous else {**checks, **_facts(current)}
     if not failed:
         return success(**details)
-    reason = store_problem or message("有问题：{problems}", problems=failed)
+    reason = runtime.store_guard.problem() or message("有问题：{problems}", problems=failed)
     return failure("有问题" if is_anonymous else reason, 503, **details)
 
 
