@@ -26,7 +26,7 @@ _HEADER = "# English. How placeholders are written: app.errors.Message.render.\n
 # Chinese that is no word to the person before a browser: file -> literals, names of constants and
 # functions that hold them, or None for the whole file.
 STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
-    "app/system/listener.py": None,  # said at the terminal, when nothing can be served
+    "app/system/listener.py": ("_taken",),  # said at the terminal, when nothing can be served
     "app/system/folders.py": None,  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
     "app/cli_words.py": None,

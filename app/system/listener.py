@@ -66,6 +66,8 @@ def require_bindable(host: str, port: int, *, held: str) -> None:
             _bound(family, (name, at, *where[2:])).close()
         except OSError as failure:
             raise _bind_error(failure, host, port) from failure
+    if not held and (taken := _find_holder(host, port)):
+        raise taken
 
 
 def address(host: str, port: int) -> str:
@@ -122,15 +124,14 @@ def _bind_error(failure: OSError | None, host: str, port: int) -> AppError:
     if number == errno.EADDRINUSE:
         return _taken(host, port, "")
     if number == errno.EACCES:
-        return SettingError("PORT", f"这台电脑不允许使用端口 {port}，请换一个，例如 PORT={_other_port(port)}")
+        text = "这台电脑不允许使用端口 {port}，请换一个，例如 PORT={other}"
+        return SettingError("PORT", text, port=port, other=_other_port(port))
     return _no_such_host(host)
 
 
 def _no_such_host(host: str) -> SettingError:
-    return SettingError(
-        "HOST",
-        f"「{host}」不是这台电脑的地址，请用 127.0.0.1（只有本机能打开）或 0.0.0.0（别的电脑也能打开）",
-    )
+    text = "「{host}」不是这台电脑的地址，请用 127.0.0.1（只有本机能打开）或 0.0.0.0（别的电脑也能打开）"
+    return SettingError("HOST", text, host=host)
 
 
 def _find_holder(host: str, port: int) -> PortTaken | None:

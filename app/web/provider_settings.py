@@ -102,6 +102,8 @@ def _text(settings: Settings, variable: str) -> str | None:
     value = getattr(settings, variable.lower())
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, tuple):
+        return ", ".join(value) or None
     return str(value).lower() if isinstance(value, bool) else (None if value is None else str(value) or None)
 
 

@@ -1,22 +1,27 @@
 """The settings that the next start reads, of OSS and of access: tested, then written to ``.env``."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+
+from flask import request
 
 from app import log
-from app.config import Settings, read_settings
+from app.config import Settings, is_address, read_settings
 from app.errors import AppError, Conflict, Forbidden, InvalidRequest, Message, SettingError, message
 from app.library.bucket_check import try_bucket
 from app.system import listener
+from app.web.middleware.security import host_name
 from app.web.provider_settings import KeyTest, Variable, change_problem, variables_of
 from app.web.services import services
 
 OSS = (
     *("OSS_ENABLED", "OSS_ENDPOINT", "OSS_BUCKET", "OSS_REGION", "OSS_ACCESS_KEY_ID"),
-    *("OSS_ACCESS_KEY_SECRET", "OSS_OUTPUT_PREFIX", "OSS_PUBLIC_URL"),
+    *("OSS_ACCESS_KEY_SECRET", "OSS_SAMPLE_PREFIX", "OSS_OUTPUT_PREFIX", "OSS_PUBLIC_URL"),
 )
-ACCESS = ("HOST", "ACCESS_PASSWORD")
+ACCESS = ("HOST", "ACCESS_PASSWORD", "PORT", "ALLOWED_HOSTS")
 START_VARIABLES = (*OSS, *ACCESS)
 _LEAST_PASSWORD = 8
+_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"  # of a host name
 
 
 def list_start_variables() -> dict[str, Variable]:
@@ -24,10 +29,11 @@ def list_start_variables() -> dict[str, Variable]:
     return variables_of(START_VARIABLES, _next_settings())
 
 
-def waits_for_restart(names: tuple[str, ...]) -> bool:
-    """Whether one of these variables was saved after the start."""
+def waits_for_restart(names: tuple[str, ...]) -> Message | None:
+    """What the next start does with those of these variables that were saved after this one."""
     now, then = services().settings, _next_settings()
-    return any(getattr(now, name.lower()) != getattr(then, name.lower()) for name in names)
+    changed = [name for name in names if getattr(now, name.lower()) != getattr(then, name.lower())]
+    return _saved(changed, then) if changed else None
 
 
 def _next_settings() -> Settings:
@@ -63,7 +69,10 @@ def change_start_settings(wanted: Mapping[str, str]) -> KeyTest:
     except SettingError as error:
         raise InvalidRequest(error.variable, error.message) from error
     log.event("web", "settings_changed", variables=",".join(changes))
-    return KeyTest("good", _saved(changes, new))
+    saved = _saved(changes, new)
+    if new.oss_enabled and any(name in changes for name in OSS):
+        saved = message("OSS 能列、能写、能删。{saved}", saved=saved)
+    return KeyTest("good", saved)
 
 
 def _test(changes: Mapping[str, str], new: Settings) -> None:
@@ -76,19 +85,38 @@ def _test(changes: Mapping[str, str], new: Settings) -> None:
             raise Conflict("没有存，OSS 的测试没有通过：{reason}", reason=error.message) from error
     if 0 < len(changes.get("ACCESS_PASSWORD", "")) < _LEAST_PASSWORD:
         raise InvalidRequest("ACCESS_PASSWORD", "访问密码至少 {n} 个字", n=_LEAST_PASSWORD)
-    if "HOST" in changes:
+    if "HOST" in changes or "PORT" in changes:
         current = services().settings
         held = current.host if new.port == current.port else ""
         try:
             listener.require_bindable(new.host, new.port, held=held)
         except listener.PortTaken as error:
-            raise InvalidRequest("HOST", error.message) from error
+            text = "端口 {port} 已经被别的程序占用，请换一个"
+            raise InvalidRequest("PORT", text, port=new.port) from error
+    if "ALLOWED_HOSTS" in changes:
+        _require_hosts(new.allowed_hosts)
 
 
-def _saved(changes: Mapping[str, str], new: Settings) -> Message:
-    others = listener.address_for_others(new.host, new.port)
+def _require_hosts(names: tuple[str, ...]) -> None:
+    """Raises InvalidRequest for what no browser asks for, and when the name that opened this page is gone."""
+    for name in names:
+        if not (is_address(name) or (re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", name) and len(name) <= 253)):
+            text = "「{name}」不是主机名，请写成 mac.local 这样，几个用英文逗号分开"
+            raise InvalidRequest("ALLOWED_HOSTS", text, name=name[:60])
+    own = host_name(request.host)
+    if not (own == "localhost" or is_address(own) or own in names):
+        text = "您现在就是用 {name} 打开的，去掉它就打不开了，请留着"
+        raise InvalidRequest("ALLOWED_HOSTS", text, name=own)
+
+
+def _saved(changes: Collection[str], new: Settings) -> Message:
+    """When the changes count, and where the page is then."""
+    names, others = new.allowed_hosts, listener.address_for_others(new.host, new.port)
     if others and any(name in changes for name in ACCESS):
-        return message("已保存，重新启动后生效，那时别的电脑打开 {address}，用访问密码登录", address=others)
-    if new.oss_enabled and any(name in changes for name in OSS):
-        return message("OSS 能列、能写、能删，已保存，重新启动后生效")
+        addresses = tuple(dict.fromkeys([others, *(f"http://{name}:{new.port}" for name in names)]))
+        text = "已保存，重新启动后生效，那时别的电脑打开 {address}，用访问密码登录"
+        return message(text, address=addresses)
+    if "HOST" in changes or "PORT" in changes:
+        own = listener.address(new.host, new.port)
+        return message("已保存，重新启动后生效，那时打开 {address}", address=own)
     return message("已保存，重新启动后生效")

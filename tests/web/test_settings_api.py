@@ -234,9 +234,9 @@ def test_a_wrong_key_pauses_and_the_right_one_resumes(open_studio: OpenStudio, a
         ({"MODEL_CONCURRENCY": 3}, "MODEL_CONCURRENCY"),
         ({"SDAPI_URL": "127.0.0.1:7860"}, "SDAPI_URL"),
         ({"SEEDREAM_MODEL": "a\nACCESS_PASSWORD="}, "SEEDREAM_MODEL"),
-        ({"PORT": "80"}, "PORT"),
+        ({"PORT": "80", "SEEDREAM_PRICE": "1"}, "PORT"),
         ({"DATABASE_PATH": "/tmp/x.db"}, "DATABASE_PATH"),
-        ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS"),
+        ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES"),
         ({"BUDGET": "1"}, "BUDGET"),
     ],
 )

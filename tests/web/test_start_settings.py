@@ -43,19 +43,23 @@ def program(settings: Settings, tmp_path: Path) -> Program:
 
 
 def variables(oss: FakeOss) -> dict[str, str]:
-    return {name.upper(): str(value) for name, value in oss.settings(oss_output_prefix="made/").items()}
+    return {
+        name.upper(): str(value)
+        for name, value in oss.settings(oss_output_prefix="made/", oss_sample_prefix="neu/").items()
+    }
 
 
 def test_a_bucket_is_listed_written_and_left_as_it_was_before_it_is_saved(
     program: Program, oss: FakeOss
 ) -> None:
     done = program.put(**variables(oss))
-    assert done["text"] == "OSS 能列、能写、能删，已保存，重新启动后生效"
+    assert done["text"] == "OSS 能列、能写、能删。已保存，重新启动后生效"
     assert [oss.count(each) for each in ("list", "put", "delete")] == [2, 2, 2]
+    assert program.next.oss_sample_prefix == "neu/"
     assert not oss.objects
     assert program.next.oss_enabled
     page = program.client.get("/model").text
-    assert page.count("已保存，重新启动后生效") == 1
+    assert ">已保存，重新启动后生效<" in page
     assert program.next.oss_access_key_secret not in page + str(done)
     assert program.put(**variables(oss))["text"].startswith("没有改动")
 
@@ -102,6 +106,44 @@ def test_an_address_whose_port_another_program_holds_is_refused() -> None:
             listener.require_bindable("127.0.0.2", port, held="127.0.0.1")
         listener.require_bindable("127.0.0.2", port, held="0.0.0.0")
         listener.require_bindable("127.0.0.3", port, held="127.0.0.1")
+
+
+def test_a_port_that_another_program_holds_is_not_saved(program: Program) -> None:
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        refused = program.put(400, PORT=str(other.getsockname()[1]))
+    assert (refused["field"], "已经被别的程序占用" in refused["error"]) == ("PORT", True)
+    assert program.put(400, PORT="65536")["field"] == "PORT"
+    assert not program.dotenv.exists()
+
+
+def test_a_free_port_is_saved_with_the_address_to_open_then(program: Program) -> None:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    said = f"重新启动后生效，那时打开 http://localhost:{port}"
+    assert said in program.put(PORT=str(port))["text"]
+    assert said in program.client.get("/model").text
+    assert program.next.port == port
+
+
+@pytest.mark.parametrize("names", ["http://nas.local", "nas.local:5000", "nas..local", "-nas", "电脑.local"])
+def test_what_is_no_host_name_is_not_saved(program: Program, names: str) -> None:
+    assert program.put(400, ALLOWED_HOSTS=f"studio.example, {names}")["field"] == "ALLOWED_HOSTS"
+    assert not program.dotenv.exists()
+
+
+def test_the_host_name_that_the_page_was_opened_by_stays(settings: Settings, tmp_path: Path) -> None:
+    far = replace(settings, access_password=PASSWORD, allowed_hosts=("nas.local",))
+    program = Program(far, tmp_path)
+    own = {"base_url": "http://nas.local"}
+    program.client.post("/login", data={"password": PASSWORD}, **own)
+    program.dotenv.write_text(f"ACCESS_PASSWORD={PASSWORD}\nALLOWED_HOSTS=nas.local\n", "utf-8")
+    refused = program.client.put("/api/settings", json={"ALLOWED_HOSTS": "nas2.local"}, **own)
+    assert answered(refused, 400)["field"] == "ALLOWED_HOSTS"
+    answered(program.client.put("/api/settings", json={"ALLOWED_HOSTS": "nas.local, Nas2.local"}, **own))
+    assert program.next.allowed_hosts == ("nas.local", "nas2.local")
 
 
 def test_what_the_environment_sets_and_what_is_applied_at_once_is_refused(

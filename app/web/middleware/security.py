@@ -60,7 +60,7 @@ def lets_in() -> bool:
 
 
 def _check_host() -> None:
-    name = _host_name(request.host)
+    name = host_name(request.host)
     if not (name == "localhost" or is_address(name) or name in services().settings.allowed_hosts):
         raise Forbidden(
             "不认识的主机名「{host}」，请用 localhost 或数字地址打开；"
@@ -112,6 +112,6 @@ def _add_headers(response: Response) -> Response:
     return response
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """The host name without port and trailing dot; empty when it is invalid."""
     return (safe_urlsplit(f"//{host}").hostname or "").lower().removesuffix(".")

@@ -54,6 +54,7 @@ _OSS_EXAMPLES = {
     "OSS_OUTPUT_PREFIX": "空着就不存，例如 ai-images/output/",
     "OSS_PUBLIC_URL": "绑了自己的域名才填",
 }
+_ACCESS_EXAMPLES = {"ALLOWED_HOSTS": "例如 mac.local，几个用英文逗号分开"}
 _LABELS = {  # by the end of a variable's name
     "OSS_ENABLED": "示例图放在 OSS",
     "OSS_ENDPOINT": "Endpoint",
@@ -61,10 +62,13 @@ _LABELS = {  # by the end of a variable's name
     "OSS_REGION": "地域",
     "OSS_ACCESS_KEY_ID": "AccessKey ID",
     "OSS_ACCESS_KEY_SECRET": "AccessKey Secret",
+    "OSS_SAMPLE_PREFIX": "示例图存到",
     "OSS_OUTPUT_PREFIX": "生成的图片也存一份到",
     "OSS_PUBLIC_URL": "给模型看图用的域名",
     "HOST": "能打开的电脑",
     "ACCESS_PASSWORD": "访问密码",
+    "PORT": "端口",
+    "ALLOWED_HOSTS": "还能用的主机名",
     "_AK": "Access Key ID",
     "_SK": "Secret Access Key",
     "_API_KEY": "API Key",
@@ -209,9 +213,9 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
     problem = change_problem()
     try:
         variables, at_start = list_variables(), list_start_variables()
-        waiting = [part for part, names in _OF_START.items() if waits_for_restart(names)]
+        waiting = {part: waits_for_restart(names) for part, names in _OF_START.items()}
     except SettingError as error:  # the file cannot be read
-        problem, variables, at_start, waiting = error.message, {}, {}, []
+        problem, variables, at_start, waiting = error.message, {}, {}, {}
     file, backups = services().env_file, services().runtime.backups
     return render_template(
         "pages/model.html",
@@ -219,7 +223,7 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
         general=_fields((name for name in _GENERAL if name in variables), variables, _USES),
         notify=_fields((name for name in ("NOTIFY_URL",) if name in variables), variables),
         oss=_fields((name for name in OSS if name in at_start), at_start, _OSS_EXAMPLES),
-        access=_fields((name for name in ACCESS if name in at_start), at_start),
+        access=_fields((name for name in ACCESS if name in at_start), at_start, _ACCESS_EXAMPLES),
         waiting=waiting,
         on_loopback=services().settings.on_loopback,
         is_in_oss=services().settings.oss_enabled,
