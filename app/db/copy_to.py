@@ -60,10 +60,10 @@ _FACETS = "status, aspect_ratio, resolution, model, favourite"
 _SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced"
 DERIVED = {
     "charge_totals": f"""
-        UPDATE charge_totals
-        SET number = sums.number, micros = sums.micros, unpriced = sums.unpriced
-        FROM (SELECT outcome, {_SUMS} FROM charges GROUP BY outcome) AS sums
-        WHERE sums.outcome = charge_totals.outcome
+        INSERT INTO charge_totals (outcome, number, micros, unpriced)
+        SELECT outcome, {_SUMS}
+        FROM charges
+        GROUP BY outcome
     """,
     "charges_by_hour": f"""
         INSERT INTO charges_by_hour (hour, model, outcome, number, micros, unpriced)
@@ -291,7 +291,7 @@ class _Copy:
 
     def _compare_ledgers(self) -> None:
         """Compare the sums of the charges as copied with those that the file's triggers have kept."""
-        sql = "SELECT outcome, number, micros, unpriced FROM charge_totals ORDER BY outcome"
+        sql = "SELECT outcome, number, micros, unpriced FROM charge_totals WHERE number <> 0 ORDER BY outcome"
         kept, found = (
             [tuple(row) for row in db.execute(sql).fetchall()] for db in (self._source, self._target)
         )

@@ -238,13 +238,13 @@ def _days(db: Connection, wanted: RecordFilter) -> dict[str, int]:
     """Of the days of the filter: matching records, bounds of their ids, and all records."""
     of_days = {"created_from": "day >= :first_day", "created_before": "day <= :last_day"}
     statuses = of_statuses(statuses_of(wanted)[0], ENDED)
-    matching = " AND ".join(("number > 0", *statuses, *facet_filters(wanted)))
+    matching = " AND ".join(("number <> 0", *statuses, *facet_filters(wanted)))
     row = db.execute(
         f"""
         SELECT
             coalesce(sum(number) FILTER (WHERE {matching}), 0) AS number,
-            coalesce(min(first_id) FILTER (WHERE {matching}), 0) AS first_id,
-            coalesce(max(last_id) FILTER (WHERE {matching}), -1) AS last_id,
+            coalesce(min(first_id) FILTER (WHERE number > 0 AND {matching}), 0) AS first_id,
+            coalesce(max(last_id) FILTER (WHERE number > 0 AND {matching}), -1) AS last_id,
             coalesce(sum(number), 0) AS scanned
         FROM counts_by_day
         WHERE {" AND ".join(conditions_of(wanted, of_days))}

@@ -69,8 +69,8 @@ def count_unresolved(db: Connection, *, models: Iterable[str]) -> UnresolvedCoun
         f"""
         SELECT
             (SELECT count(DISTINCT record_id) FROM charges WHERE outcome = 'unknown') AS records,
-            (SELECT micros FROM charge_totals WHERE outcome = 'unknown') AS micros,
-            (SELECT unpriced FROM charge_totals WHERE outcome = 'unknown') AS unpriced,
+            (SELECT coalesce(sum(micros), 0) FROM charge_totals WHERE outcome = 'unknown') AS micros,
+            (SELECT coalesce(sum(unpriced), 0) FROM charge_totals WHERE outcome = 'unknown') AS unpriced,
             count(*) FILTER (WHERE task_id IS NOT NULL AND model {IN_MODELS}) AS collectable,
             count(*) FILTER (WHERE task_id IS NULL) AS orderable,
             sum(at_stake_micros) FILTER (WHERE task_id IS NULL) AS orderable_micros,

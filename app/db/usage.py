@@ -26,7 +26,8 @@ _BY_LINE = f"""
 
 def total_spend(db: Connection) -> SpendTotals:
     """Totals of all charges."""
-    return _total(db.execute("SELECT outcome, number, micros, unpriced FROM charge_totals").fetchall())
+    sums = "sum(number) AS number, sum(micros) AS micros, sum(unpriced) AS unpriced"
+    return _total(db.execute(f"SELECT outcome, {sums} FROM charge_totals GROUP BY outcome").fetchall())
 
 
 def spend_by_span(db: Connection, bounds: Sequence[str]) -> list[dict[str, SpendTotals]]:

@@ -161,7 +161,8 @@ def test_counts_of_days_follow_every_change(db: database.Connection) -> None:
     fill(db, chance)
     for _ in range(3):
         change(db, chance)
-        kinds = "substr(created_at, 1, 10), status, aspect_ratio, resolution, model, favourite"
+        days = "day, status, aspect_ratio, resolution, model, favourite"
+        kinds = days.replace("day", "substr(created_at, 1, 10)")
         counted = db.execute(
             f"""
             SELECT {kinds}, count(*), min(id), max(id)
@@ -172,7 +173,14 @@ def test_counts_of_days_follow_every_change(db: database.Connection) -> None:
         ).fetchall()
         stored = {
             tuple(row)[:6]: tuple(row)[6:]
-            for row in db.execute("SELECT * FROM counts_by_day WHERE number > 0")
+            for row in db.execute(
+                f"""
+                SELECT {days}, sum(number), min(first_id), max(last_id)
+                FROM counts_by_day
+                GROUP BY {days}
+                HAVING sum(number) > 0
+                """
+            )
         }
         assert {tuple(row)[:6]: row[6] for row in counted} == {kind: row[0] for kind, row in stored.items()}
         for row in counted:

@@ -25,12 +25,22 @@ _PRICES = {"jimeng_image2image_dream_inpaint": 200_000}  # of other models
 
 # Sums that triggers keep -> the same of the rows.
 _SUMS = {
-    "SELECT outcome, number, micros, unpriced FROM charge_totals WHERE number <> 0": """
+    """
+    SELECT outcome, sum(number) AS number, sum(micros) AS micros, sum(unpriced) AS unpriced
+    FROM charge_totals
+    GROUP BY outcome
+    HAVING sum(number) <> 0
+    """: """
         SELECT outcome, count(*) AS number, sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced
         FROM charges
         GROUP BY outcome
     """,
-    "SELECT hour, model, outcome, number, micros, unpriced FROM charges_by_hour WHERE number <> 0": """
+    """
+    SELECT hour, model, outcome, sum(number) AS number, sum(micros) AS micros, sum(unpriced) AS unpriced
+    FROM charges_by_hour
+    GROUP BY hour, model, outcome
+    HAVING sum(number) <> 0
+    """: """
         SELECT substr(opened_at, 1, 13) AS hour, model, outcome, count(*) AS number,
             sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced
         FROM charges

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from app.db.connection import Connection, transaction
 from app.db.connection_pool import connect
-from app.db.migrations import m0019_one_mark, m0021_recipes, m0022_one_role, m0023_rounds, m0024_people
+from app.db.migrations import (
+    m0019_one_mark,
+    m0021_recipes,
+    m0022_one_role,
+    m0023_rounds,
+    m0024_people,
+    m0025_shared_writers,
+)
 from app.db.migrations.batch_tables import Progress, add_tables_of_batches
 from app.db.postgres_connection import LONG_SECONDS, PostgresConnection
 from app.db.restored import pause_if_restored
@@ -57,6 +64,7 @@ _STEPS: tuple[tuple[int, Callable[[Connection, Progress], None]], ...] = (
     (23, m0022_one_role.upgrade),
     (24, lambda db, _report: m0023_rounds.upgrade_postgres(db, _schema())),
     (25, lambda db, _report: m0024_people.upgrade_postgres(db, _schema())),
+    (26, lambda db, _report: m0025_shared_writers.upgrade_postgres(db, _schema())),
 )
 LATEST = _STEPS[-1][0]
 

@@ -603,9 +603,12 @@ CREATE TABLE resolved_records (
     PRIMARY KEY (resolution_id, record_id)
 );
 
+-- These four are added up when they are read: every change adds a row, so that writers that run beside each other do
+-- not wait for one; app/db/pending_changes.py adds up the rows of a key from time to time.
+
 -- Sums of the ledger by outcome. unpriced is the number of charges of unknown price.
 CREATE TABLE charge_totals (
-    outcome TEXT COLLATE "C" PRIMARY KEY,
+    outcome TEXT COLLATE "C" NOT NULL,
     number BIGINT NOT NULL,
     micros BIGINT NOT NULL,
     unpriced BIGINT NOT NULL DEFAULT 0
@@ -618,9 +621,10 @@ CREATE TABLE charges_by_hour (
     outcome TEXT COLLATE "C" NOT NULL,
     number BIGINT NOT NULL,
     micros BIGINT NOT NULL,
-    unpriced BIGINT NOT NULL DEFAULT 0,
-    PRIMARY KEY (hour, model, outcome)
+    unpriced BIGINT NOT NULL DEFAULT 0
 );
+
+CREATE INDEX charges_of_hour ON charges_by_hour (hour);
 
 -- The number of records for each combination of what records are filtered by.
 CREATE TABLE record_counts (
@@ -630,8 +634,7 @@ CREATE TABLE record_counts (
     resolution TEXT COLLATE "C" NOT NULL,
     model TEXT COLLATE "C" NOT NULL,
     favourite BIGINT NOT NULL,
-    number BIGINT NOT NULL,
-    PRIMARY KEY (is_deleted, status, aspect_ratio, resolution, model, favourite)
+    number BIGINT NOT NULL
 );
 
 -- The same of the visible records by UTC day of creation. The ids of all its records, past ones too, are within
@@ -645,9 +648,10 @@ CREATE TABLE counts_by_day (
     favourite BIGINT NOT NULL,
     number BIGINT NOT NULL,
     first_id BIGINT NOT NULL,
-    last_id BIGINT NOT NULL,
-    PRIMARY KEY (day, status, aspect_ratio, resolution, model, favourite)
+    last_id BIGINT NOT NULL
 );
+
+CREATE INDEX counts_of_day ON counts_by_day (day);
 
 -- The searched texts of all visible records, as normalised by app/db/ngrams.py, prompt first, separated by a character
 -- that none of them has; and their status, size, model and favourite as app/db/search_index.py encodes them.
@@ -728,16 +732,11 @@ $$;
 CREATE FUNCTION count_charge(charge charges, change bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE charge_totals
-    SET number = number + change, micros = micros + change * charge.price_micros,
-        unpriced = unpriced + change * (1 - charge.is_priced)
-    WHERE outcome = charge.outcome;
-    INSERT INTO charges_by_hour AS known (hour, model, outcome, number, micros, unpriced)
+    INSERT INTO charge_totals (outcome, number, micros, unpriced)
+    VALUES (charge.outcome, change, change * charge.price_micros, change * (1 - charge.is_priced));
+    INSERT INTO charges_by_hour (hour, model, outcome, number, micros, unpriced)
     VALUES (substr(charge.opened_at, 1, 13), charge.model, charge.outcome, change, change * charge.price_micros,
-        change * (1 - charge.is_priced))
-    ON CONFLICT (hour, model, outcome) DO UPDATE
-    SET number = known.number + excluded.number, micros = known.micros + excluded.micros,
-        unpriced = known.unpriced + excluded.unpriced;
+        change * (1 - charge.is_priced));
 END
 $$;
 
@@ -761,19 +760,13 @@ FOR EACH ROW EXECUTE FUNCTION charge_changed();
 CREATE FUNCTION count_record(record generation_records, change bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO record_counts AS known (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
     VALUES ((record.deleted_at IS NOT NULL)::integer, record.status, record.aspect_ratio, record.resolution,
-        record.model, record.favourite, change)
-    ON CONFLICT (is_deleted, status, aspect_ratio, resolution, model, favourite) DO UPDATE
-    SET number = known.number + excluded.number;
-    INSERT INTO counts_by_day AS known
-        (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
+        record.model, record.favourite, change);
+    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
     SELECT substr(record.created_at, 1, 10), record.status, record.aspect_ratio, record.resolution, record.model,
         record.favourite, change, record.id, record.id
-    WHERE is_visible(record)
-    ON CONFLICT (day, status, aspect_ratio, resolution, model, favourite) DO UPDATE
-    SET number = known.number + excluded.number, first_id = least(known.first_id, excluded.first_id),
-        last_id = greatest(known.last_id, excluded.last_id);
+    WHERE is_visible(record);
 END
 $$;
 
@@ -797,21 +790,15 @@ FOR EACH ROW EXECUTE FUNCTION count_changed();
 CREATE FUNCTION count_inserted() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO record_counts AS known (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
     SELECT (deleted_at IS NOT NULL)::integer AS is_deleted, status, aspect_ratio, resolution, model, favourite, count(*)
     FROM inserted
-    GROUP BY is_deleted, status, aspect_ratio, resolution, model, favourite
-    ON CONFLICT (is_deleted, status, aspect_ratio, resolution, model, favourite) DO UPDATE
-    SET number = known.number + excluded.number;
-    INSERT INTO counts_by_day AS known
-        (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
+    GROUP BY is_deleted, status, aspect_ratio, resolution, model, favourite;
+    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
     SELECT substr(created_at, 1, 10) AS day, status, aspect_ratio, resolution, model, favourite, count(*), min(id), max(id)
     FROM inserted
     WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')
-    GROUP BY day, status, aspect_ratio, resolution, model, favourite
-    ON CONFLICT (day, status, aspect_ratio, resolution, model, favourite) DO UPDATE
-    SET number = known.number + excluded.number, first_id = least(known.first_id, excluded.first_id),
-        last_id = greatest(known.last_id, excluded.last_id);
+    GROUP BY day, status, aspect_ratio, resolution, model, favourite;
     RETURN NULL;
 END
 $$;
@@ -898,6 +885,20 @@ $$;
 CREATE TRIGGER uses_changed AFTER INSERT OR DELETE OR UPDATE OF sample_images ON generation_records
 FOR EACH ROW EXECUTE FUNCTION uses_changed();
 
+-- What writers that run beside each other leave to one that runs alone (app/db/pending_changes.py): a record that
+-- changed, a line for the log of its batch (with a level), or that a picture of the batch succeeded.
+CREATE TABLE pending_changes (
+    id BIGINT GENERATED BY DEFAULT AS IDENTITY,
+    noted_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    record_id BIGINT,
+    batch_id TEXT COLLATE "C",
+    is_success BIGINT NOT NULL DEFAULT 0,
+    at TEXT COLLATE "C",
+    level TEXT COLLATE "C",
+    text TEXT COLLATE "C",
+    message TEXT COLLATE "C"
+);
+
 -- The last write transaction of each connection: shows whether it was committed when the answer was lost
 -- (app/db/postgres_connection.py).
 CREATE TABLE last_commits (
@@ -928,5 +929,3 @@ INSERT INTO change_counter (value) VALUES (1);
 INSERT INTO search_state (normaliser) VALUES ('');
 INSERT INTO output_copy_scan (up_to) VALUES (0);
 INSERT INTO people (name, folded_name, role, created_at) VALUES ('主人', '主人', 'owner', '');
-INSERT INTO charge_totals (outcome, number, micros)
-VALUES ('open', 0, 0), ('billed', 0, 0), ('not_billed', 0, 0), ('unknown', 0, 0);
