@@ -111,7 +111,6 @@ from app.db.output_backup_queue import (
 from app.db.postgres_backup import dump
 from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (
-    SharedLimit,
     claim_record,
     fail_record,
     finish_record,
@@ -237,4 +236,4 @@ from app.db.workbooks import (
     get_workbook_file,
     workbook_cells,
 )
-from app.db.workers import WorkerReport, forget_worker, list_workers, open_wake_source, report_worker
+from app.db.workers import forget_worker, list_workers, open_wake_source, report_worker

@@ -105,7 +105,7 @@ class Runtime:
         """How many records are claimed and not finished: by this process, with ROLE=web by the workers."""
         if self.worker:
             return len(self.worker.claimed_ids)
-        return sum(each.under_way for each in self.peers.workers)
+        return sum(each.under_way for each in self.peers.workers.values())
 
     def start(self) -> None:
         """Start the threads: of the worker; with ROLE=web one that watches."""

@@ -5,7 +5,7 @@ processes share the file. ``attempts`` is the fencing token: only the latest cla
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from app.db.batch_log import add_log, row_label
 from app.db.batches import finish_if_done, pause_in_transaction, reopen
@@ -107,17 +107,6 @@ _NEXT_CLAIMABLE_ID = f"""
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedLimit:
-    """How many records of a model all workers together may have claimed.
-
-    ``received_ids`` are the owner's own whose image the service has delivered: they do not count.
-    """
-
-    limit: int
-    received_ids: Sequence[int] = ()
-
-
 def claim_record(
     db: Connection,
     *,
@@ -126,16 +115,12 @@ def claim_record(
     now: float,
     lease: float,
     claimed_ids: Sequence[int] = (),
-    shared: SharedLimit | None = None,
 ) -> Record | None:
     """Claim the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds.
 
     ``claimed_ids`` are the owner's own records: their leases may expire while the machine is suspended.
-    ``shared`` limits the records of the model that all owners have claimed.
     """
     with transaction(db, durable=False):  # nothing is submitted yet; open_charge commits durably
-        if shared is not None and not _is_below(db, shared, model, now):
-            return None
         rows = db.execute(
             f"""
             UPDATE generation_records
@@ -161,28 +146,14 @@ def claim_record(
     return replace(to_record(rows[0]), version=version)
 
 
-def _is_below(db: Connection, shared: SharedLimit, model: str, now: float) -> bool:
-    sql = f"""
-        SELECT count(*) AS number
-        FROM generation_records
-        WHERE {_RUNNING} AND model = :model AND lease_until BETWEEN :now AND :now + {MAX_LEASE_SECONDS}
-          AND id NOT {IN_IDS}
-    """
-    row = db.execute(sql, {"model": model, "now": now, "ids": SqlList(shared.received_ids)}).fetchone()
-    return bool(row["number"] < shared.limit)
-
-
 def has_claimable(
     db: Connection,
     *,
     model: str,
     now: float,
     claimed_ids: Sequence[int] = (),
-    shared: SharedLimit | None = None,
 ) -> bool:
     """Whether ``claim_record`` would return a record; read-only."""
-    if shared is not None and not _is_below(db, shared, model, now):
-        return False
     fields = {"model": model, "now": now, "ids": SqlList(claimed_ids)}
     row = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID} AS id", fields).fetchone()
     return row["id"] is not None

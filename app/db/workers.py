@@ -1,36 +1,39 @@
-"""The worker processes: what they last reported, for processes that serve pages only; what wakes them."""
+"""The worker processes: what they last reported, and which slots of a model each has; what wakes them."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any
 
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import message_json, to_message
-from app.errors import Message
+from app.domain.workers import Share, WorkerReport, share_of
 
 _CHANNEL = "records_queued"  # of the triggers in schema_postgres.sql
 _FORGET_SECONDS = 3600.0
 _MAX_AHEAD_SECONDS = 60.0  # a report from later than that was made before the clock was set back
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerReport:
-    """``services``: model id -> (when its service last refused or accepted the key, why it refused)."""
+def report_worker(
+    db: Connection,
+    owner: str,
+    report: WorkerReport,
+    *,
+    limits: Mapping[str, int],
+    now: float,
+    within: float,
+) -> dict[str, Share]:
+    """Store that a worker is alive at this Unix time -> its share of each model in ``limits``.
 
-    under_way: int
-    services: Mapping[str, tuple[float, Message | None]]
-
-
-def report_worker(db: Connection, owner: str, report: WorkerReport, *, now: float) -> None:
-    """Store that a worker is alive at this Unix time, and forget those that died an hour ago."""
-    services = {
-        model: [at, str(refusal or ""), message_json(refusal) if refusal else ""]
-        for model, (at, refusal) in report.services.items()
-    }
+    One writer at a time, so that no slot is granted to two; of those that are, the stored report has them.
+    Others count that were alive ``within`` so many seconds. Those that died an hour ago are forgotten.
+    """
     with transaction(db, durable=False):
+        living = list_workers(db, now=now, within=within) | {owner: report}
+        shares = {model: share_of(model, limit, owner, living) for model, limit in limits.items()}
+        slots = {model: max(share.granted, report.slots.get(model, 0)) for model, share in shares.items()}
         db.execute("DELETE FROM workers WHERE seen_at < :since", {"since": now - _FORGET_SECONDS})
         db.execute(
             """
@@ -41,9 +44,10 @@ def report_worker(db: Connection, owner: str, report: WorkerReport, *, now: floa
             {
                 "owner": owner,
                 "now": now,
-                "report": json.dumps({"under_way": report.under_way, "services": services}),
+                "report": _to_json(replace(report, slots={**report.slots, **slots})),
             },
         )
+    return shares
 
 
 def forget_worker(db: Connection, owner: str) -> None:
@@ -52,26 +56,31 @@ def forget_worker(db: Connection, owner: str) -> None:
         db.execute("DELETE FROM workers WHERE owner = :owner", {"owner": owner})
 
 
-def list_workers(db: Connection, *, now: float, within: float, besides: str = "") -> list[WorkerReport]:
-    """The last reports of the workers, ``besides`` that owner, that were alive within so many seconds."""
+def list_workers(db: Connection, *, now: float, within: float) -> dict[str, WorkerReport]:
+    """The last reports of the workers that were alive within so many seconds, by owner."""
     rows = db.execute(
-        """
-        SELECT report
-        FROM workers
-        WHERE seen_at > :since AND seen_at < :until AND owner <> :besides
-        ORDER BY owner
-        """,
-        {"since": now - within, "until": now + _MAX_AHEAD_SECONDS, "besides": besides},
+        "SELECT owner, report FROM workers WHERE seen_at > :since AND seen_at < :until ORDER BY owner",
+        {"since": now - within, "until": now + _MAX_AHEAD_SECONDS},
     ).fetchall()
-    return [_to_report(json.loads(row["report"])) for row in rows]
+    return {row["owner"]: _to_report(json.loads(row["report"])) for row in rows}
+
+
+def _to_json(report: WorkerReport) -> str:
+    services = {
+        model: [at, str(refusal or ""), message_json(refusal) if refusal else ""]
+        for model, (at, refusal) in report.services.items()
+    }
+    return json.dumps({**asdict(report), "services": services})
 
 
 def _to_report(stored: dict[str, Any]) -> WorkerReport:
+    """A report, also of another version of the program."""
     services = {
         model: (at, to_message(text, raw) if text else None)
         for model, (at, text, raw) in stored["services"].items()
     }
-    return WorkerReport(under_way=stored["under_way"], services=services)
+    known = {each.name: stored[each.name] for each in fields(WorkerReport) if each.name in stored}
+    return WorkerReport(**known | {"services": services})
 
 
 @contextmanager

@@ -10,19 +10,43 @@ from contextlib import contextmanager
 
 
 class AdaptiveLimit:
-    """Limit of images in progress: halved when the service throttles, raised slowly on success (AIMD)."""
+    """Limit of images in progress: halved when the service throttles, raised slowly on success (AIMD).
+
+    ``highest`` and ``allowed`` are of all workers together; this one has its share of them.
+    """
 
     def __init__(self, highest: int) -> None:
         self.highest = highest
         self.allowed = float(highest)
+        self._share: int | None = None
         self.under_way = 0
         self._free = threading.Condition()
         self._last_halved = 0.0
 
+    @property
+    def share(self) -> int:
+        """How many slots of ``highest`` this worker has: all, while no other works."""
+        return self.highest if self._share is None else min(self._share, self.highest)
+
+    @property
+    def slots(self) -> int:
+        """How many images this worker may have in progress: its share of ``allowed``, at least one of it."""
+        return int(self._exact_slots) if self.share else 0
+
+    def set_share(self, share: int) -> None:
+        """Have so many slots of ``highest`` from now on; images under way beyond them are finished."""
+        with self._free:
+            self._share = share
+            self._free.notify_all()
+
+    @property
+    def _exact_slots(self) -> float:
+        return max(1.0, self.allowed * self.share / self.highest)
+
     def acquire(self, timeout: float = 0.0) -> bool:
         """Take a slot, waiting at most ``timeout`` seconds."""
         with self._free:
-            if not self._free.wait_for(lambda: self.under_way < int(self.allowed), timeout):
+            if not self._free.wait_for(lambda: self.under_way < self.slots, timeout):
                 return False
             self.under_way += 1
             return True
@@ -56,7 +80,7 @@ class AdaptiveLimit:
     def on_success(self) -> None:
         """Raise the limit a little: by one slot after about two rounds of successes."""
         with self._free:
-            self.allowed = min(float(self.highest), self.allowed + 0.5 / self.allowed)
+            self.allowed = min(float(self.highest), self.allowed + 0.5 / self._exact_slots)
             self._free.notify()
 
 

@@ -16,10 +16,9 @@ from app.worker.pace import Pace
 class Engine:
     """One image model: its provider, how many of its images may be under way, and what was measured.
 
-    ``wake`` wakes its idle threads; ``threads`` is their number, and ``permits`` those of the claimed
-    records, which the worker keeps. ``refusal`` is why the service refuses the key or the account, until it
-    makes an image, accepts the key in a test or has other settings; None: it does not. ``judged_at`` is the
-    Unix time when that was last seen.
+    ``wake`` wakes its idle threads; ``threads`` is their number. ``refusal`` is why the service refuses the
+    key or the account, until it makes an image, accepts the key in a test or has other settings; None: it
+    does not. ``judged_at`` is the Unix time when that was last seen.
     """
 
     def __init__(self, provider: generator.Provider, concurrency: int) -> None:
@@ -28,7 +27,6 @@ class Engine:
         self.pace = Pace(provider, self.limit)
         self.wake = WakeSignal()
         self.threads = 0
-        self.permits: list[tuple[int, Permit]] = []
         self.refusal: Message | None = None
         self.judged_at = 0.0
 
@@ -56,12 +54,6 @@ class Engine:
             pace.load(db)
             self.provider, self.pace, self.refusal = provider, pace, None
 
-    @property
-    def shared(self) -> database.SharedLimit:
-        """What several workers together may have claimed of this model."""
-        received = [id for id, permit in list(self.permits) if not permit.is_held]
-        return database.SharedLimit(limit=int(self.limit.allowed), received_ids=received)
-
     def judge(self, refusal: Message | None, at: float) -> None:
         """At this Unix time the service refused the key, or accepted it."""
         self.refusal, self.judged_at = refusal, at
@@ -69,7 +61,7 @@ class Engine:
     @property
     def wanted_threads(self) -> int:
         """Two for each slot: one may save an image while the other generates."""
-        return 2 * self.limit.highest
+        return 2 * self.limit.share
 
 
 class Engines:

@@ -1,15 +1,16 @@
-"""What the processes of one database tell each other: which workers are alive, what the services refuse.
-
-Starts no thread.
+"""What the processes of one database tell each other: which workers are alive, what the services refuse,
+and how many images of a model each may have at its service. Starts no thread.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 import database
+from app.domain.workers import WorkerReport, WorkerState
 from app.worker.engines import Engine
 
 REPORT_SECONDS = 5.0
+UNSETTLED_SECONDS = 1.0  # while shares change
 ALIVE_SECONDS = 20.0
 
 
@@ -21,30 +22,53 @@ class Peers:
         self._owner = owner
         self._is_web = is_web
         self._next_report = 0.0
-        self.workers: Sequence[database.WorkerReport] = ()  # the living ones, as last watched
+        self._reported_at: float | None = None
+        self.workers: Mapping[str, WorkerReport] = {}  # the living ones, as last watched
 
     @property
     def are_missing(self) -> bool:
         """Whether nothing makes images: this process serves pages only, and no worker process is alive."""
         return self._is_web and not self.workers
 
-    def report(self, db: database.Connection, under_way: int) -> bool:
-        """Every REPORT_SECONDS: this worker is alive, and has so many images under way."""
+    def report(self, db: database.Connection, under_way: int, state: WorkerState = "") -> bool:
+        """Every REPORT_SECONDS: this worker is alive, and has so many records claimed; take its share of each
+        model. At the first report it has nothing at any service."""
         if time.monotonic() < self._next_report:
             return False
-        services = {
-            engine.model_id: (engine.judged_at, engine.refusal)
-            for engine in self._engines
-            if engine.judged_at
-        }
-        report = database.WorkerReport(under_way=under_way, services=services)
-        database.report_worker(db, self._owner, report, now=time.time())
-        self._next_report = time.monotonic() + REPORT_SECONDS
+        engines = {engine.model_id: engine for engine in self._engines}
+        is_first, limits = self._reported_at is None, {id: each.limit for id, each in engines.items()}
+        report = WorkerReport(
+            under_way=under_way,
+            services={id: (each.judged_at, each.refusal) for id, each in engines.items() if each.judged_at},
+            slots={
+                id: limit.under_way if is_first else max(limit.share, limit.under_way)
+                for id, limit in limits.items()
+            },
+            state=state,
+        )
+        now = time.time()
+        shares = database.report_worker(
+            db,
+            self._owner,
+            report,
+            limits={id: limit.highest for id, limit in limits.items()},
+            now=now,
+            within=ALIVE_SECONDS,
+        )
+        for id, share in shares.items():
+            limits[id].set_share(share.granted)
+        is_settled = all(share.fair == share.granted == report.slots[id] for id, share in shares.items())
+        self._reported_at = now
+        self._next_report = time.monotonic() + (REPORT_SECONDS if is_settled else UNSETTLED_SECONDS)
         return True
+
+    def may_claim(self, now: float) -> bool:
+        """Whether the others still count this worker's share: not if it was suspended, or cannot report."""
+        return self._reported_at is None or abs(now - self._reported_at) < ALIVE_SECONDS - REPORT_SECONDS
 
     def has_others(self, db: database.Connection) -> bool:
         """Whether another process makes images."""
-        return bool(database.list_workers(db, now=time.time(), within=ALIVE_SECONDS, besides=self._owner))
+        return bool(database.list_workers(db, now=time.time(), within=ALIVE_SECONDS).keys() - {self._owner})
 
     def leave(self, db: database.Connection) -> None:
         """This worker has stopped."""
@@ -55,7 +79,7 @@ class Peers:
         workers = database.list_workers(db, now=time.time(), within=ALIVE_SECONDS)
         for engine in self._engines:
             engine.pace.load(db)
-            for worker in workers:
+            for worker in workers.values():
                 at, refusal = worker.services.get(engine.model_id, (0.0, None))
                 if at > engine.judged_at:
                     engine.judge(refusal, at)

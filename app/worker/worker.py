@@ -11,6 +11,7 @@ from functools import partial
 import database
 from app import log
 from app.domain import Record
+from app.domain.workers import WorkerState
 from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, WriteRefused
 from app.system.process import StayAwake
 from app.worker.availability import Availability
@@ -43,7 +44,7 @@ class Worker:
     """Claims queued records and produces their images. One per process, none in one that serves pages only.
 
     ``owner`` is the name of its leases; ``stay_awake`` yields ``set_busy(is_busy)``. With ROLE=worker, or
-    on PostgreSQL, it counts what other workers have claimed too, and reports to the processes of pages.
+    on PostgreSQL, it shares the concurrency of each model with other workers, and reports to all processes.
     """
 
     owner: str
@@ -73,6 +74,8 @@ class Worker:
             self.engines.pause_others(db)
             for engine in self.engines:
                 engine.pace.load(db)
+            if self._has_peers:
+                self._report(db)
         self._start_engine(self.engines.default)
         self.threads.start_loop(self._heartbeat_loop, "heartbeat")
         if self.settings.database_url:
@@ -115,28 +118,26 @@ class Worker:
             record = self._claim(db, engine)
             if record is None:
                 return False
-            claimed = (record.id, permit)
-            engine.permits.append(claimed)
             try:
                 self._process(db, engine, record, permit)
             finally:
                 self.claimed_ids.remove(record.id)
-                engine.permits.remove(claimed)
         finally:
             permit.release()
         return True
 
     def _claim(self, db: database.Connection, engine: Engine) -> Record | None:
-        if self.threads.draining.is_set() or self.pipeline.store_guard.problem():
+        now = time.time()
+        is_stopped = self.threads.draining.is_set() or self.pipeline.store_guard.problem()
+        if is_stopped or not self.peers.may_claim(now):
             return None
         record = database.claim_record(
             db,
             model=engine.model_id,
             owner=self.owner,
-            now=time.time(),
+            now=now,
             lease=LEASE_SECONDS,
             claimed_ids=tuple(self.claimed_ids),
-            shared=engine.shared if self._has_peers else None,
         )
         if record is not None:
             self.claimed_ids.append(record.id)
@@ -243,9 +244,17 @@ class Worker:
                     self.threads.guarded(lambda: self._extend_leases(db))
                     self.threads.guarded(lambda: database.require_writable(db))
                 if self._has_peers:
-                    self.threads.guarded(lambda: self.peers.report(db, len(self.claimed_ids)))
+                    self.threads.guarded(lambda: self._report(db))
                 self.threads.guarded(lambda: self._find_work(db), writes=False)
                 polls += 1
+
+    def _report(self, db: database.Connection) -> bool:
+        """Tell the others of this worker; those whose machine has a problem go last."""
+        is_short = self.pipeline.disk.problem() or self.pipeline.outputs.problem()
+        state: WorkerState = "short" if is_short else ""
+        if self.threads.draining.is_set():
+            state = "stopped"
+        return self.peers.report(db, len(self.claimed_ids), state)
 
     def _find_work(self, db: database.Connection) -> bool:
         """Start and wake the threads of the models that have claimable records -> whether there are any."""
@@ -253,13 +262,8 @@ class Worker:
         busy = [
             engine
             for engine in self.engines
-            if database.has_claimable(
-                db,
-                model=engine.model_id,
-                now=now,
-                claimed_ids=ids,
-                shared=engine.shared if self._has_peers else None,
-            )
+            if engine.limit.share
+            and database.has_claimable(db, model=engine.model_id, now=now, claimed_ids=ids)
         ]
         for engine in busy:
             self._start_engine(engine)

@@ -307,35 +307,6 @@ def test_a_finished_record_has_the_seed_that_was_used_or_keeps_its_own(db: datab
     assert [database.get_record(db, record.id).seed for record in (first, second)] == [7, 6]
 
 
-def claims(db: database.Connection, shared: database.SharedLimit, now: float = NOW) -> bool:
-    """Whether another record of the model may be claimed."""
-    is_free = database.has_claimable(db, model="test-1", now=now, shared=shared)
-    record = database.claim_record(db, model="test-1", owner="other", now=now, lease=20.0, shared=shared)
-    assert (record is not None) is is_free
-    return is_free
-
-
-def test_a_shared_limit_counts_what_all_workers_have_under_way(db: database.Connection) -> None:
-    """Neither records of other models, nor expired ones, nor those whose image has arrived."""
-    _, ids = add(db, *[CAT] * 9)
-    db.execute("UPDATE generation_records SET model = 'here' WHERE id = :id", {"id": ids[8]})
-    database.claim_record(db, model="here", owner="me", now=NOW, lease=20.0)
-    limit = database.SharedLimit(limit=2)
-    first = claimed(db)
-    assert claims(db, limit)
-    assert not claims(db, limit)
-    received = database.SharedLimit(limit=2, received_ids=[first.id])
-    assert claims(db, received)
-    assert not claims(db, received)
-    assert claims(db, limit, NOW + 20.5)
-
-
-def test_a_shared_limit_of_nothing_claims_nothing(db: database.Connection) -> None:
-    add(db)
-    assert not claims(db, database.SharedLimit(limit=0))
-    assert claims(db, database.SharedLimit(limit=1))
-
-
 def test_a_refused_key_stops_the_fetching_of_what_was_submitted(db: database.Connection) -> None:
     batch_id, _ = add(db, CAT, CAT)
     database.requeue_record(db, submitted(db), not_before=NOW + 60)

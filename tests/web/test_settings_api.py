@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings, load_settings
+from app.domain.workers import WorkerReport
 from app.env_file import EnvFile
 from app.errors import WriteRefused
 from app.providers import key_check
@@ -488,14 +489,18 @@ def test_a_secret_is_in_no_answer_page_or_log(
 
 def test_what_several_processes_share_is_changed_in_none(open_studio: OpenStudio) -> None:
     studio = open_studio()
-    report = database.WorkerReport(under_way=0, services={})
+
+    def report(owner: str, age: float = 0.0) -> None:
+        now = time.time() - age
+        database.report_worker(db, owner, WorkerReport(), limits={}, now=now, within=20.0)
+
     with closing(database.connect(studio.settings.database)) as db:
-        database.report_worker(db, worker_of(studio.runtime).owner, report, now=time.time())
+        report(worker_of(studio.runtime).owner)
         studio.put(MODEL_TIMEOUT="9")
-        database.report_worker(db, "another", report, now=time.time())
+        report("another")
         assert "有几个进程一起工作" in studio.put(403, MODEL_TIMEOUT="8")["error"]
         assert "data-locked" in studio.client.get("/model").text
-        database.report_worker(db, "another", report, now=time.time() - 60)
+        report("another", 60.0)
         studio.put(MODEL_TIMEOUT="8")
 
 

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings, read_settings
+from app.domain.workers import WorkerReport
 from app.env_file import EnvFile
 from app.errors import SettingError, message
 from app.runtime import Runtime
@@ -125,11 +126,10 @@ def test_a_worker_that_died_is_missed(two: Two, monkeypatch: pytest.MonkeyPatch)
 def test_a_dead_worker_is_forgotten_and_a_report_from_the_future_does_not_count(
     db: database.Connection,
 ) -> None:
-    one, other = (database.WorkerReport(under_way=number, services={}) for number in (1, 2))
-    database.report_worker(db, "before the clock was set back", one, now=9e9)
-    database.report_worker(db, "dead", other, now=0.0)
-    assert database.list_workers(db, now=10.0, within=20.0) == [other]
-    database.report_worker(db, "alive", one, now=4000.0)
+    for owner, now in (("before the clock was set back", 9e9), ("dead", 0.0)):
+        database.report_worker(db, owner, WorkerReport(), limits={}, now=now, within=20.0)
+    assert list(database.list_workers(db, now=10.0, within=20.0)) == ["dead"]
+    database.report_worker(db, "alive", WorkerReport(), limits={}, now=4000.0, within=20.0)
     assert db.execute("SELECT count(*) FROM workers WHERE owner = 'dead'").fetchone()[0] == 0
 
 
@@ -154,7 +154,7 @@ def test_a_repeated_call_is_answered_also_without_a_worker(two: Two) -> None:
         first = pool.submit(call)
         wait_until(lambda: worker_of(two.runtime).run_once(two.db))
         assert first.result(TIMEOUT).status_code == 200
-    two.web.peers.workers = ()
+    two.web.peers.workers = {}
     again = call()
     assert (again.status_code, again.get_json()) == (200, first.result().get_json())
 

@@ -10,46 +10,17 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.queue import SharedLimit
-from app.domain import Record
 from app.images import store
 from app.runtime import Runtime
+from app.worker import peers
+from app.worker import worker as worker_module
+from app.worker.concurrency import AdaptiveLimit
 from tests.harness import Harness, open_harness, running, worker_of
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import running_server
 from tools.waiting import wait_until
 
 MODEL = "jimeng_t2i_v40"
-
-
-def claim(db: database.Connection, owner: str, limit: int, *received: int, now: float = 0.0) -> Record | None:
-    shared = SharedLimit(limit=limit, received_ids=received)
-    has = database.has_claimable(db, model=MODEL, now=now, shared=shared)
-    found = database.claim_record(db, model=MODEL, owner=owner, now=now, lease=50.0, shared=shared)
-    assert has == (found is not None)
-    return found
-
-
-def test_the_records_of_all_owners_count_until_their_image_is_received_or_their_lease_ends(
-    harness: Harness, db: database.Connection
-) -> None:
-    harness.ask("甲", "乙", "丙", "丁")
-    first = claim(db, "one", 2)
-    assert first
-    assert claim(db, "other", 2)
-    assert claim(db, "other", 2) is None
-    assert claim(db, "one", 2) is None
-    assert claim(db, "one", 2, first.id)  # the other two are under way
-    assert claim(db, "one", 2, first.id) is None
-    assert claim(db, "one", 2, now=51.0)  # all leases have ended
-
-
-def test_the_limit_is_that_of_one_model(harness: Harness, db: database.Connection) -> None:
-    harness.ask("甲", "乙")
-    db.execute("UPDATE generation_records SET model = 'another' WHERE prompt = '甲'")
-    shared = SharedLimit(limit=1)
-    for model in (MODEL, "another"):
-        assert database.claim_record(db, model=model, owner="one", now=0.0, lease=10.0, shared=shared)
 
 
 @pytest.fixture
@@ -62,27 +33,103 @@ def ask_for_9(harness: Harness) -> list[int]:
     return [id for names in ("甲乙丙", "子丑寅", "春夏秋") for id in harness.ask(*names)[1]]
 
 
+def test_a_worker_has_its_share_of_what_the_service_allows() -> None:
+    limit = AdaptiveLimit(8)
+    limit.set_share(4)
+    assert limit.slots == 4
+    limit.on_throttled()
+    assert limit.slots == 2
+    limit.set_share(0)
+    limit.on_success()
+    assert limit.slots == 0
+    assert not limit.acquire()
+    limit.set_share(1)
+    assert limit.slots == 1
+    limit.resize(2)
+    assert limit.share == 1
+
+
+@pytest.fixture
+def pair(slow: Harness) -> list[Runtime]:
+    """Two workers, of which no thread runs."""
+    return [Runtime(replace(slow.settings, role="worker")) for _ in range(2)]
+
+
+def report(db: database.Connection, *runtimes: Runtime) -> list[int]:
+    """Let them report in this order -> their shares."""
+    for runtime in runtimes:
+        runtime.peers._next_report = 0.0
+        worker_of(runtime)._report(db)
+    return [runtime.engines.default.limit.share for runtime in runtimes]
+
+
+def test_a_second_worker_gets_slots_when_the_first_has_given_them_back(
+    pair: list[Runtime], db: database.Connection
+) -> None:
+    one, other = pair
+    assert report(db, one) == [3]
+    assert one.engines.default.take_permit(0.0)
+    assert report(db, other) == [0]
+    assert other.engines.default.take_permit(0.0) is None
+    for _ in range(2):
+        report(db, one, other)
+    assert sorted(report(db, one, other)) == [1, 2]
+    assert one.stop(0)
+    assert report(db, other) == [3]
+
+
+def test_what_a_dead_worker_had_is_shared_when_its_report_is_old(
+    pair: list[Runtime], db: database.Connection
+) -> None:
+    one, other = pair
+    assert report(db, one, other) == [3, 0]
+    db.execute(
+        "UPDATE workers SET seen_at = seen_at - 20 WHERE owner = :owner", {"owner": worker_of(one).owner}
+    )
+    assert report(db, other) == [3]
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_worker_that_ends_or_has_no_disk_space_has_no_share(
+    pair: list[Runtime], db: database.Connection, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    one, other = pair
+    if stops:
+        one.threads.draining.set()
+    else:
+        monkeypatch.setattr(one.disk, "_free", lambda _folder: 0)
+        one.disk.invalidate()
+    for _ in range(2):
+        report(db, one, other)
+    assert report(db, one, other) == [0, 3]
+
+
+def test_a_worker_that_was_away_claims_nothing_before_it_has_reported(
+    slow: Harness, pair: list[Runtime], db: database.Connection
+) -> None:
+    one = pair[0]
+    slow.ask("甲")
+    report(db, one)
+    one.peers._reported_at = 0.0
+    assert not worker_of(one).run_once(db)
+    report(db, one)
+    assert worker_of(one).run_once(db)
+
+
 def test_two_workers_never_exceed_the_concurrency_of_the_model(
     slow: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids, slow.service.latency, polls = ask_for_9(slow), 1e9, list[bool]()
-    real = database.has_claimable
-
-    def has_claimable(*args: Any, **fields: Any) -> bool:
-        polls.append(found := real(*args, **fields))
-        return found
-
-    monkeypatch.setattr(database, "has_claimable", has_claimable)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(peers, "UNSETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(peers, "REPORT_SECONDS", 0.05)
+    ids, slow.service.latency = ask_for_9(slow), 1e9
     with ExitStack() as ends:
-        for _ in range(2):
-            runtime = Runtime(replace(slow.settings, role="worker"))
+        runtimes = [Runtime(replace(slow.settings, role="worker")) for _ in range(2)]
+        for runtime in runtimes:
             ends.callback(runtime.stop)
             runtime.start()
         wait_until(lambda: len(slow.service.submissions) == 3)
-        seen = len(polls)
-        wait_until(lambda: len(polls) >= seen + 8)
-        assert not any(polls[seen + 2 :])  # the first two may have begun before
-        assert len(slow.service.submissions) == 3
+        wait_until(lambda: [each.engines.default.limit.share for each in runtimes] != [3, 0])
         slow.service.latency = 0.0
         wait_until(lambda: all(slow.record(id).status == "success" for id in ids))
     assert len(slow.service.submissions) == len(ids)
@@ -90,18 +137,26 @@ def test_two_workers_never_exceed_the_concurrency_of_the_model(
 
 
 @pytest.mark.parametrize("role", ["worker", pytest.param("all", marks=pytest.mark.postgres)])
-def test_two_processes_never_exceed_the_concurrency_of_the_model(
-    slow: Harness, tmp_path: Path, role: str
-) -> None:
-    ids, slow.service.latency = ask_for_9(slow), 0.3
+def test_two_processes_share_the_concurrency_of_the_model(slow: Harness, tmp_path: Path, role: str) -> None:
     fields = slow.service.settings(model_concurrency=3, model_timeout=600, role=role)
     fields["database_url"] = slow.settings.database_url
+    sql = "SELECT count(DISTINCT lease_owner) FROM generation_records WHERE status = 'running'"
     with ExitStack() as ends:
         for _ in range(2):
             ends.enter_context(running_server(tmp_path, **fields))
+        wait_until(lambda: _are_shared(slow.db))
+        slow.service.latency, ids = 1e9, ask_for_9(slow)
+        wait_until(lambda: len(slow.service.submissions) == 3)
+        assert slow.db.execute(sql).fetchone()[0] == 2
+        slow.service.latency = 0.0
         wait_until(lambda: all(slow.record(id).status == "success" for id in ids))
     assert len(slow.service.submissions) == len(ids)
-    assert slow.service.peak_concurrency <= 3
+    assert slow.service.peak_concurrency == 3
+
+
+def _are_shared(db: database.Connection) -> bool:
+    reports = database.list_workers(db, now=time.time(), within=20.0).values()
+    return sorted(report.slots[MODEL] for report in reports) == [1, 2]
 
 
 def test_an_image_that_is_being_saved_does_not_count(slow: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,16 +170,3 @@ def test_an_image_that_is_being_saved_does_not_count(slow: Harness, monkeypatch:
     runtime = Runtime(replace(slow.settings, role="worker", model_concurrency=1))
     with running(runtime):
         wait_until(lambda: all(slow.record(id).status == "success" for id in ids))
-
-
-def test_a_worker_that_is_throttled_lowers_what_it_claims_beside_others(
-    slow: Harness, db: database.Connection
-) -> None:
-    ids = slow.ask("甲", "乙")[1]
-    assert claim(db, "other", 3, now=time.time())
-    runtime = Runtime(replace(slow.settings, role="worker"))
-    runtime.engines.default.limit.restore(1.0)
-    assert not worker_of(runtime).run_once(db)
-    runtime.engines.default.limit.restore(2.0)
-    assert worker_of(runtime).run_once(db)
-    assert slow.record(ids[1]).status == "success"
