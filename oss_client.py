@@ -65,6 +65,14 @@ class Address:
     public_url: str
     is_public_own_domain: bool
 
+    @property
+    def is_tried(self) -> bool:
+        """Whether signed URLs lead where our own calls do, or where OSS_PUBLIC_URL says.
+
+        The public address beside an internal endpoint may be closed, as it is to newer accounts.
+        """
+        return self.public_url == self.endpoint or self.is_public_own_domain
+
 
 def read_address(settings: Settings) -> Address:
     """Parse the OSS settings. Raises SettingError naming the variable that is missing or wrong."""

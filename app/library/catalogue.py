@@ -21,6 +21,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 DIGEST_LENGTH = 12
 TRASH = ".trash/"
 THUMBNAIL_PROCESS = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"  # what OSS is asked for
+LARGE_PROCESS = THUMBNAIL_PROCESS.replace("320", "800")
 
 IsUsed = Callable[[Sequence[str]], bool]  # whether a record references any of these names
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from app.config import Settings
 from app.errors import BucketError, NotFound
 from app.images import sidecar
-from app.library.catalogue import DIGEST_LENGTH, MEDIA_TYPES, THUMBNAIL_PROCESS
+from app.library.catalogue import DIGEST_LENGTH, LARGE_PROCESS, MEDIA_TYPES, THUMBNAIL_PROCESS
 
 if TYPE_CHECKING:
     from oss_client import Bucket
 
-_SHOWN_SECONDS = 7_200
+SHOWN_SECONDS = 600  # lifetime of a URL for browsers: who is passed one needs no login
+_MOST_PROCESSED = 20_000_000  # bytes of an image that OSS makes a thumbnail of
 _MARKED = re.compile(rf"(?P<stem>.*)-(?P<digest>[0-9a-f]{{{DIGEST_LENGTH}}})(?P<ending>\.[a-z]+)")
 _THUMBNAILS, _PARAMETERS = ".thumbnails/", f"{sidecar.FOLDER}/"
 _ANSWERS = ".answers/"
@@ -119,10 +120,21 @@ class OutputBackup:
         """Write a small object, to find out whether OSS stores anything."""
         self._bucket.put(self._prefix + _PROBE, b"", "application/octet-stream")
 
-    def url(self, key: str, *, thumbnail: bool = False) -> str:
-        """A signed URL of the image or its thumbnail, for browsers."""
-        process = THUMBNAIL_PROCESS if thumbnail else ""
-        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, process=process)
+    def can_open(self, *, in_https: bool) -> bool:
+        """Whether a page that came by HTTPS, or not, can load what ``url`` leads to, as far as is known."""
+        address = self._bucket.address
+        return address.is_tried and (not in_https or address.public_url.startswith("https:"))
+
+    def url(self, key: str) -> str:
+        """A signed URL of the image, for browsers."""
+        return self._bucket.signed_url(key, seconds=SHOWN_SECONDS)
+
+    def thumbnail_url(self, key: str, size: int, *, is_large: bool) -> str:
+        """That of a thumbnail, which OSS makes unless the image has too many bytes: then of the image."""
+        if size > _MOST_PROCESSED:
+            return self.url(key)
+        process = LARGE_PROCESS if is_large else THUMBNAIL_PROCESS
+        return self._bucket.signed_url(key, seconds=SHOWN_SECONDS, process=process)
 
 
 def digest_in(key: str) -> str:

@@ -85,6 +85,24 @@ class Outputs:
                 self._write(cached, self._download(key))
         return cached
 
+    def shown(self, name: str, key: str) -> Path | str:
+        """As ``path``, but for an image that only OSS has a signed URL, which lives for minutes."""
+        try:
+            return self.local(name, key)
+        except NotFound:
+            if not (key and self._bucket):
+                raise
+            return self._bucket.url(key)
+
+    def shown_thumbnail(self, record_id: int, name: str, *, is_large: bool) -> Path | str:
+        """As ``thumbnail``, but a signed URL where neither it nor the image is on this machine."""
+        path = store.thumbnail_path(self.folder, record_id, store.THUMBNAIL_SIDES[is_large])
+        if self._bucket and not path.is_file():
+            key, size = self.find_stored(name)
+            if key and not self._cached(key).is_file():
+                return self._bucket.thumbnail_url(key, size, is_large=is_large)
+        return self.thumbnail(record_id, name, is_large=is_large)
+
     def local(self, name: str, key: str) -> Path:
         """The file of an image, if it is on this machine; ``key``: that in OSS, or empty. Raises NotFound."""
         if not (self._bucket and key):

@@ -57,6 +57,7 @@ def picture(target: Path | str, *, max_age: int, redirect_max_age: int) -> Respo
         return send_file(target.absolute(), conditional=True, max_age=max_age)
     answer = redirect(target, 302)
     answer.headers["Cache-Control"] = f"private, max-age={redirect_max_age}"
+    answer.vary.add("Accept")  # a download of the same URL is not redirected
     return answer
 
 

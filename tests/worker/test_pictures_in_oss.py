@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import threading
 import time
@@ -11,11 +12,15 @@ from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 from flask.testing import FlaskClient
+from PIL import Image
 
 import database
 from app import cli
@@ -29,6 +34,7 @@ from app.system import windows_files
 from tests.harness import Harness, open_harness, restart_after_crash, running
 from tests.specs import ANY
 from tools import orders
+from tools.fakes.clock import Clock
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
 from tools.fakes.service import FakeService
@@ -141,9 +147,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "_KEPT_FREE", 0)
 
 
-def shown(client: FlaskClient, url: str) -> tuple[int, str, bytes]:
+def shown(client: FlaskClient, url: str, **headers: str) -> tuple[int, str, bytes]:
     """Status, type and content of an answer."""
-    with client.get(url, buffered=True) as answer:
+    with client.get(url, headers=headers, buffered=True) as answer:
         return answer.status_code, answer.mimetype or "", answer.data
 
 
@@ -478,6 +484,60 @@ def test_pages_show_pictures_on_a_machine_that_never_had_them(machine: Machine) 
         assert shown(client, record.image_path) == (200, "image/png", content)
     assert machine.oss.count("get") - gets == 2
     assert client.get("/records").status_code == 200
+
+
+IN_PAGE = {"Accept": "image/avif,image/webp,*/*;q=0.8"}
+BY_HTTPS = {**IN_PAGE, "X-Forwarded-Proto": "https"}
+ADDRESSES = ("/output/{}", "/thumbnails/1", "/thumbnails/1?side=800")
+
+
+@pytest.mark.sqlite
+def test_a_page_loads_from_oss_for_minutes_what_this_machine_has_not_and_only_who_is_logged_in(
+    machine: Machine, clock: Clock
+) -> None:
+    record, other = machine.make("猫"), machine.another()
+    other.restart(access_password="开门")
+    client, gets = other.client(), machine.oss.count("get")
+    urls = [each.format(record.filename) for each in ADDRESSES]
+    assert {client.get(url, headers=IN_PAGE).location.partition("?")[0] for url in urls} == {"/login"}
+    client.post("/login", data={"password": "开门"})
+    answers = [client.get(url, headers=IN_PAGE) for url in urls]
+    assert {each.headers["Cache-Control"] for each in answers} == {"private, max-age=300"}
+    assert all("Accept" in each.vary for each in answers)  # a download of the same URL is another answer
+    whole, small, large = (requests.get(each.location, timeout=TIMEOUT) for each in answers)
+    assert whole.content == machine.stored()
+    assert [Image.open(io.BytesIO(each.content)).size for each in (small, large)] == [(320, 320), (800, 800)]
+    assert (machine.oss.count("get") - gets, other.cached()) == (0, [])
+    clock.sleep(601)
+    assert requests.get(answers[0].location, timeout=TIMEOUT).status_code == 403
+    assert shown(client, urls[0]) == (200, "image/png", machine.stored())  # a download keeps its name
+    assert shown(client, urls[0], **IN_PAGE)[0] == 200  # now it is here
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("endpoint", "public_url", "headers", "status"),
+    [
+        ("oss-cn-hangzhou.aliyuncs.com", "", BY_HTTPS, 302),
+        ("http://oss-cn-hangzhou.aliyuncs.com", "", IN_PAGE, 302),
+        ("http://oss-cn-hangzhou.aliyuncs.com", "", BY_HTTPS, 502),
+        ("oss-cn-hangzhou-internal.aliyuncs.com", "", IN_PAGE, 502),
+        ("oss-cn-hangzhou-internal.aliyuncs.com", "https://img.example.com", IN_PAGE, 302),
+    ],
+)
+def test_a_page_loads_from_a_bucket_only_where_its_browser_may_and_can(
+    machine: Machine, endpoint: str, public_url: str, headers: dict[str, str], status: int
+) -> None:
+    record, other = machine.make("猫"), machine.another()
+    proxies = (ip_network("127.0.0.1"),)
+    other.restart(oss_endpoint=endpoint, oss_public_url=public_url, trusted_proxies=proxies)
+    client = other.client()
+    answer = client.get(record.image_path, headers=headers)
+    assert answer.status_code == status  # 502: the bytes are asked for here, where no OSS is
+    if status == 302:
+        policy = client.get("/login").headers["Content-Security-Policy"]
+        parts = urlsplit(answer.location)
+        assert {"https:", f"{parts.scheme}://{parts.netloc}"} & set(re.split(r"[ ;]", policy))
 
 
 def test_a_thumbnail_that_oss_lacks_is_made_again(machine: Machine) -> None:

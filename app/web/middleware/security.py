@@ -105,9 +105,11 @@ def _add_headers(response: Response) -> Response:
     if services().settings.access_password and not is_open():
         response.cache_control.public = False  # a proxy would give it to those who have not logged in
         response.cache_control.private = True
-    own_domain = services().settings.oss_public_url or services().settings.oss_endpoint
-    if own_domain.startswith("http://") and not is_clients():  # a bucket without HTTPS must be listed by name
-        policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {own_domain};")
+    settings = services().settings
+    address = (settings.oss_public_url or settings.oss_endpoint).replace("-internal.", ".")
+    if address.startswith("http://") and not is_clients():  # a bucket without HTTPS must be listed by name
+        named = address.replace("://", f"://{settings.oss_bucket}.") if settings.oss_bucket else ""
+        policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {address} {named};")
         response.headers["Content-Security-Policy"] = policy
     return response
 
