@@ -1,9 +1,10 @@
-"""PostgreSQL beside SQLite in the same run: the queue, the ledger, a batch, pages and searches.
+"""PostgreSQL beside SQLite in the same run: several workers, a batch, pages and searches.
 
     python -m bench.postgres [--records 300000]
 
-Both commit durably. The records are those of ``bench.search``, copied once to a server on a private port that
-is kept in the system's temporary folder. Not a million by default: their index takes minutes, and they 3 GB.
+With ``--records 0`` the workers only. Both commit durably. The records are those of ``bench.search``, copied
+once to a server on a private port that is kept in the system's temporary folder. Not a million by default:
+their index takes minutes, and they 3 GB.
 """
 
 import argparse
@@ -11,30 +12,25 @@ import random
 import statistics
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
-from unittest.mock import patch
-
-import psycopg
 
 import database
 from app.db.connection import Target
-from app.domain import ImageRequest, Models, Record
+from app.domain import ImageRequest, Models
 from bench import NOT_MEASURED
 from bench._million_records import MODEL, build, prompt
 from bench._postgres_records import records, server
-from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan, seconds
+from bench._several_workers import connections, database_work, pictures
+from bench.search import ABSENT, COMMON, FILTERS, RARE, SOME, Promise, clients, medians, scan, seconds
 from database import RecordFilter
 from tools import orders
 from tools.postgres_server import PostgresServer, is_installed
 
 ROUNDS = 3
 MANY = 300_000
-CLAIMS, PICTURES, ROWS = 400, 200, 5_000
+ROWS = 5_000
 PAGES = {"first page": "/records", "last page": "/records?page=100000000"}
 WORDS = {"a rare word": "龘", "a common word": "水彩"}
 
@@ -48,8 +44,12 @@ def main() -> None:
         print("PostgreSQL is not on this machine: nothing was measured on it. See tests/postgres/install")
         sys.exit(NOT_MEASURED)
     with server() as postgres:
+        promises = [*database_work(postgres), *pictures(postgres), *connections(postgres)]
+        if not number:
+            print(*promises, sep="\n")
+            sys.exit(not all(promise.holds for promise in promises))
         _print("", "SQLite", "PostgreSQL", "ratio")
-        promises = [*writing(postgres)]
+        promises += [*adding(postgres)]
         many, some = (build(number), records(postgres, number)), records(postgres, SOME)
         compare(*many)
         promises += [*searches(*many), *pages(*many, some)]
@@ -60,17 +60,8 @@ def main() -> None:
         sys.exit(1)
 
 
-def writing(postgres: PostgresServer) -> Iterator[Promise]:
-    """The queue and the ledger, on new databases."""
-    for threads in (1, 8, 32):
-        rates = _both(postgres, lambda target, n=threads: CLAIMS / _claim_all(target, n))  # type: ignore[misc]
-        _line(f"claims a second, {threads} threads", *rates)
-    commits = _both(postgres, _commit_all)
-    _line("the smallest durable transaction, ms", *(each * 1e3 for each in commits))
-    here, there = _both(postgres, _make_all)
-    _line("a picture: claim, charge, task id, end, ms", here * 1e3, there * 1e3)
-    print(f"messages to PostgreSQL for a picture: {_both(postgres, _count_messages)[1]:.0f}")
-    yield Promise(what="a picture ÷ SQLite", measured=there / here, at_most=10.0)
+def adding(postgres: PostgresServer) -> Iterator[Promise]:
+    """A large batch, on new databases."""
     here, there = _both(postgres, lambda target: seconds(lambda: _add(target, ROWS)))
     _line(f"add_batch of {ROWS} rows, s", here, there)
     yield Promise(what=f"add_batch of {ROWS} rows ÷ SQLite", measured=there / here, at_most=3.0)
@@ -142,71 +133,6 @@ def _both(postgres: PostgresServer, measure: Callable[[Target], float]) -> tuple
                 database.open_database(target)
                 results.append(measure(target))
     return statistics.median(found[0]), statistics.median(found[1])
-
-
-def _claim_all(target: Target, threads: int) -> float:
-    """Seconds in which that many threads, each with its connection, claim every queued record."""
-    _add(target, CLAIMS)
-    owners = [threading.Thread(target=_claim_until_none, args=(target, n)) for n in range(threads)]
-    began = time.perf_counter()
-    for owner in owners:
-        owner.start()
-    for owner in owners:
-        owner.join()
-    return time.perf_counter() - began
-
-
-def _claim_until_none(target: Target, number: int) -> None:
-    with closing(database.connect(target)) as db:
-        while _claim(db, str(number)):
-            pass
-
-
-def _claim(db: database.Connection, owner: str = "bench") -> Record | None:
-    return database.claim_record(db, model=MODEL.model_id, owner=owner, now=time.time(), lease=60)
-
-
-def _make_all(target: Target) -> float:
-    """Seconds for a picture."""
-    _add(target, PICTURES)
-    with closing(database.connect(target)) as db:
-        began = time.perf_counter()
-        for _ in range(PICTURES):
-            _make(db)
-        return (time.perf_counter() - began) / PICTURES
-
-
-def _make(db: database.Connection) -> None:
-    record = _claim(db)
-    assert record is not None
-    database.open_charge(db, record, price=Decimal("0.22"), budget=Decimal(1_000_000))
-    database.save_task_id(db, record, f"task-{record.id}")
-    database.finish_record(db, record, SAVED)
-
-
-def _count_messages(target: Target) -> float:
-    """How many messages are sent to PostgreSQL for one picture."""
-    _add(target, 3)
-    asked = psycopg.ClientCursor.execute
-    with closing(database.connect(target)) as db:
-        _make(db)
-        with patch.object(psycopg.ClientCursor, "execute", autospec=True, side_effect=asked) as asking:
-            _make(db)
-    return asking.call_count
-
-
-def _commit_all(target: Target) -> float:
-    """Seconds of the smallest durable transaction."""
-    with closing(database.connect(target)) as db:
-        began = time.perf_counter()
-        for _ in range(PICTURES):
-            _commit(db)
-        return (time.perf_counter() - began) / PICTURES
-
-
-def _commit(db: database.Connection) -> None:
-    with database.transaction(db):
-        db.execute("UPDATE change_counter SET value = value + 1")
 
 
 def _add(target: Target, rows: int) -> None:

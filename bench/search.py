@@ -7,6 +7,7 @@ system's temporary folder, through the product's own tables and index.
 """
 
 import argparse
+import math
 import random
 import statistics
 import sys
@@ -65,18 +66,20 @@ ABSENT = ("鑫", "鑫鑫", "zq", "没有这样的话", "猫龘狗", "qqqqqqq", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """One bound: what was measured, and the most it may be."""
+    """What was measured, and the most or the least that it may be."""
 
     what: str
     measured: float
-    at_most: float
+    at_most: float = math.inf
+    at_least: float = 0.0
 
     @property
     def holds(self) -> bool:
-        return self.measured <= self.at_most
+        return self.at_least <= self.measured <= self.at_most
 
     def __str__(self) -> str:
-        return f"{'ok ' if self.holds else 'NOT'} {self.what}: {self.measured:.4f} (at most {self.at_most})"
+        bound = f"at least {self.at_least}" if self.at_least else f"at most {self.at_most}"
+        return f"{'ok ' if self.holds else 'NOT'} {self.what}: {self.measured:.4f} ({bound})"
 
 
 def main() -> None:
