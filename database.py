@@ -25,7 +25,6 @@ from app.db.batches import (
     pause_in_transaction,
     resume_batch,
     resume_in_transaction,
-    set_person,
 )
 from app.db.budgets import BudgetReached, committed_spend, list_budgets, person_budget, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record
@@ -227,7 +226,15 @@ from app.db.usage import (
     total_spend,
 )
 from app.db.versions import last_version, next_version, touch
-from app.db.whose import find_earlier_user, find_person_of, list_names, shown_names
+from app.db.whose import (
+    PAYER,
+    find_earlier_user,
+    find_person_of,
+    list_names,
+    name_of_buyer,
+    set_payer,
+    shown_names,
+)
 from app.db.workbooks import (
     add_workbook,
     check_workbook,

@@ -19,8 +19,8 @@ from app.db.row_mapping import (
     read_records,
     to_message,
 )
-from app.db.sessions import had_several_people
 from app.db.versions import update_records
+from app.db.whose import set_payer
 from app.db.workbooks import find_workbook
 from app.domain import Batch, BatchModel, BatchStatus, PauseCause, Pick, Record, Status
 from app.errors import Conflict, Message, NotFound, message
@@ -199,7 +199,7 @@ def pause_in_transaction(
 def resume_batch(
     db: Connection, batch_id: str, *, models: Iterable[str], person_id: int | None = None
 ) -> None:
-    """Resume a paused batch for this person; its delayed retries become due at once.
+    """Resume a paused batch for this person, who pays for what waits; its delayed retries become due at once.
 
     Raises Conflict when its records were queued for another image model than ``models``, or all of them are
     held.
@@ -209,27 +209,9 @@ def resume_batch(
         if _has_open(db, batch_id, Status.HELD) and not _has_open(db, batch_id):
             raise Conflict("先试的几行已经做完，没有可以继续的；请看过结果，再放行其余的行")
         if resume_in_transaction(db, batch_id):
-            set_person(db, [batch_id], person_id)
+            set_payer(db, person_id, waiting_of=batch_id)
             add_log(db, batch_id, "info", "继续生成")
             finish_if_done(db, batch_id)
-
-
-def set_person(db: Connection, batch_ids: Iterable[str], person_id: int | None) -> None:
-    """What these batches buy from now on counts for this person; None: the one at the machine.
-
-    Inside a transaction. Where there are several people their logs say so.
-    Raises Conflict when the person was switched off meanwhile.
-    """
-    found = db.execute("SELECT name, active FROM people WHERE id = :id", {"id": person_id}).fetchone()
-    if found and not found["active"]:
-        raise Conflict("您的账号已停用，没有下单")
-    which = f"id {IN_IDS} AND coalesce(person_id, 0) <> :person"
-    fields = {"ids": SqlList(batch_ids), "person": person_id or 0}
-    changed = db.execute(f"SELECT id FROM batches WHERE {which} ORDER BY id", fields).fetchall()
-    db.execute(f"UPDATE batches SET person_id = nullif(:person, 0) WHERE {which}", fields)
-    if found and had_several_people(db):
-        for row in changed:
-            add_log(db, row["id"], "info", message("{name} 下的单，花费算在{name}名下", name=found["name"]))
 
 
 def resume_in_transaction(db: Connection, batch_id: str) -> bool:

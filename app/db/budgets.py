@@ -7,11 +7,14 @@ from decimal import Decimal
 
 from app.db.connection import Connection, transaction
 from app.db.notifications import note_budget
-from app.db.row_mapping import micros, yuan
+from app.db.row_mapping import has_record, message_json, micros, yuan
+from app.db.versions import update_records
+from app.db.whose import PAYER
 from app.domain.batches import PauseCause
 from app.domain.budgets import Budget, BudgetScope
 from app.errors import Conflict, message
 
+_LIMIT_SECONDS = 60.0
 _COMMITTED = "outcome IN ('open', 'billed', 'unknown')"
 _SPENT = {
     BudgetScope.TOTAL: f"SELECT sum(micros) AS micros FROM charge_totals WHERE {_COMMITTED}",
@@ -148,6 +151,30 @@ def note_near_budgets(
         spent = replace(budget, spent=budget.spent + price)
         if spent.is_near and not budget.is_near:
             note_budget(db, spent, period=_period(budget, batch_id), batch_id=batch_id)
+
+
+def others_go_on(
+    db: Connection, batch_id: str, person_id: int | None, reached: BudgetReached, *, now: float
+) -> bool:
+    """Whether a batch goes on for others when a limit is reached: only what is this person's waits then.
+
+    It is tried again after a minute (``now`` is Unix time), so that a raised limit lets it go on. Inside a
+    transaction.
+    """
+    fields: dict[str, object] = {"id": batch_id, "person": person_id}
+    to_submit = f"batch_id = :id AND task_id IS NULL AND coalesce({PAYER}, 0)"
+    others = f"{to_submit} <> :person AND status IN ('queued', 'running') AND cause <> '{PauseCause.LIMIT}'"
+    if not isinstance(reached, LimitReached) or not has_record(db, others, fields):
+        return False
+    fields |= {"until": now + _LIMIT_SECONDS, "cause": PauseCause.LIMIT}
+    fields |= {"error": str(reached), "message": message_json(reached.message)}
+    update_records(
+        db,
+        "not_before = :until, cause = :cause, error = :error, error_message = :message",
+        f"{to_submit} = :person AND status = 'queued'",
+        fields,
+    )
+    return True
 
 
 def _period(budget: Budget, batch_id: str | None) -> str:

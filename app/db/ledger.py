@@ -4,9 +4,10 @@ from decimal import Decimal
 
 from app.db.batch_log import add_log, row_label
 from app.db.batches import pause_in_transaction
-from app.db.budgets import BudgetReached, note_near_budgets, require_affordable
+from app.db.budgets import BudgetReached, note_near_budgets, others_go_on, require_affordable
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import micros, object_of, object_text, read_records, utc_now
+from app.db.whose import find_payer
 from app.domain import ImageRequest, Models, Record, Status
 from app.domain.ledger import Usage, usage_text
 from app.errors import Billed, Message, message
@@ -41,11 +42,11 @@ def open_charge(
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING):
             raise LeaseLost
-        sql = "SELECT state, person_id FROM batches WHERE id = :id"
+        sql = "SELECT state FROM batches WHERE id = :id"
         batch = db.execute(sql, {"id": record.batch_id}).fetchone()
         if batch is not None and batch["state"] != "active":
             raise BatchNotActive
-        person_id = batch["person_id"] if batch else None
+        person_id = find_payer(db, record.id)
         budgets = require_affordable(db, price, batch_id=record.batch_id, person_id=person_id, default=budget)
         row = db.execute(
             """
@@ -69,16 +70,19 @@ def open_charge(
     return int(row["id"])
 
 
-def pause_over_budget(db: Connection, record: Record, price: Decimal | None, budget: Decimal | None) -> None:
-    """Pause the record's batch if a budget still refuses the charge: it may have been raised meanwhile."""
+def pause_over_budget(
+    db: Connection, record: Record, price: Decimal | None, budget: Decimal | None, *, now: float
+) -> None:
+    """Pause the record's batch if a budget still refuses the charge: it may have been raised meanwhile.
+
+    While a batch buys for others too, only what this person's limit refuses waits. ``now`` is Unix time.
+    """
     with transaction(db):
-        sql = "SELECT person_id FROM batches WHERE id = :id"
-        batch = db.execute(sql, {"id": record.batch_id}).fetchone()
-        person_id = batch["person_id"] if batch else None
+        person_id = find_payer(db, record.id)
         try:
             require_affordable(db, price, batch_id=record.batch_id, person_id=person_id, default=budget)
         except BudgetReached as reached:
-            if record.batch_id:
+            if record.batch_id and not others_go_on(db, record.batch_id, person_id, reached, now=now):
                 pause_in_transaction(db, record.batch_id, reached.message, cause=reached.cause)
 
 
@@ -241,7 +245,7 @@ def check_affordable(
     """Raises BudgetReached when a batch that this person resumes would be paused again at once.
 
     That is so when its next record must be submitted and costs more than a budget leaves. ``released`` is
-    what comes next when none is queued.
+    what comes next of a release.
     """
     waiting = read_records(
         db,
@@ -252,7 +256,7 @@ def check_affordable(
         """,
         {"id": batch_id},
     )
-    following = waiting[0].request if waiting else released
-    if following and not (waiting and waiting[0].task_id):
+    following = released or (waiting[0].request if waiting else None)
+    if following and (released or not waiting[0].task_id):
         price = models.price(following)
         require_affordable(db, price, batch_id=batch_id, person_id=person_id, default=budget)

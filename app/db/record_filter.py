@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from app.db.ngrams import BETWEEN, SEPARATOR, TextSearch, normalise, piece_code, read_search
 from app.db.search_index import FACETS, SEARCHED, facet_tag
+from app.db.whose import PAYER
 from app.domain import MAX_ID, Status
 
 NEWEST, OLDEST = "newest", "oldest"
@@ -25,7 +26,7 @@ class RecordFilter:
     statuses      values of domain.Status; empty: all final states
     created_from, created_before   UTC, in the format of ``created_at``; the second is exclusive
     pick          ``keep``, ``reject``, or ``none``: neither of them
-    person_id     of whose batch it is; 0: of anybody's
+    person_id     who has it made, and pays for it; 0: anybody
     earlier_user  or whose ``user_id`` it has, without a batch here
     favourite     whether the pick is ``keep``
     as_of         UTC with milliseconds: excludes records added, finished or deleted later
@@ -118,7 +119,14 @@ def of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple[
 
 _EQUALS = {name: f"{name} = :{name}" for name in ("aspect_ratio", "resolution", "model")}
 _BATCH = {"batch_id": "batch_id = :batch_id"}
-_OF_PERSON = "generation_records.batch_id IN (SELECT id FROM batches WHERE person_id = :person_id)"
+_OF_PERSON = f"""
+    generation_records.batch_id IN (
+        SELECT id FROM batches WHERE person_id = :person_id
+        UNION
+        SELECT batch_id FROM generation_records AS theirs WHERE theirs.person_id = :person_id
+    )
+    AND {PAYER} = :person_id
+"""
 _OF_EARLIER_USER = """
     CAST(generation_records.user_id AS TEXT) = :earlier_user
         AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id)

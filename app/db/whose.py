@@ -1,10 +1,66 @@
-"""Whose a picture is: the person's of its batch, or that of a user of an earlier app.
+"""Whose a picture is, and who pays for it: the person who had it made, or a user of an earlier app.
 
-The file of an earlier app keeps its column ``user_id``, which counts for records without a batch here.
+That is who ordered its batch, until another retries, releases, resumes or adds it. The file of an earlier app
+keeps its column ``user_id``, which counts for records without a batch here.
 """
 
+from collections import Counter
+from collections.abc import Iterable
+
+from app.db.batch_log import add_log
 from app.db.connection import Connection
+from app.db.row_mapping import IN_IDS, SqlList
 from app.db.sessions import had_several_people
+from app.errors import Conflict, message
+
+# The id of the person who pays for a record; NULL: the one at the machine, or not known.
+PAYER = """
+    nullif(
+        coalesce(
+            generation_records.person_id,
+            (SELECT batches.person_id FROM batches WHERE batches.id = generation_records.batch_id)
+        ),
+        0
+    )
+"""
+
+
+def find_payer(db: Connection, record_id: int) -> int | None:
+    """The id of the person who pays for a record."""
+    sql = f"SELECT {PAYER} AS person_id FROM generation_records WHERE id = :id"
+    found: int | None = db.execute(sql, {"id": record_id}).fetchone()["person_id"]
+    return found
+
+
+def set_payer(
+    db: Connection, person_id: int | None, *, ids: Iterable[int] = (), waiting_of: str = ""
+) -> None:
+    """This person pays for what these records still buy, or for all that waits in a batch.
+
+    None: the one at the machine. Inside a transaction. Where there are several people the logs say so.
+    Raises Conflict when the person was switched off meanwhile.
+    """
+    name = name_of_buyer(db, person_id)
+    which = "batch_id = :batch_id AND status = 'queued' AND task_id IS NULL" if waiting_of else f"id {IN_IDS}"
+    fields = {"ids": SqlList(ids), "batch_id": waiting_of, "person": person_id or 0}
+    sql = f"""
+        UPDATE generation_records
+        SET person_id = :person
+        WHERE {which} AND coalesce({PAYER}, 0) <> :person
+        RETURNING batch_id
+    """
+    rows = db.execute(sql, fields).fetchall()
+    for batch_id, number in sorted(Counter(row["batch_id"] for row in rows).items()):
+        if name:
+            add_log(db, batch_id, "info", message("{n} 张的花费算在{name}名下", n=number, name=name))
+
+
+def name_of_buyer(db: Connection, person_id: int | None) -> str:
+    """Who orders, for a log; empty where no names are shown. Raises Conflict for who was switched off."""
+    found = db.execute("SELECT name, active FROM people WHERE id = :id", {"id": person_id}).fetchone()
+    if found and not found["active"]:
+        raise Conflict("您的账号已停用，没有下单")
+    return str(found["name"]) if found and had_several_people(db) else ""
 
 
 def list_names(db: Connection) -> dict[int, str]:
@@ -31,8 +87,8 @@ def find_earlier_user(db: Connection, person_id: int) -> str:
 def find_person_of(db: Connection, record_id: int) -> str:
     """The name of the person whose picture this is; empty when it is not known."""
     record = db.execute(
-        """
-        SELECT generation_records.*, batches.id AS known_batch, batches.person_id AS batch_person
+        f"""
+        SELECT generation_records.*, batches.id AS known_batch, {PAYER} AS payer
         FROM generation_records
         LEFT JOIN batches ON batches.id = generation_records.batch_id
         WHERE generation_records.id = :id
@@ -43,6 +99,6 @@ def find_person_of(db: Connection, record_id: int) -> str:
     user = None if fields.get("known_batch") else fields.get("user_id")
     found = db.execute(
         "SELECT name FROM people WHERE id = :person OR legacy_user_id = :user",
-        {"person": fields.get("batch_person"), "user": None if user is None else str(user)},
+        {"person": fields.get("payer"), "user": None if user is None else str(user)},
     ).fetchone()
     return str(found["name"]) if found else ""

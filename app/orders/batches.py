@@ -24,7 +24,7 @@ from app.domain import (
 from app.domain.models import UPSCALERS
 from app.domain.samples import ONE_FIRST, choose_products, first_trial
 from app.domain.tables import Row, Table, new_table, sent_words, typed_fields
-from app.errors import Conflict, InvalidRequest, Translate
+from app.errors import Conflict, InvalidRequest, Translate, message
 from app.images.filenames import (
     TakenStems,
     archive_path,
@@ -110,9 +110,12 @@ class NewBatch(Order):
             "total": sum(len(each.numbers) for each in ordered),
             "is_priced": None not in prices,
             "table_id": self.table_id or None,
+            "person_id": self.person_id,
         }
         price = sum((each or Decimal(0) for each in prices), Decimal(0))
         batch_id = database.insert_batch(db, fields, price=price, unique_name=options.unique_name)
+        if name := database.name_of_buyer(db, self.person_id):
+            database.add_log(db, batch_id, "info", message("{name} 下的单，花费算在{name}名下", name=name))
         requests = [each.row.request for each in ordered]
         made = partial(database.has_images_of_references, db, self.table_id)
         if self.table_id and (first := first_trial(requests, self.models, made)) is not None:

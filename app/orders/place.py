@@ -135,7 +135,7 @@ class Order:
     key             a used one queues nothing
     require         raises Conflict when the models of these requests cannot be ordered from
     is_taken        whether a file on disk has this name
-    person_id       for whom it counts, with all that its batches still buy; None: the person at the machine
+    person_id       who pays for what it queues; None: the person at the machine
     cancels_bought  whether its records whose pictures are bought are cancelled
     submits         whether something may be bought
     """
@@ -263,9 +263,10 @@ def _write(
     queued = [record.id for each in planned for record in each.to_queue]
     database.touch(db, [record.id for each in planned for record in each.row.records])
     waiting = order.close(db, planned, added)
-    bought_by = [record.batch_id for each in planned if not each.row.is_kept for record in each.to_queue]
     if order.submits:
-        database.set_person(db, {each for each in (batch_id, *bought_by) if each}, order.person_id)
+        repeats = [record.id for each in planned if not each.row.is_kept for record in each.to_queue]
+        more = added if planned and planned[0].row.origin else []
+        database.set_payer(db, order.person_id, ids=[*repeats, *more])
     return Placed(
         batch_id=batch_id,
         ids=added + queued,

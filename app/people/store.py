@@ -94,7 +94,13 @@ def _end_everything(db: database.Connection, person_id: int) -> None:
 def _pause_runs(db: database.Connection, person_id: int) -> None:
     fields = {"id": person_id}
     name = db.execute("SELECT name FROM people WHERE id = :id", fields).fetchone()["name"]
-    active = "SELECT id FROM batches WHERE state = 'active' AND person_id = :id"
+    active = f"""
+        SELECT DISTINCT batches.id
+        FROM generation_records
+        JOIN batches ON batches.id = batch_id
+        WHERE generation_records.status IN ('queued', 'running') AND task_id IS NULL
+            AND state = 'active' AND {database.PAYER} = :id
+    """
     for row in db.execute(active, fields).fetchall():
         reason = message("{name} 已停用；谁按「继续」，接着做的就算谁的", name=name)
         database.pause_in_transaction(db, row["id"], reason, cause=PauseCause.OTHER)

@@ -11,12 +11,13 @@ import pytest
 import database
 from app.config import Settings
 from app.db import budgets as db_budgets
+from app.db.whose import find_payer
 from app.domain import BudgetScope
 from app.errors import Billed
 from app.orders.place import place
 from app.orders.repeats import Refetch, Retry
 from tests.db import queue
-from tests.db.queue import CAT, LOST, MODELS, PRICE, REFUSED, claim
+from tests.db.queue import CAT, LOST, MODELS, NOW, PRICE, REFUSED, claim
 from tests.db.test_batches import state
 from tests.db.test_budgets import submitting
 
@@ -35,8 +36,13 @@ def person(db: database.Connection, name: str = "小周", limit: Decimal | None 
     return int(added["id"])
 
 
+def add(db: database.Connection, person_id: int | None, number: int) -> tuple[str, list[int]]:
+    placed = place(db, replace(queue.submission(*[CAT] * number), person_id=person_id))
+    return placed.batch_id, placed.ids
+
+
 def run_of(db: database.Connection, person_id: int | None, number: int = 3) -> str:
-    return place(db, replace(queue.submission(*[CAT] * number), person_id=person_id)).batch_id
+    return add(db, person_id, number)[0]
 
 
 def spent_by(db: database.Connection, person_id: int) -> Decimal:
@@ -48,7 +54,7 @@ def charges(db: database.Connection) -> list[int | None]:
     return [row["person_id"] for row in db.execute("SELECT person_id FROM charges ORDER BY id").fetchall()]
 
 
-def test_a_charge_is_of_the_person_of_its_batch_at_that_time(db: database.Connection) -> None:
+def test_a_charge_is_of_who_pays_for_its_record_at_that_time(db: database.Connection) -> None:
     first, second = person(db), person(db, "小李")
     batch_id = run_of(db, first)
     queue.charged(db)
@@ -69,7 +75,7 @@ def test_the_refusal_names_the_limit_and_who_raises_it_and_pauses_the_run(db: da
     record = queue.claimed(db)
     with pytest.raises(database.BudgetReached) as refused:
         queue.charge(db, record)
-    database.pause_over_budget(db, record, PRICE, None)
+    database.pause_over_budget(db, record, PRICE, None, now=NOW)
     text = "小周 这个月的上限 ¥0.44 只剩 ¥0.00，不够再做一张，请主人在「人员」里调高再继续"
     assert str(refused.value.message) == text
     assert state(db, batch_id) == ("paused", "limit", text)
@@ -225,7 +231,45 @@ def test_a_retry_counts_for_who_asks_and_fetching_for_who_ordered(db: database.C
     for task_id in ("", "t-1"):
         record = queue.fail(db, Billed.UNKNOWN if task_id else Billed.NO, task_id=task_id)
     place(db, Refetch(models=MODELS, ids=[record], person_id=second))
-    owner = "SELECT person_id FROM batches WHERE id = :id"
-    assert db.execute(owner, {"id": batch_id}).fetchone()["person_id"] == first
+    assert find_payer(db, record) == first
     place(db, Retry(models=MODELS, batch_id=batch_id, person_id=second))
-    assert db.execute(owner, {"id": batch_id}).fetchone()["person_id"] == second
+    assert [find_payer(db, each) for each in (record - 1, record)] == [second, first]
+
+
+def give(db: database.Connection, record_id: int, person_id: int) -> None:
+    db.execute(f"UPDATE generation_records SET person_id = {person_id} WHERE id = {record_id}")
+
+
+def refuse(db: database.Connection, now: float = NOW) -> None:
+    """What a worker does with the next record, whose charge is refused."""
+    record = queue.claimed(db, now)
+    with pytest.raises(database.BudgetReached):
+        queue.charge(db, record)
+    database.requeue_record(db, record, not_before=0.0)
+    database.pause_over_budget(db, record, PRICE, None, now=now)
+
+
+def test_a_run_goes_on_for_others_while_a_limit_is_reached_and_pauses_after_them(
+    db: database.Connection,
+) -> None:
+    batch_id, ids = add(db, person(db, limit=Decimal(0)), 3)
+    give(db, ids[1], person(db, "小李", limit=None))
+    refuse(db)
+    assert state(db, batch_id) == ("active", "", "")
+    waits = database.get_record(db, ids[2])
+    assert (waits.cause, str(waits.error).startswith("小周 这个月的上限 ¥0 只剩")) == ("limit", True)
+    other = queue.charged(db)
+    assert other.id == ids[1]
+    database.finish_record(db, other, queue.SAVED)
+    assert claim(db) is None
+    refuse(db, NOW + 60)
+    assert state(db, batch_id)[:2] == ("paused", "limit")
+
+
+def test_a_run_of_two_people_pauses_when_both_are_at_their_limits(db: database.Connection) -> None:
+    batch_id, ids = add(db, person(db, limit=Decimal(0)), 2)
+    give(db, ids[1], person(db, "小李", limit=Decimal(0)))
+    refuse(db)
+    assert state(db, batch_id)[0] == "active"
+    refuse(db)
+    assert state(db, batch_id)[:2] == ("paused", "limit")

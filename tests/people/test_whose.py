@@ -13,8 +13,10 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
+from app.db.whose import find_payer
 from app.errors import Billed, Conflict, ModelError
 from app.orders.place import place
+from app.orders.repeats import Retry
 from tests.db import queue
 from tests.db.test_batches import state
 from tests.people.harness import Office, listed, token_of
@@ -29,10 +31,9 @@ def order(client: FlaskClient, **fields: Any) -> str:
     return str(post(client, "/api/batches", {"rows": ROWS, **fields}, 202)["batch_id"])
 
 
-def orderer(db: database.Connection, batch_id: str) -> int | None:
-    row = db.execute("SELECT person_id FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
-    found: int | None = row["person_id"]
-    return found
+def payers(db: database.Connection, batch_id: str) -> list[int | None]:
+    """Who pays for each record of the batch."""
+    return [find_payer(db, record_id) for record_id in ids_of(db, batch_id)]
 
 
 def ids_of(db: database.Connection, batch_id: str) -> list[int]:
@@ -68,25 +69,40 @@ def resubmit(client: FlaskClient, _batch_id: str, ids: list[int]) -> Any:
     return client.post("/api/records/retry", json={"ids": ids[1:]})
 
 
-@pytest.mark.parametrize("press", [resume, retry, add, uncancel, resubmit])
-def test_a_run_counts_for_who_presses_last(office: Office, db: database.Connection, press: Press) -> None:
+@pytest.mark.parametrize(
+    ("press", "others"),
+    [(resume, [0, 1]), (retry, [0]), (add, [2]), (uncancel, [0, 1]), (resubmit, [1])],
+)
+def test_who_presses_pays_for_what_that_queues_and_for_nothing_else(
+    office: Office, db: database.Connection, press: Press, others: list[int]
+) -> None:
     (first, one), (second, other) = office.add("小周"), office.add("小李")
     batch_id = order(one)
-    assert orderer(db, batch_id) == first
     if press in (retry, add, resubmit):
         fail(db, Billed.NO)
         fail(db, Billed.UNKNOWN)
     answer = press(other, batch_id, ids_of(db, batch_id))
     assert answer.status_code < 300, answer.text
-    assert orderer(db, batch_id) == second
+    found = payers(db, batch_id)
+    assert found == [second if index in others else first for index in range(len(found))]
+    assert listed(other, person=second) == []  # only what is there is listed
+    db.execute("UPDATE generation_records SET status = 'success'")
+    ids = ids_of(db, batch_id)
+    assert sorted(listed(other, person=second)) == [ids[index] for index in others]
 
 
 def test_what_is_released_counts_for_who_releases_it(office: Office, db: database.Connection) -> None:
     (first, one), (second, other) = office.add("小周"), office.add("小李")
     batch_id = order(one, sample=1)
-    assert orderer(db, batch_id) == first
     post(other, f"/api/batches/{batch_id}/release", {})
-    assert orderer(db, batch_id) == second
+    assert payers(db, batch_id) == [first, second]
+
+
+def test_what_the_person_at_the_machine_has_made_again_is_nobodys(db: database.Connection) -> None:
+    batch_id = place(db, replace(queue.submission(queue.CAT), person_id=1)).batch_id
+    queue.fail(db, Billed.NO)
+    place(db, Retry(models=queue.MODELS, batch_id=batch_id))
+    assert payers(db, batch_id) == [None]
 
 
 def test_one_picture_a_copy_and_a_script_order_for_their_person(
@@ -110,7 +126,7 @@ def test_a_repeated_call_takes_nothing_over(office: Office, db: database.Connect
     post(one, f"/api/batches/{batch_id}/pause")
     post(other, f"/api/batches/{batch_id}/resume")
     assert order(one, request_id="k") == batch_id
-    assert orderer(db, batch_id) == second
+    assert payers(db, batch_id) == [second] * 2
 
 
 def test_who_has_no_limit_left_cannot_resume_and_another_can(
@@ -123,7 +139,7 @@ def test_who_has_no_limit_left_cannot_resume_and_another_can(
     refused = post(one, f"/api/batches/{batch_id}/resume", status=409)["error"]
     assert refused.startswith("小周 这个月的上限 ¥0 只剩 ¥0.00")
     post(office.owner, f"/api/batches/{batch_id}/resume")
-    assert orderer(db, batch_id) == 1
+    assert payers(db, batch_id) == [1, 1]
 
 
 def test_usage_is_grouped_by_person_where_there_is_more_than_one(
@@ -166,7 +182,7 @@ def test_the_runs_of_who_is_switched_off_in_mid_run_pause_or_go_on(
     assert state(db, other)[0] == "active"
     if paused:
         post(office.owner, f"/api/batches/{theirs}/resume")
-    assert orderer(db, theirs) == (1 if paused else who)
+    assert payers(db, theirs)[1:] == [1 if paused else who]
 
 
 def test_an_order_that_was_let_in_before_the_switching_off_is_not_placed_after_it(
@@ -210,7 +226,7 @@ def test_the_log_of_a_run_says_whose_it_is_where_there_are_several_people(
         for line in answered(one.get(f"/api/batches/{each}"))["log"]
         if "名下" in line["text"]
     ]
-    assert said == ["小周 下的单，花费算在小周名下", "主人 下的单，花费算在主人名下"]
+    assert said == ["小周 下的单，花费算在小周名下", "2 张的花费算在主人名下"]
 
 
 def test_records_are_filtered_by_person_and_say_whose_they_are(

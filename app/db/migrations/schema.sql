@@ -74,7 +74,10 @@ CREATE TABLE generation_records (
     not_before REAL NOT NULL DEFAULT 0,
     lease_until REAL,
     lease_owner TEXT,
-    version INTEGER NOT NULL DEFAULT 0
+    version INTEGER NOT NULL DEFAULT 0,
+    -- Who had it made since its batch was ordered: who retried, released or added it. NULL: who ordered the batch;
+    -- 0: the person at the machine.
+    person_id INTEGER
 );
 
 CREATE INDEX records_of_batch ON generation_records (batch_id, status);
@@ -130,6 +133,9 @@ WHERE pick <> '' AND deleted_at IS NULL;
 CREATE INDEX records_trash ON generation_records (deleted_at)
 WHERE deleted_at IS NOT NULL;
 
+CREATE INDEX records_of_person ON generation_records (person_id, batch_id)
+WHERE person_id IS NOT NULL;
+
 CREATE INDEX records_of_deletion ON generation_records (deletion_id)
 WHERE deletion_id IS NOT NULL;
 
@@ -137,7 +143,7 @@ WHERE deletion_id IS NOT NULL;
 -- (app/domain/stop_rules.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
 -- filled_on is the date that {日期} stands for (2026-03-01), of the server's time zone. copied_from is the id of the
 -- batch whose rows it repeats, on another model. table_id is the table whose rows it makes; NULL: of one picture.
--- person_id is who ordered it, or had more of it made last; NULL: the person at the machine, or not known.
+-- person_id is who ordered it; NULL: the person at the machine, or not known.
 CREATE TABLE batches (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -322,7 +328,7 @@ CREATE INDEX request_keys_used ON request_keys (used_at);
 
 -- The ledger: one row for each call that may cost money, written before the call. It outlives its record.
 -- usage is what the service reported of it, a JSON object of numbers, or empty; usage_differs: other numbers of
--- pictures or references than were ordered. person_id is that of its batch at that time.
+-- pictures or references than were ordered. person_id is that of its record at that time.
 CREATE TABLE charges (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     record_id INTEGER NOT NULL,
