@@ -30,9 +30,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/system/folders.py": None,  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
     "app/cli_words.py": None,
-    "app/db/backup.py": None,  # what that command does
+    "app/db/backup.py": ("rebuild",),  # what that command does
     "app/db/copy_to.py": None,
-    "app/db/postgres_backup.py": None,
     "web_app.py": None,  # starts at the terminal
     "app/recipes/examples.py": None,  # words for the models
     "app/db/migrations/m0022_one_role.py": None,  # names of recipes

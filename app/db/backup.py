@@ -174,7 +174,7 @@ def back_up(path: Path, target: Path, *, stops: Callable[[], bool] | None = None
     Raises DatabaseError when the database is missing or corrupt, DiskError; an older copy then stays.
     """
     if not path.is_file():
-        raise DatabaseError(f"没有找到数据库 {path}，请在程序所在的文件夹里运行")
+        raise DatabaseError("没有找到数据库 {path}，请在程序所在的文件夹里运行", path=path)
     part = target.with_name(f"{target.name}.part")
     try:
         windows_files.unlink(part)

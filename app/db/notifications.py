@@ -4,7 +4,6 @@ Rows are written whether or not a receiver is configured, and removed after a da
 are sent once a period, after 40 days.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from app.db.row_mapping import priced
 from app.domain import PauseCause, Status
 from app.domain.budgets import Budget, BudgetScope
 from app.domain.notifications import Notification, NotificationEvent
-from app.errors import Message
+from app.errors import Message, from_json, to_json
 
 LEASE_SECONDS = 60.0
 MAX_DELAY_SECONDS = 600.0
@@ -93,15 +92,15 @@ def note_round(db: Connection, facts: Mapping[str, Any]) -> None:
 def note_backup_failed(db: Connection, reason: Message, *, day: str) -> None:
     """Add the notification that the daily backup failed, once a day."""
     with transaction(db, durable=False):
-        _add(db, NotificationEvent.BACKUP, {"reason": str(reason)}, key=f"backup:{day}")
+        _add(db, NotificationEvent.BACKUP, {"reason": reason}, key=f"backup:{day}")
 
 
-def find_backup_failure(db: Connection) -> tuple[float, str] | None:
+def find_backup_failure(db: Connection) -> tuple[float, Message | str] | None:
     """(Unix time, why) of the backup that failed last; None when none did in the last day."""
     row = db.execute(
         "SELECT created_at, content FROM notifications WHERE event = 'backup' ORDER BY id DESC LIMIT 1"
     ).fetchone()
-    return (row["created_at"], json.loads(row["content"])["reason"]) if row else None
+    return (row["created_at"], from_json(row["content"])["reason"]) if row else None
 
 
 def claim_notification(db: Connection, *, now: float) -> Notification | None:
@@ -127,7 +126,7 @@ def claim_notification(db: Connection, *, now: float) -> Notification | None:
         return Notification(
             id=row["id"],
             event=NotificationEvent(row["event"]),
-            facts=json.loads(row["content"]),
+            facts=from_json(row["content"]),
             created_at=row["created_at"],
             tries=row["tries"],
         )
@@ -166,7 +165,7 @@ def _add(
         VALUES (:event, :key, :content, :now)
         ON CONFLICT DO NOTHING
         """,
-        {"event": event, "key": key, "content": json.dumps(facts, ensure_ascii=False), "now": time.time()},
+        {"event": event, "key": key, "content": to_json(facts), "now": time.time()},
     )
 
 

@@ -75,7 +75,7 @@ def notice_of(event: NotificationEvent, facts: Mapping[str, Any], address: str) 
         title=str(message("AI 图片生成器 · {title}", title=title)),
         lines=tuple(_plain(str(line)) for line in lines),
         link=address + path,
-        facts=facts,
+        facts={name: str(fact) if isinstance(fact, Message) else fact for name, fact in facts.items()},
     )
 
 

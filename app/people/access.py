@@ -52,7 +52,7 @@ _BY_ROLE = {
         rounds.create rounds.follow rounds.renew rounds.close rounds.reopen rounds.remove
     """,
     Role.OWNER: """
-        model.index model.submit model.restore
+        model.index model.submit model.restore model.download_backup
         api.settings.get_settings api.settings.put_settings api.settings.post_test
         api.notifications.send_test api.usage.put_budgets
         people.list_people people.add_person people.change_person people.invite
@@ -68,6 +68,7 @@ IN_BROWSER = [
     "api.settings.put_settings",
     "model.submit",
     "model.restore",
+    "model.download_backup",
 ]
 _REFUSALS = {
     Role.MEMBER: "您的身份是「只看」，可以看、选、下载；要下单和修改，请找主人改成成员",

@@ -108,11 +108,16 @@ def _text(settings: Settings, variable: str) -> str | None:
 
 
 def change_problem() -> Message | None:
-    """Why this request may not change settings; None when it comes from this machine, or is logged in."""
+    """Why this request may not change settings; None when it may."""
     if _are_several():
         return message("有几个进程一起工作：请在每个进程的 .env 或环境变量里改成一样，再都重新启动")
     if services().env_file is None:
         return message("程序不是用 .env 启动的，设置不能在这里改")
+    return access_problem()
+
+
+def access_problem() -> Message | None:
+    """Why this request may not see what only the owner may; None from this machine, or with a login."""
     if login.is_logged_in() if services().settings.access_password else is_of_this_machine():
         return None
     return message("只有在运行程序的电脑上，或设置访问密码并登录后，才能改设置")

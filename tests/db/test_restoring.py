@@ -118,7 +118,29 @@ def test_a_backup_that_is_damaged_or_gone_is_refused(restored: Restored) -> None
     assert not staged_restore(restored.path).exists()
 
 
-def test_who_may_not_change_settings_restores_nothing(restored: Restored) -> None:
+def test_a_backup_is_downloaded_whole_and_comes_back_from_the_folder(restored: Restored) -> None:
+    assert restored.backup
+    kept = restored.backup.read_bytes()
+    answer = restored.client.get(f"/model/backups/{restored.backup.name}")
+    assert answer.data == kept
+    assert restored.backup.name in answer.headers["Content-Disposition"]
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    answer.close()
+    restored.backup.unlink()
+    assert restored.client.get(f"/model/backups/{restored.backup.name}").status_code == 404
+    restored.backup.write_bytes(kept)
+    assert "选好了，重新启动后恢复" in restored.choose()
+
+
+@pytest.mark.parametrize("name", ["generation_records.db", "..%2Fgeneration_records.db", ".lock"])
+def test_no_other_file_is_downloaded(restored: Restored, name: str) -> None:
+    assert restored.client.get(f"/model/backups/{name}").status_code == 404
+
+
+def test_who_may_not_change_settings_restores_and_downloads_nothing(restored: Restored) -> None:
+    assert restored.backup
     far = {"REMOTE_ADDR": "10.0.0.9"}
     answer = restored.client.post("/model/restore", data={"name": "x"}, environ_base=far)
+    assert answer.status_code == 403
+    answer = restored.client.get(f"/model/backups/{restored.backup.name}", environ_base=far)
     assert answer.status_code == 403

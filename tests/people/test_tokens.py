@@ -82,6 +82,7 @@ def test_a_token_makes_no_token_password_or_invitation(office: Office) -> None:
     assert script.patch("/api/me", json=change, headers=headers).status_code == 403
     settings = {"values": {"ACCESS_PASSWORD": "12345678"}}
     assert "令牌" in answered(script.put("/api/settings", json=settings, headers=headers), 403)["error"]
+    assert "令牌" in script.get("/model/backups/generation_records-0001.db", headers=headers).text
 
 
 def test_a_token_in_an_address_counts_for_nothing(office: Office) -> None:

@@ -14,6 +14,7 @@ import database
 from app.config import Settings
 from app.errors import AppError, Conflict
 from app.system.file_lock import try_lock
+from app.web.i18n import in_english
 from app.worker.backups import KEPT, Backups
 
 _NOON = datetime(2026, 11, 30, 12)
@@ -107,7 +108,10 @@ def test_a_failure_is_told_once_a_day_and_shown_until_one_is_made(
     for hours in (0, 1, 2):
         assert not full.look(db, hours=hours)
     assert len(told(db)) == 1
-    assert "磁盘只剩 1 MB，放不下备份" in str(full.problem(db))
+    problem = full.problem(db)
+    assert problem
+    assert "磁盘只剩 1 MB，放不下备份" in str(problem)
+    assert "only 1 MB left" in in_english(problem)
     days.time += timedelta(minutes=1)
     assert days.look(db)
     assert days.problem(db) is None

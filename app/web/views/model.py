@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response
 
 import database
@@ -28,6 +28,7 @@ from app.system import windows_files
 from app.web.provider_settings import (
     VARIABLES,
     Variable,
+    access_problem,
     change_problem,
     change_settings,
     list_variables,
@@ -179,6 +180,20 @@ def restore() -> Response | tuple[str, int]:
     return redirect(url_for("model.index", _anchor="backups"), 303)
 
 
+@bp.get("/model/backups/<name>")
+def download_backup(name: str) -> Response:
+    """A backup of the SQLite database as a file; with it everything but the pictures."""
+    if problem := access_problem():
+        raise Forbidden(problem)
+    backup = None if services().settings.database_url else services().runtime.backups.path(name)
+    if backup is None:
+        raise NotFound("没有这份备份，请重新打开这一页")
+    answer = send_file(backup.absolute(), mimetype="application/vnd.sqlite3", as_attachment=True)
+    answer.headers["Cache-Control"] = "private, no-store"
+    log.event("web", "backup_downloaded", file=name)
+    return answer
+
+
 def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, str]:
     """The variables that a form changes; a secret that was left empty stays."""
     if action == "clear" and provider == "notify":
@@ -230,6 +245,7 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
         backups=backups.list(),
         backup_folder=backups.folder and backups.folder.absolute(),
         backup_problem=_backup_problem(),
+        may_download=access_problem() is None,
         is_dump=bool(services().settings.database_url),
         is_staged=database.staged_restore(services().settings.database_path).exists(),
         receiver=services().runtime.notifier.receiver,
