@@ -107,6 +107,7 @@ from app.db.output_backup_queue import (
     reset_backoff,
     retry_output_copy,
 )
+from app.db.pending_changes import FOLD_SECONDS, fold_changes
 from app.db.postgres_backup import dump
 from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (

@@ -116,6 +116,8 @@ class Runtime:
                 self.availability.watch_store(db)
                 self.peers.watch(db)
             self.threads.start_loop(self._watch, "watch")
+        if self.settings.database_url:
+            self.threads.start_loop(self._fold_changes, "changes")
         if self.library.wants_refreshing:
             self.threads.start(self._refresh_library, "library")
 
@@ -137,6 +139,7 @@ class Runtime:
                 closing(database.connect(self.settings.database)) as db,
             ):
                 self.worker.leave(db)
+                database.fold_changes(db, at_once=True)
         return have_ended
 
     def stop_in_background(self, timeout: float, then: Callable[[], None]) -> None:
@@ -171,6 +174,11 @@ class Runtime:
     def _find_stored(self, name: str) -> tuple[str, int]:
         with self.pool.connection() as db:
             return database.find_stored_output(db, name)
+
+    def _fold_changes(self, db: database.Connection) -> None:
+        """Fold what workers noted, so that pages see it: every process does, whoever is first."""
+        while not self.threads.aborting.wait(database.FOLD_SECONDS):
+            self.threads.guarded(lambda: database.fold_changes(db))
 
     def _watch(self, db: database.Connection) -> None:
         """Without a worker: watch the database, OSS, and what the workers report."""

@@ -105,6 +105,23 @@ def first_poll_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "_FIRST_TURN", 0.0)
 
 
+@pytest.fixture(autouse=True)
+def changes_are_folded_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL a step of a worker is folded when it is done, as on SQLite; else a loop does it soon."""
+    if request.config.getoption("store") == "postgres" or request.node.get_closest_marker("postgres"):
+        for name in ("claim_record", "save_task_id", "save_usage", "finish_record"):
+            monkeypatch.setattr(database, name, _then_fold(getattr(database, name)))
+
+
+def _then_fold(step: Callable[..., Any]) -> Callable[..., Any]:
+    def both(db: database.Connection, *fields: Any, **named: Any) -> Any:
+        done = step(db, *fields, **named)
+        database.fold_changes(db, at_once=True)
+        return done
+
+    return both
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="the database engine")
     parser.addoption("--rest", action="store_true", help="only browser cases that verify no promise")

@@ -42,24 +42,25 @@ def add_log(
     text: str | Message,
     record_id: int | None = None,
 ) -> None:
-    """Add a line to the batch's log and increment the batch's version; inside a transaction."""
+    """Add a line to the batch's log and increment the batch's version; inside a transaction.
+
+    Of a shared one the line appears with its version, when ``fold_changes`` gives it one.
+    """
     if batch_id is None:
         return
-    db.execute(
-        """
-        INSERT INTO batch_log (batch_id, record_id, at, level, text, message, version)
-        VALUES (:batch_id, :record_id, :now, :level, :text, :message, :version)
-        """,
-        {
-            "batch_id": batch_id,
-            "record_id": record_id,
-            "now": utc_now(),
-            "level": level,
-            "text": str(text),
-            "message": message_json(message(text)),
-            "version": touch(db, batch_id=batch_id),
-        },
-    )
+    line = {
+        "batch_id": batch_id,
+        "record_id": record_id,
+        "at": utc_now(),
+        "level": level,
+        "text": str(text),
+        "message": message_json(message(text)),
+    }
+    if not db.is_shared:
+        line["version"] = touch(db, batch_ids=[batch_id])
+    table = "pending_changes" if db.is_shared else "batch_log"
+    values = ", ".join(f":{name}" for name in line)
+    db.execute(f"INSERT INTO {table} ({', '.join(line)}) VALUES ({values})", line)
 
 
 def row_label(record: Record) -> Message:

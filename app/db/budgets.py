@@ -104,6 +104,14 @@ def person_budget(db: Connection, person_id: int | None) -> list[Budget]:
     ]
 
 
+def has_limits(db: Connection, *, person_id: int | None, default: Decimal | None) -> bool:
+    """Whether a charge for this person counts against any limit; ``default`` as in ``list_budgets``."""
+    sql = "SELECT 1 FROM people WHERE id = :id AND month_limit_micros IS NOT NULL"
+    if any(limit is not None for limit in _limits(db, default).values()):
+        return True
+    return db.execute(sql, {"id": person_id}).fetchone() is not None
+
+
 def require_affordable(
     db: Connection,
     price: Decimal | None,

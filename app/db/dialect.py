@@ -25,6 +25,8 @@ _RULES = (
     (r"\bWHERE usage_differs AND\b", "WHERE usage_differs = 1 AND"),
     # The columns have the collation "C", in which only ASCII letters have two cases, as in NOCASE.
     (r"([\w.]+) = (:?[\w.]+) COLLATE NOCASE", r'lower(\1) = lower(\2 COLLATE "C")'),
+    # SQLite has one writer at a time.
+    (r"/\* (FOR UPDATE\b[A-Za-z_ ]*) \*/", r"\1"),
     (r"(?<![:\w]):([a-z]\w*)", r"%(\1)s"),
     (r"\?", "%s"),
 )

@@ -23,10 +23,13 @@ _OF_OTHER_MODELS = f"model NOT {IN_MODELS} AND NOT ({AMBIGUOUS})"
 
 
 def extend_leases(db: Connection, ids: Sequence[int], *, owner: str, until: float) -> None:
-    """Extend this owner's leases of these records; ``until`` is Unix time."""
+    """Extend this owner's leases of these records; ``until`` is Unix time.
+
+    Beside other workers: it waits for a row that one of them claims, and leaves it to the new owner.
+    """
     if not ids:
         return
-    with transaction(db, durable=False):  # a power cut ends the owner too
+    with transaction(db, durable=False, shared=True):  # a power cut ends the owner too
         db.execute(
             f"""
             UPDATE generation_records

@@ -4,11 +4,12 @@ from decimal import Decimal
 
 from app.db.batch_log import add_log, row_label
 from app.db.batches import pause_in_transaction
-from app.db.budgets import BudgetReached, note_near_budgets, others_go_on, require_affordable
+from app.db.budgets import BudgetReached, has_limits, note_near_budgets, others_go_on, require_affordable
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import micros, object_of, object_text, read_records, utc_now
-from app.db.whose import find_payer
+from app.db.whose import PAYER, find_payer
 from app.domain import ImageRequest, Models, Record, Status
+from app.domain.budgets import Budget
 from app.domain.ledger import Usage, usage_text
 from app.errors import Billed, Message, message
 
@@ -38,35 +39,58 @@ def open_charge(
     again after a crash.
     Raises, with nothing written, LeaseLost when the record was claimed again, BatchNotActive, or
     BudgetReached when charged, unknown and open charges leave too little of a budget.
+
+    Without any limit charges are opened beside each other: the batch, the budgets and the limits of people
+    are written by exclusive transactions only, so what is read of them holds until this one has committed.
+    Under a limit nobody may spend between the sum and the charge: it is opened in an exclusive transaction.
     """
-    with transaction(db):
-        if not still_owned(db, record, Status.RUNNING):
-            raise LeaseLost
-        sql = "SELECT state FROM batches WHERE id = :id"
-        batch = db.execute(sql, {"id": record.batch_id}).fetchone()
-        if batch is not None and batch["state"] != "active":
-            raise BatchNotActive
-        person_id = find_payer(db, record.id)
+    with transaction(db, shared=True):
+        charge = _open_charge(db, record, price, budget, is_free=is_free)
+    if charge is None:
+        with transaction(db):
+            charge = _open_charge(db, record, price, budget, is_free=is_free)
+    assert charge is not None
+    return charge
+
+
+def _open_charge(
+    db: Connection, record: Record, price: Decimal | None, budget: Decimal | None, *, is_free: bool
+) -> int | None:
+    """See ``open_charge``; None, with nothing written, when it needs an exclusive transaction."""
+    if not still_owned(db, record, Status.RUNNING):
+        raise LeaseLost
+    sql = f"""
+        SELECT (SELECT state FROM batches WHERE id = batch_id) AS state, {PAYER} AS person_id
+        FROM generation_records
+        WHERE id = :id
+    """
+    state, person_id = db.execute(sql, {"id": record.id}).fetchone()
+    if state not in (None, "active"):
+        raise BatchNotActive
+    budgets: list[Budget] = []
+    if has_limits(db, person_id=person_id, default=budget):
+        if db.is_shared:
+            return None
         budgets = require_affordable(db, price, batch_id=record.batch_id, person_id=person_id, default=budget)
-        row = db.execute(
-            """
-            INSERT INTO charges
-                (record_id, batch_id, person_id, model, price_micros, is_priced, is_free, opened_at)
-            VALUES (:record_id, :batch_id, :person_id, :model, :price, :is_priced, :is_free, :now)
-            RETURNING id
-            """,
-            {
-                "record_id": record.id,
-                "batch_id": record.batch_id,
-                "person_id": person_id,
-                "model": record.model,
-                "price": micros(price or Decimal(0)),
-                "is_priced": price is not None,
-                "is_free": is_free and price == 0,
-                "now": utc_now(),
-            },
-        ).fetchall()[0]
-        note_near_budgets(db, budgets, price or Decimal(0), batch_id=record.batch_id)
+    row = db.execute(
+        """
+        INSERT INTO charges
+            (record_id, batch_id, person_id, model, price_micros, is_priced, is_free, opened_at)
+        VALUES (:record_id, :batch_id, :person_id, :model, :price, :is_priced, :is_free, :now)
+        RETURNING id
+        """,
+        {
+            "record_id": record.id,
+            "batch_id": record.batch_id,
+            "person_id": person_id,
+            "model": record.model,
+            "price": micros(price or Decimal(0)),
+            "is_priced": price is not None,
+            "is_free": is_free and price == 0,
+            "now": utc_now(),
+        },
+    ).fetchall()[0]
+    note_near_budgets(db, budgets, price or Decimal(0), batch_id=record.batch_id)
     return int(row["id"])
 
 
@@ -106,10 +130,11 @@ def save_task_id(
 
     The id is not stored when the claim was lost: the record then holds the new owner's task id.
     """
-    with transaction(db):
+    with transaction(db, shared=True):
+        is_owned = still_owned(db, record)
         if usage:
             _store_usage(db, record, usage)
-        if not still_owned(db, record):
+        if not is_owned:
             return
         fields = {"record_id": record.id, "task_id": task_id}
         db.execute(
@@ -129,7 +154,8 @@ def save_task_id(
 
 def save_usage(db: Connection, record: Record, usage: Usage) -> None:
     """Store what the service reports of a submission that has no task id."""
-    with transaction(db):
+    with transaction(db, shared=True):
+        still_owned(db, record)  # locks it; what was reported of the call is true in any case
         _store_usage(db, record, usage)
 
 
@@ -160,10 +186,16 @@ def still_owned(db: Connection, record: Record, *statuses: Status) -> bool:
     """Whether this claim is still valid: same attempt, and one of these statuses.
 
     By default RUNNING and UNKNOWN: a worker that was only suspended may still finish its record.
+
+    First in every transaction of a claim: it locks the record's row, whether or not the claim is valid. So
+    the transactions of one record, its charges and its copies follow one another, where those of other
+    records run beside them, and each statement after this one sees all that the earlier ones committed.
     """
-    sql = "SELECT status FROM generation_records WHERE id = :id AND attempts = :attempts"
-    row = db.execute(sql, {"id": record.id, "attempts": record.attempts}).fetchone()
-    return row is not None and row["status"] in (statuses or (Status.RUNNING, Status.UNKNOWN))
+    sql = "SELECT status, attempts FROM generation_records WHERE id = :id /* FOR UPDATE */"
+    row = db.execute(sql, {"id": record.id}).fetchone()
+    if row is None or row["attempts"] != record.attempts:
+        return False
+    return row["status"] in (statuses or (Status.RUNNING, Status.UNKNOWN))
 
 
 def is_free_charge(db: Connection, record_id: int) -> bool:

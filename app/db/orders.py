@@ -229,7 +229,7 @@ def insert_pictures(
     """Insert a record for each (row, picture number, file name), in ``held`` rows held -> their ids."""
     if not pictures:
         return []
-    version = touch(db, batch_id=batch_id)
+    version = touch(db, batch_ids=[batch_id])
     now = utc_text(datetime.now(UTC))
     return insert_records(
         db,

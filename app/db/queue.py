@@ -12,6 +12,7 @@ from app.db.batches import finish_if_done, pause_in_transaction, reopen
 from app.db.connection import Connection, transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.output_backup_queue import note_output
+from app.db.pending_changes import fold_in_transaction, note_success
 from app.db.row_mapping import (
     IN_IDS,
     RECORD,
@@ -22,7 +23,7 @@ from app.db.row_mapping import (
     to_record,
     utc_now,
 )
-from app.db.stop_rules import note_outcome
+from app.db.stop_rules import note_outcomes
 from app.db.versions import touch, update_records
 from app.domain import PauseCause, Record, SavedImage, Status
 from app.errors import Billed, ModelError, message
@@ -60,6 +61,9 @@ ORPHANED = """
 # longest ago: with fewer slots than batches the oldest one would else be the next every time. Ordered by a
 # model that is a range, the rows of a batch are read by records_claimable; by the id alone PostgreSQL would
 # read all earlier records by the primary key.
+# The batches are ordered without locks and tried one after the other, so that one row is locked, and a claim
+# finds a row although others hold all those of the first batch.
+_LOCK = "/* FOR UPDATE OF generation_records SKIP LOCKED */"
 _NEXT_CLAIMABLE_ID = f"""
     coalesce(
         (
@@ -67,7 +71,7 @@ _NEXT_CLAIMABLE_ID = f"""
             FROM generation_records
             WHERE {STALLED} AND model = :model AND NOT ({UNRECLAIMABLE}) AND NOT ({ORPHANED})
               AND id NOT {IN_IDS}
-            LIMIT 1
+            LIMIT 1 {_LOCK}
         ),
         (
             SELECT generation_records.id
@@ -79,28 +83,31 @@ _NEXT_CLAIMABLE_ID = f"""
               AND {READY}
               AND (batches.state = 'cancelled'
                    OR (batches.state = 'paused' AND generation_records.fetch_while_paused = 1))
-            LIMIT 1
+            LIMIT 1 {_LOCK}
         ),
         (
             SELECT next_id
             FROM (
-                SELECT priority, version, (
-                    SELECT count(*)
-                    FROM generation_records
-                    WHERE batch_id = batches.id AND status = 'running' AND model = :model
-                ) AS under_way, (
+                SELECT (
                     SELECT generation_records.id
                     FROM generation_records
-                    WHERE batch_id = batches.id AND status = 'queued' AND {READY}
+                    WHERE batch_id = following.id AND status = 'queued' AND {READY}
                       AND model BETWEEN :model AND :model
                     ORDER BY model, generation_records.id
-                    LIMIT 1
+                    LIMIT 1 {_LOCK}
                 ) AS next_id
-                FROM batches
-                WHERE state = 'active'
-            ) AS following
+                FROM (
+                    SELECT id, priority, version, (
+                        SELECT count(*)
+                        FROM generation_records
+                        WHERE batch_id = batches.id AND status = 'running' AND model = :model
+                    ) AS under_way
+                    FROM batches
+                    WHERE state = 'active'
+                    ORDER BY priority DESC, under_way, version
+                ) AS following
+            ) AS candidates
             WHERE next_id IS NOT NULL
-            ORDER BY priority DESC, under_way, version
             LIMIT 1
         )
     )
@@ -119,31 +126,33 @@ def claim_record(
     """Claim the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds.
 
     ``claimed_ids`` are the owner's own records: their leases may expire while the machine is suspended.
+    Claims run beside each other: each locks the row that it takes, and what others have locked it leaves out.
+    Locking a row looks again at its newest state, but not at its charges, in which a worker that was only
+    suspended may have opened one meanwhile. It holds the row for that (``still_owned``), so the second
+    statement, which begins when this claim holds it, sees that charge, and leaves the record alone.
     """
-    with transaction(db, durable=False):  # nothing is submitted yet; open_charge commits durably
+    # Nothing is submitted yet; open_charge commits durably.
+    with transaction(db, durable=False, shared=True):
+        fields = {"model": model, "now": now, "ids": SqlList(claimed_ids)}
+        chosen = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID} AS id", fields).fetchone()["id"]
+        if chosen is None:
+            return None
         rows = db.execute(
             f"""
             UPDATE generation_records
             SET status = 'running', attempts = attempts + 1, started_at = :started_at,
                 crash_count = crash_count + CASE status WHEN 'running' THEN 1 ELSE 0 END,
                 lease_owner = :owner, lease_until = :lease_until
-            WHERE id = {_NEXT_CLAIMABLE_ID}
+            WHERE id = :id AND (status = 'queued' OR NOT ({AMBIGUOUS}))
             RETURNING {RECORD}
             """,
-            {
-                "model": model,
-                "owner": owner,
-                "now": now,
-                "lease_until": now + lease,
-                "started_at": utc_now(),
-                "ids": SqlList(claimed_ids),
-            },
+            {"id": chosen, "owner": owner, "lease_until": now + lease, "started_at": utc_now()},
         ).fetchall()
         if not rows:
             return None
-        close_free_charges(db, rows[0]["id"])
-        version = touch(db, [rows[0]["id"]])
-    return replace(to_record(rows[0]), version=version)
+        close_free_charges(db, chosen)
+        touch(db, [chosen])
+    return to_record(rows[0])
 
 
 def has_claimable(
@@ -155,7 +164,7 @@ def has_claimable(
 ) -> bool:
     """Whether ``claim_record`` would return a record; read-only."""
     fields = {"model": model, "now": now, "ids": SqlList(claimed_ids)}
-    row = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID} AS id", fields).fetchone()
+    row = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID.replace(_LOCK, '')} AS id", fields).fetchone()
     return row["id"] is not None
 
 
@@ -197,7 +206,7 @@ def finish_record(
     that the record may have, by default those of ``still_owned``. A power cut may undo the commit, but the
     image is then found on disk, in OSS, or fetched again by its task id.
     """
-    with transaction(db, durable=False):
+    with transaction(db, durable=False, shared=True):
         is_owned = still_owned(db, record, *statuses)
         used = "id = :id AND (filename = :filename OR status IN ('queued', 'running'))"
         fields = {"id": record.id, "filename": saved.filename}
@@ -207,15 +216,15 @@ def finish_record(
             add_log(db, record.batch_id, "warning", line, record.id)
         if not is_owned:
             return False
-        update_records(
-            db,
+        db.execute(
             """
-            status = 'success', error = '', error_message = '', cause = '', finished_at = :now,
-            lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
-            width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
-            seed = coalesce(:seed, seed), marks = :marks
+            UPDATE generation_records
+            SET status = 'success', error = '', error_message = '', cause = '', finished_at = :now,
+                lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
+                width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
+                seed = coalesce(:seed, seed), marks = :marks
+            WHERE id = :id
             """,
-            "id = :id",
             asdict(saved)
             | {
                 "id": record.id,
@@ -224,6 +233,7 @@ def finish_record(
                 "now": utc_now(),
             },
         )
+        touch(db, [record.id])
         note_output(db, record.id, saved, to_bucket=to_bucket)
         close_charges(db, record.id, Billed.YES)
         missed = replace(record, width=saved.width, height=saved.height).missed_size
@@ -233,8 +243,7 @@ def finish_record(
         values = {"filename": saved.filename, "width": saved.width, "height": saved.height, "size": missed}
         line = message(text, place=row_label(record), **values)
         add_log(db, record.batch_id, "warning" if missed else "info", line, record.id)
-        note_outcome(db, record.batch_id, None)
-        finish_if_done(db, record.batch_id)
+        note_success(db, record.batch_id)
     return True
 
 
@@ -242,6 +251,7 @@ def fail_record(db: Connection, record: Record, error: ModelError) -> bool:
     """End as ``unknown`` when it may have been charged, else ``failed`` -> False when the claim was lost."""
     status = Status.UNKNOWN if error.billed is Billed.UNKNOWN else Status.FAILED
     with transaction(db):
+        fold_in_transaction(db)  # the stop rule counts what ended before
         if not still_owned(db, record):
             return False
         end_in_transaction(db, record, status, error)
@@ -333,5 +343,5 @@ def end_in_transaction(db: Connection, record: Record, status: Status, error: Mo
             model=record.model,
         )
     if error.cause != "interrupted":  # which says nothing of the model or the rows
-        note_outcome(db, record.batch_id, error.cause)
+        note_outcomes(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)

@@ -8,8 +8,8 @@ from app.domain import Outcomes, PauseCause, StopRule, verdict
 _TO_SUBMIT = "batch_id = :id AND status = 'queued' AND task_id IS NULL"
 
 
-def note_outcome(db: Connection, batch_id: str | None, cause: str | None) -> None:
-    """Count a picture that failed for this cause, or succeeded (None); in the transaction that ended it.
+def note_outcomes(db: Connection, batch_id: str | None, *causes: str | None) -> None:
+    """Count pictures that failed for these causes, or succeeded (None), in their order; in a transaction.
 
     The batch is paused only while it has records to submit.
     """
@@ -19,7 +19,9 @@ def note_outcome(db: Connection, batch_id: str | None, cause: str | None) -> Non
     rule = StopRule.from_json(row["stop_after"]) if row else None
     if rule is None or batch_id is None:
         return
-    outcomes = Outcomes.from_json(row["outcomes"]).after(cause, rule)
+    outcomes = Outcomes.from_json(row["outcomes"])
+    for cause in causes:
+        outcomes = outcomes.after(cause, rule)
     fields = {"id": batch_id, "outcomes": outcomes.to_json()}
     db.execute("UPDATE batches SET outcomes = :outcomes WHERE id = :id", fields)
     reason = verdict(rule, outcomes)

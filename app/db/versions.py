@@ -56,19 +56,24 @@ def update_records(
     return ids
 
 
-def touch(db: Connection, record_ids: Iterable[int] = (), *, batch_id: str | None = None) -> int:
-    """Set the next version on these records, their batches and this batch -> that version.
+def touch(db: Connection, record_ids: Iterable[int] = (), *, batch_ids: Iterable[str] = ()) -> int:
+    """Set the next version on these records, their batches and these batches -> that version.
 
-    Called in the transaction of the change.
+    Called in the transaction of the change. In a shared one the records are noted for ``fold_changes`` -> 0.
     """
+    if db.is_shared:
+        for record_id in record_ids:
+            db.execute("INSERT INTO pending_changes (record_id) VALUES (:id)", {"id": record_id})
+        return 0
     version = next_version(db)
-    fields = {"version": version, "ids": SqlList(record_ids), "batch_id": batch_id}
+    fields = {"version": version, "ids": SqlList(record_ids), "batch_ids": SqlList(batch_ids)}
     db.execute(f"UPDATE generation_records SET version = :version WHERE id {IN_IDS}", fields)
     db.execute(
         f"""
         UPDATE batches
         SET version = :version
-        WHERE id = :batch_id OR id IN (SELECT batch_id FROM generation_records WHERE id {IN_IDS})
+        WHERE id IN (SELECT value FROM json_each(:batch_ids))
+           OR id IN (SELECT batch_id FROM generation_records WHERE id {IN_IDS})
         """,
         fields,
     )
