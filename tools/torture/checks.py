@@ -93,6 +93,7 @@ class FinalState:
     sums      a sum that a trigger keeps, its rows, and the rows that it should have
     answer_of  the answer that was laid over for a record; None: it is not there
     at_once   the most submissions that were under way, and the most that may be; None: that says nothing
+    seen      the prompts of all calls that the service received; None: that says nothing
     """
 
     records: Rows
@@ -107,6 +108,7 @@ class FinalState:
     files: set[str] = field(default_factory=set)
     answer_of: Callable[[dict[str, Any]], bytes | None] | None = None
     at_once: tuple[int, int] | None = None
+    seen: set[str] | None = None
 
     def billed(self, record: dict[str, Any]) -> list[Submission]:
         """The charged submissions of a record."""
@@ -194,6 +196,8 @@ def _check_ends(state: FinalState) -> Iterator[str]:
             yield f"{_label(record)} did not end: {record['status']}"
         if record["status"] in ("failed", "unknown") and not (record["error"] and record["cause"]):
             yield f"{_label(record)} failed without a reason"
+        if record["status"] == "failed" and state.seen is not None and record["prompt"] not in state.seen:
+            yield f"{_label(record)} failed, and the service never saw it: {record['error']}"
 
 
 def _check_charges(state: FinalState) -> Iterator[str]:

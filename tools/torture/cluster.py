@@ -1,4 +1,4 @@
-"""Two workers and two web processes on folders of their own, which share PostgreSQL and OSS only."""
+"""Three workers and two web processes on folders of their own, which share PostgreSQL and OSS only."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ _FAULTS = ("500", "reset", "cut", "busy", "html", "slow")
 _CUTS = 3
 _INDEX_SECONDS = 60.0
 _BACK_SECONDS = 30.0  # a process that was cut off looks again after some seconds
+_NOTICED_SECONDS = 2.0  # after which all know of each other's reports, and what was begun has ended
+_LOOKED_SECONDS = 1.0
+_WORKS_WITHIN = 30.0  # seconds by which the clock of a process that orders may be wrong
 
 
 @contextmanager
@@ -54,7 +57,9 @@ class Cluster(Site):
 
     def __init__(self, plan: Plan, folder: Path, service: FakeService, postgres: PostgresServer) -> None:
         self.plan = plan
+        self.service = service
         self.postgres = postgres
+        self._breaches: list[str] = []
         self._copy = folder / "copy.dump"
         self._random = random.Random(f"{plan.number}/pages")
         self._reading = threading.Lock()
@@ -67,17 +72,17 @@ class Cluster(Site):
         self.proxies = [Proxy(network, postgres.port) for _ in PROCESSES]
         for proxy in self.proxies:
             self._stack.callback(proxy.close)
-        self.servers = [self._server(folder / name, n, service) for n, name in enumerate(PROCESSES)]
+        self.servers = [self._server(folder / name, n) for n, name in enumerate(PROCESSES)]
         self.first = self.servers
-        self.web = self.servers[2:]
+        self.web = [server for server, name in zip(self.servers, PROCESSES, strict=True) if "web" in name]
         self.secrets = [_PASSWORD, SECRET_KEY, *filter(None, [plan.password])]
 
-    def _server(self, folder: Path, number: int, service: FakeService) -> FastServer:
+    def _server(self, folder: Path, number: int) -> FastServer:
         folder.mkdir()
-        set_clock(folder / "clock", 0.0)
+        set_clock(folder / "clock", self.plan.clocks[number])
         return FastServer(
             folder,
-            **service.settings(
+            **self.service.settings(
                 **self.oss.settings(output_store="oss", oss_output_prefix=PREFIX),
                 database_url=self.proxies[number].url(self.url).replace("@", f":{_PASSWORD}@"),
                 role=PROCESSES[number].split()[0],
@@ -140,7 +145,19 @@ class Cluster(Site):
                 begin=lambda: _signal(server, signal.SIGSTOP), end=lambda: _signal(server, signal.SIGCONT)
             ),
             KILLED: Disruption(begin=self._dump, end=self._restore, forbids_starts=False),
-            "clock jumps": clock_jump(server.data_dir / "clock", planned.jump),
+            "clock jumps": clock_jump(
+                server.data_dir / "clock", planned.jump, self.plan.clocks[planned.process]
+            ),
+            "settings differ": Disruption(
+                begin=lambda: self._set_budget(server, "0.44"),
+                end=lambda: self._check_nothing_is_ordered(server),
+                forbids_starts=False,
+            ),
+            "program upgraded": Disruption(
+                begin=lambda: self._upgrade([server]),
+                end=lambda: self._upgrade(self.servers),
+                forbids_starts=False,
+            ),
         }[planned.kind]
 
     def _cut_power(self) -> None:
@@ -157,6 +174,30 @@ class Cluster(Site):
                 server.kill()
         self.postgres.restore(self._copy, self.url)
 
+    def _set_budget(self, server: FastServer, budget: str) -> None:
+        """Have it restarted with this BUDGET."""
+        server.variables["BUDGET"] = budget
+        if not server.has_exited:
+            server.ask_to_stop()
+
+    def _check_nothing_is_ordered(self, server: FastServer) -> None:
+        """While it has another BUDGET than the others; then it gets theirs again."""
+        if server.has_answered and not server.has_exited:
+            time.sleep(_NOTICED_SECONDS)
+            before = self.service.count("submit")
+            time.sleep(_LOOKED_SECONDS)
+            if (ordered := self.service.count("submit") - before) and not server.has_exited:
+                self._breaches.append(f"{ordered} submissions while the settings of a worker differed")
+        self._set_budget(server, "")
+
+    def _upgrade(self, servers: Sequence[FastServer]) -> None:
+        """Have them restarted one after the other with a later version of the program."""
+        for server in servers:
+            if "TORTURE_UPGRADE" not in server.variables:
+                server.variables["TORTURE_UPGRADE"] = "1"
+                if not server.has_exited:
+                    server.stop()
+
     def _break_oss(self) -> None:
         for kind in self._random.choices(_FAULTS, k=8):
             self.oss.fail_next(kind, seconds=0.5)
@@ -168,17 +209,20 @@ class Cluster(Site):
         return state_in_oss(self.read, objects, outputs, submissions, replaced)
 
     def counts(self) -> Counter[str]:
-        """The connections that were cut at a COMMIT."""
-        return sum((proxy.made_cuts for proxy in self.proxies), Counter())
+        """The connections that were cut at a COMMIT, and the clocks that were wrong."""
+        clocks = zip(self.plan.clocks, PROCESSES, strict=True)
+        wrong = [f"clock of a {name[:-2]} wrong by {seconds:+.0f} s" for seconds, name in clocks if seconds]
+        return sum((proxy.made_cuts for proxy in self.proxies), Counter(wrong))
 
     def check_pages(self) -> list[str]:
         """Search and images at both web processes, each image at one whose cache was emptied."""
-        breaches = [*self._check_back(), *self._check_search()]
-        for server in self.web:
+        breaches = [*self._breaches, *self._check_clocks(), *self._check_back(), *self._check_search()]
+        web = [server for server in self.web if server not in self._wrong]  # OSS refuses the others
+        for server in web:
             for name in (".cache", ".thumbnails"):
                 shutil.rmtree(server.data_dir / "output" / name, ignore_errors=True)
         for record in self.read("SELECT * FROM generation_records WHERE status = 'success'"):
-            server = self._random.choice(self.web)
+            server = self._random.choice(web)
             image = server.send("GET", f"/output/{record['filename']}")
             if hashlib.sha256(image.content).hexdigest() != record["sha256"]:
                 breaches.append(f"{image.url} answers {image.status_code}, not its image")
@@ -186,6 +230,17 @@ class Cluster(Site):
             if not thumbnail.headers["Content-Type"].startswith("image/"):
                 breaches.append(f"{thumbnail.url} answers {thumbnail.status_code}")
         return breaches
+
+    @property
+    def _wrong(self) -> list[FastServer]:
+        """The processes whose clock is so wrong that they order nothing."""
+        clocks = zip(self.plan.clocks, self.servers, strict=True)
+        return [server for seconds, server in clocks if abs(seconds) > _WORKS_WITHIN]
+
+    def _check_clocks(self) -> Iterator[str]:
+        for server in self._wrong:
+            if made := [path.name for path in (server.data_dir / "output").rglob("*.[jp]*g")]:
+                yield f"{server.data_dir.name} made {len(made)} pictures with a wrong clock"
 
     def _check_back(self) -> Iterator[str]:
         """Each web process goes on by itself after the database was away."""

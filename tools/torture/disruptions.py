@@ -112,9 +112,9 @@ def open_disruption(
     return _full(environment, pids, "database" in disruption.kind)
 
 
-def clock_jump(clock: Path, jump: float) -> Disruption:
+def clock_jump(clock: Path, jump: float, before: float = 0.0) -> Disruption:
     """Set the clock, and set it back at the end."""
-    return Disruption(begin=lambda: set_clock(clock, jump), end=lambda: set_clock(clock, 0.0))
+    return Disruption(begin=lambda: set_clock(clock, before + jump), end=lambda: set_clock(clock, before))
 
 
 def set_clock(clock: Path, seconds: float) -> None:

@@ -5,6 +5,7 @@ kill -9 of itself at one step of its work.
     TORTURE_CRASH       a file of "point:count", a point of plan.CRASH_POINTS, or empty; read at each step
     TORTURE_CRASH_FILE  where it writes the record whose step it was
     TORTURE_LOCK        how many times the database is locked when a charge is opened
+    TORTURE_UPGRADE     it is a later version, whose schema has one additive step more
 """
 
 from __future__ import annotations
@@ -91,6 +92,21 @@ def shorten_waits() -> None:
         postgres_connection._SESSION = postgres_connection._SESSION.replace("'60s'", "'3s'")
         postgres_connection.STATEMENT_SECONDS, postgres_connection._ANSWER_SECONDS = 4.0, 0.5
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
+
+
+def upgrade() -> None:
+    """Be a later version of the program: with a step that adds a column, a table and an index."""
+    from app.db.migrations import postgres
+
+    number = postgres.LATEST + 1
+
+    def step(db: Any, _report: object) -> None:
+        db.execute("ALTER TABLE generation_records ADD COLUMN later TEXT NOT NULL DEFAULT ''")
+        db.execute("CREATE TABLE later_things (id BIGINT PRIMARY KEY)")
+        db.execute("CREATE INDEX records_later ON generation_records (later, id)")
+
+    postgres._STEPS = (*postgres._STEPS, (number, step))
+    postgres.LATEST = number
 
 
 def lock_at_the_ledger(times: int) -> None:
@@ -243,6 +259,8 @@ def main() -> int:
     end_with_parent()
     follow_clock(Path(os.environ["TORTURE_CLOCK"]))
     shorten_waits()
+    if os.environ.get("TORTURE_UPGRADE"):
+        upgrade()
     if times := int(os.environ.get("TORTURE_LOCK", "0")):
         lock_at_the_ledger(times)
     CrashInjector(Path(os.environ["TORTURE_CRASH"]), Path(os.environ["TORTURE_CRASH_FILE"])).install()

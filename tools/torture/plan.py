@@ -92,12 +92,17 @@ CLUSTER_DISRUPTIONS = (
     "service out of reach",
     "request sent twice",
     "batch cancelled",
+    "settings differ",
+    "program upgraded",
 )
 _OF_POSTGRES = CLUSTER_DISRUPTIONS[:6]  # drawn twice as often
 _CALM = ("OSS fails", "OSS slow", "request sent twice")
-PROCESSES = ("worker 1", "worker 2", "web 1", "web 2")
-_WORKERS = (0, 1)
+_OF_A_WORKER = ("worker suspended", "settings differ")
+_LONG = (*_OF_A_WORKER, "PostgreSQL silent", "program upgraded")
+PROCESSES = ("worker 1", "worker 2", "worker 3", "web 1", "web 2")
+_WORKERS = (0, 1, 2)
 _CLOCK_JUMPS = (20.0, 600.0, 7_200.0, 200_000.0)
+_WRONG_CLOCKS = (12.0, 3_600.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +167,10 @@ class UserSteps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One round. In a calm one, no order goes on at the service after its record has ended."""
+    """One round. In a calm one, no order goes on at the service after its record has ended.
+
+    ``clocks``: by how many seconds the clock of each process is wrong from its start on; empty: none is.
+    """
 
     number: int
     service: str
@@ -179,6 +187,7 @@ class Plan:
     store: str = "sqlite"
     password: str = ""
     is_calm: bool = False
+    clocks: tuple[float, ...] = ()
 
     @property
     def is_database_deleted(self) -> bool:
@@ -328,7 +337,7 @@ def _draw_disruption(rng: random.Random, rows: int) -> PlannedDisruption | None:
 
 
 def _cluster_plan(seed: int, number: int) -> Plan:
-    """Two workers and two web processes; several disruptions may follow each other."""
+    """Three workers and two web processes; several disruptions may follow each other."""
     rng = random.Random(f"{seed}/{number}/postgres")
     is_calm = rng.random() < 0.15
     service = rng.choice(
@@ -340,7 +349,7 @@ def _cluster_plan(seed: int, number: int) -> Plan:
         number=number,
         service=service,
         rows=rows,
-        concurrency=rng.randint(2, 4),
+        concurrency=rng.randint(2, 6),
         latency=0.5 if is_calm else rng.choice((0.1, 0.3, 0.8)),
         image_format=rng.choice(("png", "jpeg")),
         busy_code=rng.choice((50429, 50430)),
@@ -352,7 +361,15 @@ def _cluster_plan(seed: int, number: int) -> Plan:
         store="postgres",
         password=rng.choice(("", "", "let-me-in-please")),
         is_calm=is_calm,
+        clocks=tuple(_draw_clocks(random.Random(f"{seed}/{number}/clocks"))),
     )
+
+
+def _draw_clocks(rng: random.Random) -> list[float]:
+    """One process in every third round has a wrong clock."""
+    wrong = rng.choice((-1, 1)) * rng.choice(_WRONG_CLOCKS) * (rng.random() < 1 / 3)
+    process = rng.randrange(len(PROCESSES))
+    return [wrong * (number == process) for number in range(len(PROCESSES))]
 
 
 def _cluster_crashes(rng: random.Random, service: str, rows: int) -> Iterator[PlannedCrash]:
@@ -373,11 +390,10 @@ def _cluster_disruptions(
 ) -> Iterator[PlannedDisruption]:
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
         kind = rng.choice([*kinds, *(kind for kind in kinds if kind in _OF_POSTGRES)])
-        is_long = kind in ("worker suspended", "PostgreSQL silent")
         yield PlannedDisruption(
             kind=kind,
             after=rng.randint(0, rows // 3),
-            seconds=round(rng.uniform(2.0, 4.5) if is_long else rng.uniform(0.3, 2.5), 2),
+            seconds=round(rng.uniform(2.0, 4.5) if kind in _LONG else rng.uniform(0.3, 2.5), 2),
             jump=rng.choice((-1, 1)) * rng.choice(_CLOCK_JUMPS),
-            process=rng.choice(_WORKERS) if kind == "worker suspended" else rng.randrange(len(PROCESSES)),
+            process=rng.choice(_WORKERS) if kind in _OF_A_WORKER else rng.randrange(len(PROCESSES)),
         )

@@ -56,7 +56,7 @@ def render_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> 
     return "\n\n".join(parts) + "\n"
 
 
-_MACHINES = "each with two workers and two web processes that share nothing but PostgreSQL and OSS;"
+_MACHINES = "each with three workers and two web processes that share nothing but PostgreSQL and OSS;"
 _CRASHES_EXPLAINED = (
     "The victim is the record at whose step the server crashed. *Adopted*: its charge was open, but its "
     "complete file was there and was adopted. *Fetched*: its task id was stored, and its image was fetched "
@@ -79,7 +79,7 @@ count as a crash.
 _OF_MACHINES = """
 OSS has every saved image, and a web process with an empty cache shows it; searches find exactly at both; no
 page answered 500; deleted records were restored. Where the service could not go on with an order after its
-record had ended, both workers together kept to MODEL_CONCURRENCY. No process or thread ended by itself; no
+record had ended, all workers together kept to MODEL_CONCURRENCY. No process or thread ended by itself; no
 log has a key.
 """
 

@@ -253,6 +253,7 @@ class Round:
         outcome = self.outcome
         state = self.site.final_state(orders, self.user.replacements)
         state.rows = self.plan.rows + len(self.user.changed)
+        state.seen = {self.prompt_of(call) for step, call in self.service.calls if step == "submit"}
         if self.plan.is_calm:
             state.at_once = (self.service.peak_concurrency, self.plan.concurrency)
         outcome.breaches += self.user.breaches
