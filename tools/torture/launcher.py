@@ -84,7 +84,8 @@ def shorten_waits() -> None:
     decision.BLOCKED_RETRY_SECONDS = 2.0
     decision._MAX_DELAY = 0.3
     connection.BUSY_SECONDS = 1.0
-    peers.REPORT_SECONDS, peers.ALIVE_SECONDS, runtime._WATCH_SECONDS = 0.5, 3.0, 0.2
+    peers.REPORT_SECONDS, peers.UNSETTLED_SECONDS, peers.ALIVE_SECONDS = 0.5, 0.2, 3.0
+    runtime._WATCH_SECONDS = 0.2
     outputs._PROBE_SECONDS, worker._BACKUP_POLL_SECONDS = 0.3, 0.3
     if os.environ.get("DATABASE_URL"):
         from app.db import postgres_connection

@@ -95,7 +95,7 @@ CLUSTER_DISRUPTIONS = (
     "settings differ",
     "program upgraded",
 )
-_OF_POSTGRES = CLUSTER_DISRUPTIONS[:6]  # drawn twice as often
+_OFTEN = (*CLUSTER_DISRUPTIONS[:6], *CLUSTER_DISRUPTIONS[-2:])  # drawn twice
 _CALM = ("OSS fails", "OSS slow", "request sent twice")
 _OF_A_WORKER = ("worker suspended", "settings differ")
 _LONG = (*_OF_A_WORKER, "PostgreSQL silent", "program upgraded")
@@ -389,7 +389,7 @@ def _cluster_disruptions(
     rng: random.Random, rows: int, kinds: tuple[str, ...]
 ) -> Iterator[PlannedDisruption]:
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
-        kind = rng.choice([*kinds, *(kind for kind in kinds if kind in _OF_POSTGRES)])
+        kind = rng.choice([*kinds, *(kind for kind in kinds if kind in _OFTEN)])
         yield PlannedDisruption(
             kind=kind,
             after=rng.randint(0, rows // 3),
