@@ -174,7 +174,16 @@ from app.db.sessions import (
     start_attempt,
     to_person,
 )
+from app.db.setting_changes import add_setting_change, list_setting_changes
 from app.db.store_guard import StoreGuard, open_guard
+from app.db.table_changes import (
+    get_change,
+    list_changes,
+    note_pictures,
+    records_of_row,
+    rows_showing,
+    save_change,
+)
 from app.db.table_list import ListedTable, TableTotals, has_tables, list_tables, table_totals
 from app.db.table_repairs import RowRepair, repair_rows
 from app.db.table_versions import (
@@ -189,7 +198,6 @@ from app.db.tables import (
     add_table_workbook,
     copy_rows,
     forget_tables,
-    get_change,
     get_table,
     insert_rows,
     insert_table,
@@ -204,7 +212,6 @@ from app.db.tables import (
     row_ids_of,
     rows_to_check_again,
     rows_with_problem,
-    save_change,
     table_of_batch,
     touch_rows,
     update_rows,
@@ -231,6 +238,7 @@ from app.db.whose import (
     PAYER,
     find_earlier_user,
     find_person_of,
+    find_picker,
     list_names,
     name_of_buyer,
     set_payer,

@@ -45,6 +45,7 @@ COPIED = (
     "round_marks",
     "people",
     "tokens",
+    "setting_changes",
     "model_statistics",
     "resolutions",
     "resolved_records",

@@ -15,6 +15,8 @@ from app.db.record_query import (
     list_record_ids,
 )
 from app.db.row_mapping import IN_IDS, SqlList, object_of, options_of, read_records, record_ids, utc_text
+from app.db.table_changes import note_pictures
+from app.db.table_versions import SET_PICK
 from app.db.versions import next_version, update_records
 from app.domain import Pick, Record
 from app.errors import NotFound
@@ -190,29 +192,38 @@ def undo_delete(db: Connection, undo: int) -> int:
     return restore_records(db, ids)
 
 
-def mark_favourite(db: Connection, chosen: Selection, favourite: bool) -> int:
+def mark_favourite(db: Connection, chosen: Selection, favourite: bool, person_id: int | None = None) -> int:
     """Keep ended records, or no longer -> how many changed. The rejected stay so without it."""
     pick, condition = (Pick.KEEP, "") if favourite else (None, "AND favourite = 1")
-    return sum(map(len, _pick(db, chosen, pick, condition).values()))
+    return sum(map(len, _pick(db, chosen, pick, person_id, condition).values()))
 
 
-def pick_records(db: Connection, chosen: Selection, pick: Pick | None) -> dict[str, list[int]]:
-    """Set the choice of ended records, or clear it; deletes nothing.
+def pick_records(
+    db: Connection, chosen: Selection, pick: Pick | None, person_id: int | None = None
+) -> dict[str, list[int]]:
+    """Set the choice of ended records by this person, or clear it; deletes nothing.
 
     -> the ids of those that changed, by their choice before: ``keep``, ``reject`` and ``none``.
     """
-    return _pick(db, chosen, pick)
+    return _pick(db, chosen, pick, person_id)
 
 
-def _pick(db: Connection, chosen: Selection, pick: Pick | None, condition: str = "") -> dict[str, list[int]]:
+def _pick(
+    db: Connection, chosen: Selection, pick: Pick | None, person_id: int | None, condition: str = ""
+) -> dict[str, list[int]]:
     before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
     condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running') {condition}"
+    fields: dict[str, object] = {"pick": pick or "", "favourite": int(pick == Pick.KEEP), "person": person_id}
     for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
-        fields = {"pick": pick or "", "favourite": int(pick == Pick.KEEP), "ids": SqlList(portion)}
+        fields["ids"] = SqlList(portion)
         with transaction(db):
-            for row in db.execute(f"SELECT id, pick FROM generation_records WHERE {condition}", fields):
+            found = db.execute(
+                f"SELECT id, pick FROM generation_records WHERE {condition}", fields
+            ).fetchall()
+            for row in found:
                 before[row["pick"] or NOT_PICKED].append(row["id"])
-            update_records(db, "pick = :pick, favourite = :favourite", condition, fields)
+            update_records(db, SET_PICK, condition, fields)
+            note_pictures(db, person_id, picks={row["id"]: (row["pick"], pick or "") for row in found})
     return before
 
 

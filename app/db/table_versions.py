@@ -8,6 +8,7 @@ from app.db.row_mapping import IN_IDS, SqlList, object_of
 from app.db.versions import update_records
 from app.domain import Pick
 
+SET_PICK = "pick = :pick, favourite = :favourite, pick_person_id = :person"
 _TABLES_SAMPLED = 300  # the last changed ones
 _FIRST_ROWS, _EVERY = 8, 16  # of each table these first rows, and every so many
 
@@ -83,14 +84,15 @@ def picks_of(db: Connection, record_ids: Iterable[int]) -> dict[int, str]:
     return {row["id"]: row["pick"] for row in rows.fetchall()}
 
 
-def set_picks(db: Connection, picks: Mapping[int, str]) -> dict[int, tuple[str, str]]:
-    """Set the choices of ended records -> those that changed: (before, now); inside a transaction."""
+def set_picks(db: Connection, picks: Mapping[int, str], person_id: int | None) -> dict[int, tuple[str, str]]:
+    """Set the choices of ended records by this person -> those that changed: (before, now); inside a
+    transaction."""
     before = picks_of(db, picks) if picks else {}
     changed = {
         record_id: (old, picks[record_id]) for record_id, old in before.items() if old != picks[record_id]
     }
     for pick in {now for _, now in changed.values()}:
         ids = [record_id for record_id, (_, now) in changed.items() if now == pick]
-        fields = {"pick": pick, "favourite": int(pick == Pick.KEEP), "ids": SqlList(ids)}
-        update_records(db, "pick = :pick, favourite = :favourite", f"id {IN_IDS}", fields)
+        fields = {"pick": pick, "favourite": int(pick == Pick.KEEP), "person": person_id}
+        update_records(db, SET_PICK, f"id {IN_IDS}", {**fields, "ids": SqlList(ids)})
     return changed

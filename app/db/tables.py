@@ -1,4 +1,4 @@
-"""Tables, their rows, and what undoes each change of them."""
+"""Tables and their rows."""
 
 import json
 from collections import defaultdict
@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.db.connection import Connection, transaction
-from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, objects_of, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_text, objects_of, utc_text
+from app.db.table_changes import KEPT_DAYS, save_change
 from app.db.versions import free_ids, next_version
 from app.domain.tables import Row, Table
 from app.errors import Message, NotFound
-
-KEPT_DAYS = 30  # of a deleted table, and of what undoes a change
 
 _TABLE = (
     *("id", "name", "created_at", "updated_at", "version", "model", "filled_on"),
@@ -24,6 +23,7 @@ _ROW = (
     *("is_seeded", "fingerprint", "price_micros", "problems", "is_gone", "removed_at", "version"),
     *("product", "role"),
 )
+_TOLD = ("name", "model", "own_columns", "archived_at", "deleted_at")  # of a change, in the history
 _OBJECTS = slice(_ROW.index("cells"), _ROW.index("sent") + 1)
 _STORED_ROW = f"""
     INSERT INTO table_rows (table_id, {", ".join(_ROW)})
@@ -270,28 +270,6 @@ def add_table_workbook(db: Connection, table_id: str, workbook_id: str, now: dat
     )
 
 
-def save_change(db: Connection, table_id: str, version: int, inverse: Mapping[str, Any]) -> None:
-    """Store what undoes the change of this version; inside its transaction."""
-    db.execute(
-        "INSERT INTO table_changes (version, table_id, at, inverse) VALUES (:version, :table, :at, :inverse)",
-        {
-            "version": version,
-            "table": table_id,
-            "at": utc_text(datetime.now(UTC)),
-            "inverse": json.dumps(inverse, ensure_ascii=False),
-        },
-    )
-
-
-def get_change(db: Connection, table_id: str, version: int) -> dict[str, Any]:
-    """What undoes the change of this version. Raises NotFound."""
-    sql = "SELECT inverse FROM table_changes WHERE version = :version AND table_id = :table"
-    row = db.execute(sql, {"version": version, "table": table_id}).fetchone()
-    if row is None:
-        raise NotFound("没有这一步，可能已经过了 {days} 天，不能撤销", days=KEPT_DAYS)
-    return object_of(row["inverse"])
-
-
 def copy_rows(db: Connection, source_id: str, table_id: str, version: int) -> None:
     """Add the rows of another table, without its pictures; inside a transaction."""
     names = ", ".join(name for name in _ROW if name not in ("id", "version", "removed_at"))
@@ -307,11 +285,18 @@ def copy_rows(db: Connection, source_id: str, table_id: str, version: int) -> No
     )
 
 
-def mark_table(db: Connection, table: Table, **changes: Any) -> Table:
-    """Store a table with these changes and a new version -> the table."""
+def mark_table(db: Connection, table: Table, person_id: int | None = None, **changes: Any) -> Table:
+    """Store a table with these changes by this person and a new version -> the table."""
+    told = {
+        name: (old, changes[name])
+        for name in _TOLD
+        if (old := getattr(table, name)) != changes.get(name, old)
+    }
     with transaction(db):
         changed = replace(table, version=next_version(db), **changes)
         update_table(db, changed)
+        if told and person_id:
+            save_change(db, table.id, changed.version, {"rows": {}, "table": told}, person_id)
     return changed
 
 

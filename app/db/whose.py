@@ -102,3 +102,17 @@ def find_person_of(db: Connection, record_id: int) -> str:
         {"person": fields.get("payer"), "user": None if user is None else str(user)},
     ).fetchone()
     return str(found["name"]) if found else ""
+
+
+def find_picker(db: Connection, record_id: int) -> str:
+    """The name of who chose this picture last; empty when it is not known, or was a client."""
+    found = db.execute(
+        """
+        SELECT name
+        FROM generation_records
+        JOIN people ON people.id = pick_person_id
+        WHERE generation_records.id = :id
+        """,
+        {"id": record_id},
+    ).fetchone()
+    return str(found["name"]) if found else ""

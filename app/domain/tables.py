@@ -50,6 +50,11 @@ def new_table(name: str, *, today: str, **fields: Any) -> Table:
     return Table(id=table_id, name=name, created_at=at, updated_at=at, version=0, filled_on=today, **fields)
 
 
+def utc_now() -> str:
+    """The present time as UTC text."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A row of a table.

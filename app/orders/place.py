@@ -267,6 +267,7 @@ def _write(
         repeats = [record.id for each in planned if not each.row.is_kept for record in each.to_queue]
         more = added if planned and planned[0].row.origin else []
         database.set_payer(db, order.person_id, ids=[*repeats, *more])
+        database.note_pictures(db, order.person_id, run=added + queued)
     return Placed(
         batch_id=batch_id,
         ids=added + queued,

@@ -26,6 +26,7 @@ _BY_ROLE = {
         api.records.pick_records api.records.mark_favourite
         api.samples.list_images api.samples.archive_images api.samples.count_uses
         api.spreadsheets.template api.spreadsheets.export_rows api.tables.list_tables api.tables.get
+        api.tables.history
         api.usage.get_usage api.usage.get_budgets api.usage.export_csv api.usage.export_workbook
         api.usage.export_statement
         deliveries.list_all_profiles deliveries.get_profile deliveries.preview deliveries.list_of_table

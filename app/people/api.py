@@ -9,8 +9,8 @@ from flask import Blueprint, request, url_for
 from werkzeug.wrappers import Response
 
 from app.domain import MAX_BUDGET
-from app.domain.people import Role, hash_password, secret_digest
-from app.errors import Conflict, InvalidRequest, TooManyAttempts
+from app.domain.people import ROLE_LABELS, Role, hash_password, secret_digest
+from app.errors import Conflict, InvalidRequest, TooManyAttempts, message
 from app.people import store
 from app.people.rules import (
     LEAST_PASSWORD,
@@ -37,6 +37,7 @@ from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, o
 from app.web.params import bool_field, json_body
 from app.web.serializers import success
 from app.web.services import connection, services
+from app.web.setting_changes import note_change
 from app.web.urls import safe_urlsplit
 
 bp = Blueprint("people", __name__)
@@ -44,6 +45,7 @@ bp = Blueprint("people", __name__)
 _ROLE = enum(*Role)
 _LIMIT = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET)}) | {"description": "元，每月"}
 _RUNS = ("pause", "go_on")
+_CHANGED = {"name": "名字", "role": "身份", "month_limit_micros": "每月上限", "active": "停用或启用"}
 _ME = closed_object(id=or_null(ID), name=str, role=_ROLE, month_limit=_LIMIT)
 _PERSON = closed_object(
     id=ID,
@@ -146,6 +148,8 @@ def add_person() -> Response:
     name, role = read_name(body), read_role(body.get("role", Role.MEMBER))
     secret, limit = new_secret(), read_limit(body.get("month_limit"))
     added = store.add_person(connection(), name, role, limit, secret_digest(secret), now=time.time())
+    what = message("加了{name}，身份是{role}", name=name, role=message(ROLE_LABELS[role]))
+    note_change("person_added", what, of=added)
     return success(
         status=201, person=person_json(store.get_person(connection(), added)), link=_link_of(secret)
     )
@@ -172,7 +176,11 @@ def change_person(person_id: int) -> Response:
     if (runs := body.get("runs", _RUNS[0])) not in _RUNS:
         raise InvalidRequest("runs", "runs 应为 {choices} 之一", choices=_RUNS)
     store.change_person(connection(), person_id, values, pauses=runs == _RUNS[0])
-    return success(person=person_json(store.get_person(connection(), person_id)))
+    changed = store.get_person(connection(), person_id)
+    names = tuple(message(_CHANGED[name]) for name in values)
+    what = message("改了{name}：{names}", name=changed["name"], names=names)
+    note_change("person_changed", what, of=person_id, fields=",".join(values))
+    return success(person=person_json(changed))
 
 
 @bp.post("/api/people/<int:person_id>/invitation")
@@ -182,6 +190,8 @@ def invite(person_id: int) -> Response:
     _require_server_password()
     secret = new_secret()
     store.invite(connection(), person_id, secret_digest(secret), now=time.time())
+    name = store.get_person(connection(), person_id)["name"]
+    note_change("person_invited", message("给{name}发了新的邀请链接", name=name), of=person_id)
     return success(link=_link_of(secret))
 
 

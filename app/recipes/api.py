@@ -28,6 +28,7 @@ from app.tables.check import Checker
 from app.tables.recipes import apply_recipe, recipe_of
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, is_english, translator
+from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FIELDS,
@@ -166,7 +167,10 @@ def apply_to_table(table_id: str) -> Response:
     back = parse_ids(body.get("back") or [], "back")
     recipe = _asked(body.get("recipe"), table_id)
     checker = Checker(reader=row_reader())
-    applied = apply_recipe(db, table_id, recipe, checker=checker, ids=ids, back=back, stores=bool(applies))
+    stores, me = bool(applies), current_person()
+    applied = apply_recipe(
+        db, table_id, recipe, checker=checker, ids=ids, back=back, stores=stores, person_id=me.id
+    )
     names = ("products", "rows", "pictures", "to_make", "price")
     return success(
         **{name: getattr(applied, name) for name in names},

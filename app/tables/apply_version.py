@@ -27,6 +27,7 @@ def apply_version(
     workbook_id: str,
     checker: Checker,
     is_new: bool = False,
+    person_id: int | None = None,
 ) -> tuple[Version, Changed, Mapping[int, int]]:
     """Make a file the newest version of a table, and the choices in it those of the pictures, in one change.
 
@@ -41,10 +42,11 @@ def apply_version(
             version = as_new(edit.table, found)
         else:
             version = compare(edit.db, table_id, found, named_batch=named_batch)
+        edit.told = {"import": True}
         edit.picks = dict(_picks(found, version))
         applied.append((version, _write(edit, version, found, workbook_id, is_new=is_new)))
 
-    changed = change_table(db, table_id, change, checker=checker)
+    changed = change_table(db, table_id, change, checker=checker, person_id=person_id)
     return applied[-1][0], changed, applied[-1][1]
 
 

@@ -5,12 +5,13 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import database
 from app.domain import READERS
 from app.domain.recipes import ROLE_COLUMN, VARIANT_COLUMN
-from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, utc_now
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.cells import read_cell, read_new_row, read_own_cell, require_known_columns
@@ -34,7 +35,7 @@ class Changed:
 @dataclass(slots=True)
 class Edit:
     """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
-    ``picks`` are choices of pictures to make with them, by record.
+    ``picks`` are choices of pictures to make with them, by record; ``told``: what the history says besides.
 
     What changes is worked out here, in memory; ``store_edit`` writes it when nobody changed it meanwhile.
     """
@@ -44,6 +45,8 @@ class Edit:
     rows: dict[int, Row] = field(default_factory=dict)
     before: dict[int, Row] = field(default_factory=dict)
     picks: dict[int, str] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
+    person_id: int | None = None
     _order: list[tuple[float, int]] | None = None
     _products: dict[int, list[int]] | None = None
 
@@ -187,11 +190,6 @@ def too_many_rows() -> InvalidRequest:
     return InvalidRequest("rows", "一个表格最多 {limit} 行，请分成几个表格", limit=MAX_ROWS_A_TABLE)
 
 
-def utc_now() -> str:
-    """The present time as UTC text."""
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-
-
 def in_order(columns: Mapping[str, str], table: Table) -> dict[str, str]:
     """Own columns in the order of the table, without empty ones."""
     return {name: columns[name] for name in table.own_columns if columns.get(name)}
@@ -239,14 +237,14 @@ def change_rows(
     *,
     checker: Checker,
     key: database.RequestKey | None = None,
+    person_id: int | None = None,
 ) -> Changed:
-    """Carry out untrusted operations, all or none. A used ``key`` changes nothing.
+    """Carry out untrusted operations of this person, all or none. A used ``key`` changes nothing.
 
     Raises InvalidRequest, NotFound with nothing changed.
     """
-    return change_table(
-        db, table_id, lambda edit: apply_operations(edit, operations), checker=checker, key=key
-    )
+    change = partial(apply_operations, operations=operations)
+    return change_table(db, table_id, change, checker=checker, key=key, person_id=person_id)
 
 
 def change_table(
@@ -256,6 +254,7 @@ def change_table(
     *,
     checker: Checker,
     key: database.RequestKey | None = None,
+    person_id: int | None = None,
 ) -> Changed:
     """Let ``change`` edit the rows (an ``Edit``), check what it concerns, and store it, all or none.
 
@@ -265,7 +264,7 @@ def change_table(
         if answer := database.find_answer(db, key):
             return changed_before(db, table_id, answer["version"])
         table = ensure_checked(db, database.get_table(db, table_id), checker)
-        edit = Edit(db, table)
+        edit = Edit(db, table, person_id=person_id)
         if not try_change(edit, change, checker=checker) and not edit.picks and edit.table == table:
             return Changed(table=table, row_ids=[])
         with database.transaction(db):
@@ -341,23 +340,24 @@ def store_edit(edit: Edit, key: database.RequestKey | None = None) -> Changed:
     if table.workbook_id and workbook[0] != table.workbook_id:
         database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))
     database.update_table(db, table)
-    picks = database.set_picks(db, edit.picks)
-    deltas = {str(ids.get(row.id, row.id)): _delta(edit.before.get(row.id), row) for row in changed}
-    inverse = {"rows": {key: d for key, d in deltas.items() if d}, "workbook": workbook, "picks": picks}
+    picks = database.set_picks(db, edit.picks, edit.person_id)
+    deltas = {ids.get(row.id, row.id): _delta(edit.before.get(row.id), row) for row in changed}
+    shown = database.rows_showing(db, picks).get(table.id, ()) if picks else ()
+    rows: dict[int, Any] = {i: {} for i in shown} | {i: delta for i, delta in deltas.items() if delta}
+    inverse = {"rows": rows, "workbook": workbook, "picks": picks, **edit.told}
     inverse |= {"recipe": recipe} if recipe[0] != recipe[1] else {}
-    database.save_change(db, table.id, version, inverse)
+    database.save_change(db, table.id, version, inverse, edit.person_id)
     database.save_answer(db, key, {"version": version})
     gone = [row.id for row in there if row.removed_at]
-    there_now = sorted((own | others) - {*gone})
+    there_now = sorted((own | others).difference(gone))
     return Changed(table=table, row_ids=there_now, removed=gone, added=[*ids.values()])
 
 
 def changed_before(db: database.Connection, table_id: str, version: int) -> Changed:
     """The answer to a call whose key was used: the rows that it changed, as they are now."""
     table = database.get_table(db, table_id)
-    deltas = {
-        int(row_id): delta for row_id, delta in database.get_change(db, table_id, version)["rows"].items()
-    }
+    change = database.get_change(db, table_id, version)
+    deltas = {int(row_id): delta for row_id, delta in change["rows"].items()}
     rows = database.read_rows(db, table_id, [*deltas])
     return Changed(
         table=table,
@@ -395,22 +395,24 @@ def _content(row: Row) -> str:
     return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
-def undo(db: database.Connection, table_id: str, version: int, *, checker: Checker) -> Changed:
-    """Undo the change that answered with this version; the undoing is a change like others.
+def undo(
+    db: database.Connection, table_id: str, version: int, *, checker: Checker, person_id: int | None = None
+) -> Changed:
+    """Undo the change that answered with this version; the undoing is a change of this person like others.
 
     Raises NotFound, or Conflict when something of it was changed since.
     """
     database.get_table(db, table_id)
     inverse = database.get_change(db, table_id, version)
-    deltas: dict[str, dict[str, Any]] = inverse["rows"]
+    deltas: dict[int, Any] = {int(row_id): delta for row_id, delta in inverse["rows"].items()}
     earlier, workbook_id = inverse.get("workbook", (None, None))
     recipes = inverse.get("recipe")
     picks: dict[str, list[str]] = inverse.get("picks", {})
 
     def change(edit: Edit) -> None:
-        ids = [int(row_id) for row_id in deltas]
-        edit.load(ids, removed=True)
-        for row_id, delta in zip(ids, deltas.values(), strict=True):
+        edit.told = {"undo": version}
+        edit.load([*deltas], removed=True)
+        for row_id, delta in deltas.items():
             edit.rows[row_id] = _undone(edit.rows[row_id], delta)
         if edit.table.workbook_id == workbook_id:
             edit.table = replace(edit.table, workbook_id=earlier)
@@ -420,7 +422,7 @@ def undo(db: database.Connection, table_id: str, version: int, *, checker: Check
         present = database.picks_of(db, [int(record_id) for record_id in picks])
         edit.picks = {int(id): before for id, (before, now) in picks.items() if present.get(int(id)) == now}
 
-    return change_table(db, table_id, change, checker=checker)
+    return change_table(db, table_id, change, checker=checker, person_id=person_id)
 
 
 def _undone(row: Row, delta: Mapping[str, Any]) -> Row:

@@ -22,7 +22,7 @@ from app.domain.recipes import (
     read_recipe,
     too_many_pictures,
 )
-from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, utc_now
 from app.domain.variables import variable_key
 from app.errors import InvalidRequest, Message
 from app.sheets.header_synonyms import COMMENT_COLUMN
@@ -35,7 +35,6 @@ from app.tables.operations import (
     in_order,
     too_many_rows,
     try_change,
-    utc_now,
 )
 from app.tables.states import shares_of
 from app.tables.view import view_of
@@ -102,6 +101,7 @@ def apply_recipe(
     ids: Collection[int] | None = None,
     back: Collection[int] = (),
     stores: bool = True,
+    person_id: int | None = None,
 ) -> Applied:
     """Make the rows of a table those of its products and the roles of a recipe; with ``stores`` off only say
     what that would make of it.
@@ -117,7 +117,7 @@ def apply_recipe(
         write_recipe(edit, recipe, ids, back)
 
     if stores:
-        changed = change_table(db, table_id, change, checker=checker)
+        changed = change_table(db, table_id, change, checker=checker, person_id=person_id)
     else:
         table = ensure_checked(db, database.get_table(db, table_id), checker)
         try_change(Edit(db, table), change, checker=checker)

@@ -26,6 +26,7 @@ from app.errors import (
 )
 from app.web.middleware import login
 from app.web.services import connection, services
+from app.web.setting_changes import note_settings
 from app.web.urls import safe_urlsplit
 
 _FIELDS = {each.name.upper(): each for each in fields(Settings)}
@@ -182,7 +183,7 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
         raise InvalidRequest(error.variable, error.message) from error
     if old.image_model != new.image_model:
         notes = (message("默认模型现在是「{model}」", model=message(spec.label)), *notes)
-    log.event("web", "settings_changed", variables=",".join(changes))
+    note_settings(changes)
     if tested:
         _note(tested)
         notes = (*notes, tested.text)

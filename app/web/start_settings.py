@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 
 from flask import request
 
-from app import log
 from app.config import Settings, is_address, read_settings
 from app.errors import AppError, Conflict, Forbidden, InvalidRequest, Message, SettingError, message
 from app.library.bucket_check import try_bucket
@@ -13,6 +12,7 @@ from app.system import listener
 from app.web.middleware.security import host_name
 from app.web.provider_settings import KeyTest, Variable, change_problem, variables_of
 from app.web.services import services
+from app.web.setting_changes import note_settings
 
 OSS = (
     *("OSS_ENABLED", "OSS_ENDPOINT", "OSS_BUCKET", "OSS_REGION", "OSS_ACCESS_KEY_ID"),
@@ -68,7 +68,7 @@ def change_start_settings(wanted: Mapping[str, str]) -> KeyTest:
             edit.save(changes)
     except SettingError as error:
         raise InvalidRequest(error.variable, error.message) from error
-    log.event("web", "settings_changed", variables=",".join(changes))
+    note_settings(changes)
     saved = _saved(changes, new)
     if new.oss_enabled and any(name in changes for name in OSS):
         saved = message("OSS 能列、能写、能删。{saved}", saved=saved)

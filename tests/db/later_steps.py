@@ -2,5 +2,5 @@
 
 TABLES_SINCE_19 = (
     *("delivery_profiles", "deliveries", "delivery_files", "recipes"),
-    *("rounds", "round_pictures", "round_marks", "people", "tokens"),
+    *("rounds", "round_pictures", "round_marks", "people", "tokens", "setting_changes"),
 )

@@ -55,6 +55,14 @@ def test_hearts_are_kept_crosses_rejected_and_words_stand_in_the_row(studio: Stu
         "comment": "太暗",
     }
     assert studio.record(told["marks"][0]["record_id"])["favourite"] == 1
+    [change] = answered(studio.client.get(f"/api/tables/{table}/history"))["changes"]
+    assert change["what"] == [
+        "王总 提交了第 1 轮",
+        "客户意见：改了 2 行",
+        "留下 1 张",
+        "淘汰 1 张",
+    ]
+    assert [row["number"] for row in change["rows"]] == [1, 2, 3]
 
 
 def test_one_step_undoes_a_submission(studio: Studio, table: str) -> None:

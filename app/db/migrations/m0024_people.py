@@ -1,5 +1,5 @@
-"""Migration to 24 (PostgreSQL: 25): people, their tokens, whose a login is (the first's so far), a run, a
-record, a charge, a table and a round (nobody's so far)."""
+"""Migration to 24 (PostgreSQL: 25): people, their tokens, the last changes of settings; whose a login is (the
+first's so far), a run, a record, a choice, a charge, a table, its changes and a round (nobody's so far)."""
 
 import re
 import sqlite3
@@ -70,11 +70,14 @@ def upgrade_postgres(db: Connection, schema: Sequence[str]) -> None:
     """The same by the statements of the schema file."""
     for name, definition in _OF_SESSIONS.items():
         db.execute(f"ALTER TABLE sessions ADD COLUMN IF NOT EXISTS {name} {definition}")
-    for table in ("batches", "generation_records", "charges", "tables", "rounds"):
+    for table in ("batches", "generation_records", "charges", "tables", "rounds", "table_changes"):
         db.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS person_id BIGINT")
+    db.execute("ALTER TABLE generation_records ADD COLUMN IF NOT EXISTS pick_person_id BIGINT")
     for statement in schema:
         if re.search(
-            r"^CREATE (TABLE (people|tokens)|INDEX (charges|records)_of_person)\b", statement, re.MULTILINE
+            r"^CREATE (TABLE (people|tokens|setting_changes)|INDEX (charges|records)_of_person)\b",
+            statement,
+            re.MULTILINE,
         ):
             db.execute(statement)
     db.execute(_FIRST)

@@ -77,7 +77,9 @@ CREATE TABLE generation_records (
     version INTEGER NOT NULL DEFAULT 0,
     -- Who had it made since its batch was ordered: who retried, released or added it. NULL: who ordered the batch;
     -- 0: the person at the machine.
-    person_id INTEGER
+    person_id INTEGER,
+    -- Who chose last, where somebody had logged in; NULL also for the choice of a client.
+    pick_person_id INTEGER
 );
 
 CREATE INDEX records_of_batch ON generation_records (batch_id, status);
@@ -276,12 +278,13 @@ CREATE TABLE table_workbooks (
 
 CREATE INDEX tables_of_workbook ON table_workbooks (workbook_id);
 
--- What undoes each change of a table: the version that the call answered with, the inverse operations as JSON.
+-- What happened to a table: the version that the call answered with, what undoes it as JSON, and whose it was.
 CREATE TABLE table_changes (
     version INTEGER PRIMARY KEY,
     table_id TEXT NOT NULL,
     at TEXT NOT NULL,
-    inverse TEXT NOT NULL
+    inverse TEXT NOT NULL,
+    person_id INTEGER
 );
 
 CREATE INDEX changes_of_table ON table_changes (table_id);
@@ -540,6 +543,14 @@ CREATE TABLE tokens (
     created_at REAL NOT NULL,
     expires_at REAL,
     last_used_at REAL
+);
+
+-- The last changes of settings, budgets and people: what is a sentence (app/errors.py), with names and without values.
+CREATE TABLE setting_changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    person_id INTEGER,
+    what TEXT NOT NULL
 );
 
 -- Clients that sent wrong passwords: how many, and when the next is compared, in Unix seconds.

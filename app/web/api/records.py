@@ -21,6 +21,7 @@ from app.images.parameters import Parameters, format_parameters, parse_parameter
 from app.web import filters
 from app.web.downloads import XLSX, start_stream, workbook
 from app.web.i18n import gettext, translate, translator
+from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
@@ -161,7 +162,8 @@ def mark_favourite() -> Response:
     """Keep ``ids``, or all matches of ``filter``, or no longer: the pick ``keep`` by its earlier name."""
     body = json_body()
     favourite = bool_field(body, "favourite", default=True)
-    return success(changed=database.mark_favourite(connection(), filters.parse_selection(body), favourite))
+    chosen, me = filters.parse_selection(body), current_person()
+    return success(changed=database.mark_favourite(connection(), chosen, favourite, me.id))
 
 
 @bp.post("/records/pick")
@@ -180,7 +182,7 @@ def pick_records() -> Response:
     if pick not in (None, *Pick):
         raise InvalidRequest("pick", "pick 应为 keep、reject 或 null")
     selection = filters.parse_selection(body)
-    before = database.pick_records(connection(), selection, pick and Pick(pick))
+    before = database.pick_records(connection(), selection, pick and Pick(pick), current_person().id)
     return success(changed=sum(map(len, before.values())), before=before)
 
 

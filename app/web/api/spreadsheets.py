@@ -43,6 +43,7 @@ from app.tables.versions import (
 from app.web.api.batches import CHECKED
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, translate, translator
+from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
@@ -187,6 +188,7 @@ def import_version(table_id: str) -> Response:
             workbook_id=workbook_id,
             checker=Checker(reader=row_reader()),
             is_new=apply == "new",
+            person_id=current_person().id,
         )
         table = changed.table
     read = with_values(found, version).as_json(translator())

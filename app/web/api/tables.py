@@ -17,14 +17,15 @@ from app.domain import (
     own_column_names,
     read_resolution,
 )
-from app.domain.tables import new_table
+from app.domain.tables import new_table, utc_now
 from app.errors import Conflict, InvalidRequest, message
 from app.library.names import LibraryNames
 from app.orders.read import REPEATS, SKIP, today
 from app.tables.cells import read_own_names
 from app.tables.check import Checker, ensure_checked
 from app.tables.create import copy_table, create_table, read_new_rows
-from app.tables.operations import Changed, change_rows, undo, utc_now
+from app.tables.history import list_history
+from app.tables.operations import Changed, change_rows, undo
 from app.tables.run import RunChoices, run_table
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
@@ -74,7 +75,8 @@ _MODEL_OF_ALL = text(maxLength=MAX_MODEL_LENGTH, description="都由它来做；
     answer(
         tables=array_of(
             closed_object(
-                **dict.fromkeys(("id", "name", "created_at", "updated_at"), str),
+                ("person",),
+                **dict.fromkeys(("id", "name", "created_at", "updated_at", "person"), str),
                 **dict.fromkeys(("rows", "pictures", "to_make"), int),
                 price=or_null(float),
                 cost=or_null(float),
@@ -116,6 +118,7 @@ def _listed(listed: database.ListedTable) -> dict[str, Any]:
         "created_at": table.created_at,
         "updated_at": table.updated_at,
         "archived": table.archived_at is not None,
+        **({"person": listed.person} if listed.person else {}),
     }
 
 
@@ -204,6 +207,33 @@ def get(table_id: str) -> Response:
     return with_etag(answer, f"{table_id}-{since}-{last}-{checker.digest}")
 
 
+@bp.get("/tables/<table_id>/history")
+@describe(
+    "谁改了什么，最近 30 天，新的在前；row 是只看一行，before 是从这个版本以前接着看",
+    answer(
+        changes=array_of(
+            closed_object(
+                ("person",),
+                version=ID,
+                at=str,
+                person=str,
+                rows=array_of(closed_object(id=ID, number=int)) | {"description": "最多 20 行"},
+                row_count=int,
+                what=array_of(str),
+            )
+        ),
+        more=bool,
+    ),
+    query={"row": int, "before": int},
+)
+def history(table_id: str) -> Response:
+    """A page of the changes of a table, or of one of its rows."""
+    row, before = (bounded_int_arg(name, 0, MAX_ID, 0) for name in ("row", "before"))
+    table = database.get_table(connection(), table_id)
+    changes, more = list_history(connection(), table.id, row_id=row, before=before)
+    return success(changes=changes, more=more)
+
+
 @bp.patch("/tables/<table_id>")
 @describe(
     "改行：一步步来，全部成功或全部不改",
@@ -217,8 +247,9 @@ def patch(table_id: str) -> Response:
     operations = body.get("operations")
     if not isinstance(operations, list):
         raise InvalidRequest("operations", "operations 应为操作的列表")
-    key = request_key(body)
-    return _changed_answer(change_rows(connection(), table_id, operations, checker=_checker(), key=key))
+    key, me = request_key(body), current_person()
+    changed = change_rows(connection(), table_id, operations, checker=_checker(), key=key, person_id=me.id)
+    return _changed_answer(changed)
 
 
 def _changed_answer(changed: Changed) -> Response:
@@ -262,7 +293,7 @@ def put(table_id: str) -> Response:
             text = "「{names}」这几列里还有内容，请先清空，再删掉列"
             raise Conflict(text, names=tuple(missing))
         changes |= {"own_columns": names, "checked_with": ""}
-    return success(table=table_json(database.mark_table(db, table, **changes)))
+    return success(table=table_json(database.mark_table(db, table, current_person().id, **changes)))
 
 
 @bp.delete("/tables/<table_id>")
@@ -270,7 +301,8 @@ def put(table_id: str) -> Response:
 def delete(table_id: str) -> Response:
     """Delete a table; its records stay."""
     db = connection()
-    database.mark_table(db, database.get_table(db, table_id), deleted_at=utc_now())
+    table = database.get_table(db, table_id)
+    database.mark_table(db, table, current_person().id, deleted_at=utc_now())
     return success(deleted=table_id)
 
 
@@ -280,7 +312,7 @@ def restore(table_id: str) -> Response:
     """Undo a deletion."""
     db = connection()
     table = database.get_table(db, table_id, deleted=True)
-    return success(table=table_json(database.mark_table(db, table, deleted_at=None)))
+    return success(table=table_json(database.mark_table(db, table, current_person().id, deleted_at=None)))
 
 
 @bp.post("/tables/<table_id>/copy")
@@ -311,7 +343,8 @@ def undo_change(table_id: str) -> Response:
     version = json_body().get("version")
     if type(version) is not int or not 1 <= version <= MAX_ID:
         raise InvalidRequest("version", "version 应为修改时回答的版本")
-    return _changed_answer(undo(connection(), table_id, version, checker=_checker()))
+    me = current_person()
+    return _changed_answer(undo(connection(), table_id, version, checker=_checker(), person_id=me.id))
 
 
 def _checker() -> Checker:

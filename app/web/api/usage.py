@@ -9,7 +9,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app import log, sheets
+from app import sheets
 from app.config import Settings
 from app.domain import BUDGET_LABELS, MAX_BUDGET, BudgetScope
 from app.domain.ledger import SpendTotals, known_amount
@@ -35,6 +35,7 @@ from app.web.openapi.schemas import (
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
+from app.web.setting_changes import note_change
 from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, request_key
 from app.web.usage_report import (
     COLUMN,
@@ -222,9 +223,9 @@ def put_budgets() -> Response:
         text = "不知道{model}每张多少钱，设了预算就一张也不能做，请先在「模型与密钥」里填价格"
         raise Conflict(text, model=message(spec.label))
     database.set_budgets(connection(), limits)
-    log.event(
-        "web", "budgets_set", **{scope: "none" if limit is None else limit for scope, limit in limits.items()}
-    )
+    told = {scope: "none" if limit is None else limit for scope, limit in limits.items()}
+    names = tuple(message(BUDGET_LABELS[scope]) for scope in limits)
+    note_change("budgets_set", message("预算：{names}", names=names), **told)
     return get_budgets()
 
 

@@ -10,6 +10,7 @@ from app.domain import BUILT_IN_NAMES, Batch, BatchStatus, Status
 from app.domain.tables import Table
 from app.web.batch_columns import batch_columns, batch_models
 from app.web.formatting import resolutions
+from app.web.middleware.login import current_person
 from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
 from app.web.serializers import ratios_of
 from app.web.services import connection, services
@@ -52,7 +53,7 @@ def pictures() -> Response:
 def restore() -> Response:
     """Bring back a table that was deleted, and show it."""
     table = database.get_table(connection(), request.form.get("table", ""), deleted=True)
-    database.mark_table(connection(), table, deleted_at=None)
+    database.mark_table(connection(), table, current_person().id, deleted_at=None)
     return redirect(url_for("batch.index", table=table.id))
 
 

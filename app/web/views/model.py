@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response
 
 import database
 import generator
-from app import log
 from app.domain import ModelSpec
 from app.errors import (
     Conflict,
@@ -35,6 +34,7 @@ from app.web.provider_settings import (
     test_key,
 )
 from app.web.services import connection, services
+from app.web.setting_changes import note_change
 from app.web.start_settings import (
     ACCESS,
     OSS,
@@ -176,7 +176,8 @@ def restore() -> Response | tuple[str, int]:
     except (Forbidden, NotFound, StorageError) as error:
         status = {Forbidden: 403, NotFound: 404}.get(type(error), 500)
         return _render("backups", "bad", error.message), status
-    log.event("web", "restore_chosen", file=name)
+    what = message("重新启动时恢复备份 {name}", name=name) if name else message("不恢复备份了")
+    note_change("restore_chosen", what, file=name)
     return redirect(url_for("model.index", _anchor="backups"), 303)
 
 
@@ -190,7 +191,7 @@ def download_backup(name: str) -> Response:
         raise NotFound("没有这份备份，请重新打开这一页")
     answer = send_file(backup.absolute(), mimetype="application/vnd.sqlite3", as_attachment=True)
     answer.headers["Cache-Control"] = "private, no-store"
-    log.event("web", "backup_downloaded", file=name)
+    note_change("backup_downloaded", message("下载备份 {name}", name=name), file=name)
     return answer
 
 
@@ -246,6 +247,7 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
         backup_folder=backups.folder and backups.folder.absolute(),
         backup_problem=_backup_problem(),
         may_download=access_problem() is None,
+        changes=_last_changes(),
         is_dump=bool(services().settings.database_url),
         is_staged=database.staged_restore(services().settings.database_path).exists(),
         receiver=services().runtime.notifier.receiver,
@@ -261,6 +263,12 @@ def _backup_problem() -> Message | None:
     with suppress(DatabaseError, database.Error):  # the page is shown without the database too
         return services().runtime.backups.problem(connection())
     return None
+
+
+def _last_changes() -> list[tuple[str, str, Message]]:
+    with suppress(DatabaseError, database.Error):
+        return database.list_setting_changes(connection())
+    return []
 
 
 def _cards(variables: Mapping[str, Variable]) -> list[Card]:

@@ -129,7 +129,7 @@ def details(record_id: int) -> Response:
             "records/details.html",
             record=record,
             batch=_batch(record.batch_id),
-            whose=_whose(record),
+            **_people(record),
             said=database.client_marks(connection(), [record_id]).get(record_id),
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
@@ -171,10 +171,13 @@ def _batch(batch_id: str | None) -> Batch | None:
         return None
 
 
-def _whose(record: Record) -> str:
-    """Whose the picture is, where there are several people."""
+def _people(record: Record) -> dict[str, str]:
+    """Whose the picture is, and who chose it, where there are several people."""
     db = connection()
-    return database.find_person_of(db, record.id) if database.had_several_people(db) else ""
+    if not database.had_several_people(db):
+        return {}
+    picker = database.find_picker(db, record.id) if record.pick else ""
+    return {"whose": database.find_person_of(db, record.id), "picker": picker}
 
 
 @bp.post("/records")
@@ -299,8 +302,8 @@ def _clamped_int(query: Mapping[str, str], name: str, default: int, low: int, hi
 
 def _context(found: RecordsPage) -> dict[str, Any]:
     batch = _batch(found.selected.batch_id) if found.selected else None
-    whose = _whose(found.selected) if found.selected else ""
-    return {"found": found, "batch": batch, "whose": whose, "price_of": services().models.price}
+    people = _people(found.selected) if found.selected else {}
+    return {"found": found, "batch": batch, "price_of": services().models.price, **people}
 
 
 def _respond(html: str, found: RecordsPage) -> Response:
