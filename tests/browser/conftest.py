@@ -14,7 +14,7 @@ from app.domain import ModelStatistics
 from tools.chromium import FLAGS, require_browser
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
-from tools.pages import states
+from tools.pages import scenarios as setups
 from tools.pages.batch_page import BatchPage
 from tools.pages.records_page import RecordsPage, running_copy, seed_records
 from tools.pages.samples_page import SamplesPage
@@ -116,9 +116,9 @@ def server(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="session")
-def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Scenarios]:
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[setups.Scenarios]:
     """Servers in every state of the product, for read-only tests: started once per worker."""
-    with states.scenarios(tmp_path_factory.mktemp("scenarios")) as made:
+    with setups.scenarios(tmp_path_factory.mktemp("scenarios")) as made:
         yield made
 
 

@@ -8,7 +8,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.web.i18n import english
 from tests.browser.conftest import TIMEOUT_MS
-from tools.pages.states import STATES, Scenarios, State, out_of_reach, resize, wait_until_ready
+from tools.pages.measures import out_of_reach, resize
+from tools.pages.scenarios import Scenarios
+from tools.pages.states import STATES, State
+from tools.pages.steps import wait_until_ready
 
 _AXE = Axe().axe_script
 # All rules of WCAG 2.2 AA and good practice, or those named, for the page or the modal dialog that covers it.

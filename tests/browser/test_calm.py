@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenStudio
+from tools.pages.measures import controls_in_view
 from tools.pages.records_page import RecordsPage
-from tools.pages.states import controls_in_view
 from tools.server_process import ServerProcess
 
 

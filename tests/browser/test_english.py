@@ -15,7 +15,7 @@ from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.noise_images import noise_image
 from tools.pages.batch_page import BatchPage
-from tools.pages.states import resize
+from tools.pages.measures import resize
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

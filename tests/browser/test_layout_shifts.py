@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import NewPage
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage
-from tools.pages.states import READY, Scenarios
+from tools.pages.measures import READY
+from tools.pages.scenarios import Scenarios
 from tools.server_process import ServerProcess
 
 MOST = 0.05  # cumulative layout shift, as browsers count it

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tools.pages.records_page import RecordsPage
-from tools.pages.states import STATES, Scenarios
+from tools.pages.scenarios import Scenarios
+from tools.pages.states import STATES
 from tools.server_process import ServerProcess
 
 _PAGES = (

@@ -13,8 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import LAN, NewPage
 from tests.browser.test_accessibility import found_by_axe
+from tools.pages.measures import out_of_reach
 from tools.pages.pictures_page import made_table
-from tools.pages.states import out_of_reach
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

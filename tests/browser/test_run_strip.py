@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
-from tools.pages.states import controls_in_view
+from tools.pages.measures import controls_in_view
 from tools.server_process import ServerProcess
 
 

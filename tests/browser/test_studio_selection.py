@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tools.pages.states import Scenarios
+from tools.pages.scenarios import Scenarios
 from tools.pages.studio_page import StudioPage
 from tools.pages.touch import press_long
 from tools.server_process import ServerProcess

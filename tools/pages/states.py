@@ -3,113 +3,32 @@
 Steps use only the page's ``data-…`` names, so that they work in every language.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from tools.fakes.jimeng import FakeJimeng
-from tools.landscapes import landscape
-from tools.pages.records_page import RecordsPage, seed_records
-from tools.pages.samples_page import drop
-from tools.server_process import ServerProcess, running_server
-from tools.waiting import wait_until
-
-LONG = "很长的提示词，" * 100
-_RECORDS = 30
-# Elements of the page, or of its modal dialog, that cannot be reached by touch.
-_OUT_OF_REACH = """() => {
-  const found = [];
-  if (document.documentElement.scrollWidth > innerWidth) found.push("the page scrolls sideways");
-  const top = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
-  const told = (element) => element.outerHTML.slice(0, 160);
-  for (const element of [top, ...top.querySelectorAll("*")]) {
-    const sideways = element.scrollWidth > element.clientWidth + 1;
-    const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
-    const may = element.matches("pre, textarea");
-    if (sideways && scrolls && !may) found.push(`scrolls sideways: ${told(element)}`);
-  }
-  const actions = "a[href], button, summary, input, select, textarea, [role=option], [role=menuitem]";
-  for (const element of top.querySelectorAll(actions)) {
-    if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-    if (element.closest(".sr-only, .skip-link")) continue;
-    const { left, right, width, height } = (element.closest("label") ?? element).getBoundingClientRect();
-    if (left < -1 || right > innerWidth + 1) found.push(`beyond the edge: ${told(element)}`);
-    const isAlone = element.parentElement.textContent.trim() === element.textContent.trim();
-    const isWord = getComputedStyle(element).display === "inline" && !isAlone; // within a sentence
-    if (!isWord && Math.min(width, height) < 23.9) found.push(`${width}×${height}: ${told(element)}`);
-  }
-  return found;
-}"""
-_IN_VIEW = """() => {
-  const seen = (element) => {
-    if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return false;
-    if (!element.matches("input") && element.closest(".sr-only, .skip-link")) return false;
-    const box = (element.closest("label") ?? element).getBoundingClientRect();
-    const isInside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
-    return box.width * box.height > 0 && isInside;
-  };
-  const controls = "a[href], button, summary, input, select, textarea";
-  return [...document.querySelectorAll(controls)].filter(seen).length;
-}"""
-READY = """
-() => document.readyState === "complete"
-  && [...document.querySelectorAll("[data-batch], [data-records-page], [data-usage]")]
-    .every((place) => "ready" in place.dataset)
-  && [...document.images].every((image) => image.complete || !image.checkVisibility()
-    || image.getBoundingClientRect().top > innerHeight)
-"""
-_HOUR = 3600  # seconds: latency and timeout of the running images
-_TABLE = f"""提示词,图片比例,分辨率,生成数量,参考示例图,文件名
-一只橘猫趴在窗台上看雨,16：9,2k,1,示例一.jpg,猫
-雪山木屋,7:5,2K,12,没有这张.png,a/b
-{LONG},1:1,9K,1,,{"长" * 60}
-"""
-_RUN_TABLE = "SKU,提示词,图片比例,分辨率\n" + "".join(
-    f"A-{n},第 {n} 款茶具，白底主图,1:1,1K\n" for n in range(1, 9)
+from tools.pages.scenarios import LONG, PASSWORD, Scenarios
+from tools.pages.steps import (
+    Step,
+    choose_file,
+    click,
+    drag_picture_over,
+    drop_broken_picture,
+    drop_image,
+    expand,
+    fill,
+    import_file,
+    open_columns,
+    open_filter,
+    press_at,
+    press_key,
+    select_records,
+    type_text,
+    unfold_report,
+    wait_for,
 )
-_EDITED_TABLE = _RUN_TABLE.replace("3 款茶具，白底", "3 款茶具，黑底").replace("A-6,第 6 款茶具", "A-6,茶壶")
-_EDITED_TABLE = _EDITED_TABLE.replace(
-    "A-8,第 8 款茶具，白底主图,1:1,1K\n", "B-1,新的一款,1:1,1K\nB-2,又一款,3:4,1K\n"
-)
-_OWN_TABLE = (
-    "SKU,客户,交期,提示词,文件名\nA-1,张三,2026-08-01,{客户}的猫,{SKU}-主图\nA-2,,,{客户}的狗,{SKU}\n"
-)
-_GOOD_TABLE = "提示词,图片比例,分辨率,生成数量\n一只橘猫,16:9,2K,2\n雪山,1:1,1K,1\n"
-
-_MADE_TABLE = """提示词,图片比例,分辨率,生成数量
-雪山,1:1,1K,1
-茶杯,1:1,1K,4
-丢失,1:1,1K,1
-竹林,1:1,1K,2
-新的一只猫,1:1,1K,1
-新的一只猫,1:1,1K,1
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scenarios:
-    """Servers: without records, with many, with a password, with reference images; and files to upload.
-
-    ``ids`` are batches of ``populated``: ended with failures and one unknown, a sample whose other rows are
-    held, paused by a wrong key, running.
-    """
-
-    empty: ServerProcess
-    populated: ServerProcess
-    locked: ServerProcess
-    library: ServerProcess
-    ids: dict[str, str]
-    folder: Path
-
-
-Step = Callable[[Page, Scenarios], None]
+from tools.server_process import ServerProcess
 
 
 @dataclass(frozen=True)
@@ -126,144 +45,6 @@ class State:
         page.goto(server.address + self.path.format(**scenarios.ids))
         for step in self.steps:
             step(page, scenarios)
-
-
-def out_of_reach(page: Page) -> list[str]:
-    """Why elements of the page cannot be reached by touch."""
-    found: list[str] = page.evaluate(_OUT_OF_REACH)
-    return found
-
-
-def controls_in_view(page: Page) -> int:
-    """How many controls are seen without scrolling, the pointer elsewhere."""
-    page.mouse.move(0, 0)
-    number: int = page.evaluate(_IN_VIEW)
-    return number
-
-
-def resize(page: Page, width: int) -> None:
-    """Make the page this wide, and wait until it fits."""
-    page.set_viewport_size({"width": width, "height": 844})
-    page.wait_for_function(f"() => innerWidth === {width} && document.documentElement.scrollWidth <= {width}")
-
-
-def wait_until_ready(page: Page, _town: Scenarios) -> None:
-    """Wait until the scripts of the page run and its visible images are loaded."""
-    page.wait_for_function(READY)
-
-
-def wait_for(selector: str) -> Step:
-    """Wait until it is visible."""
-    return lambda page, _town: expect(page.locator(f"{selector}:visible").first).to_be_visible()
-
-
-def click(selector: str) -> Step:
-    """Click the first visible match."""
-    return lambda page, _town: page.locator(f"{selector}:visible").first.click()
-
-
-def press_key(name: str) -> Step:
-    return lambda page, _town: page.keyboard.press(name)
-
-
-def press_at(selector: str, name: str) -> Step:
-    """Press a key with the focus on the first match."""
-    return lambda page, _town: page.locator(selector).first.press(name)
-
-
-def type_text(text: str) -> Step:
-    """Type where the focus is."""
-    return lambda page, _town: page.keyboard.type(text)
-
-
-def fill(selector: str, text: str) -> Step:
-    return lambda page, _town: page.locator(selector).first.fill(text)
-
-
-def choose_file(selector: str, name: str) -> Step:
-    """Choose a file of the scenarios' folder."""
-    return lambda page, scenarios: page.locator(selector).set_input_files(scenarios.folder / name)
-
-
-def import_file(name: str) -> Step:
-    """Import a file of the scenarios' folder as a new table, also where it is asked what becomes of it."""
-
-    def choose(page: Page, scenarios: Scenarios) -> None:
-        page.locator("[data-file]").set_input_files(scenarios.folder / name)
-        asked = page.locator("[data-ask-choice=new]")
-        reported = page.locator("[data-report-title]:not(:empty)")
-        expect(asked.or_(reported).first).to_be_visible()
-        if asked.is_visible():
-            asked.click()
-        expect(reported).to_be_visible()
-
-    return choose
-
-
-def open_columns(page: Page, _town: Scenarios) -> None:
-    """Open the menu of columns, which on a phone is a line of the menu of the head."""
-    opener = page.locator("[data-batch-toolbar] [data-command=columns]")
-    if not opener.is_visible():
-        page.locator("[data-command=more]").click()
-        opener = page.locator("[data-more-menu] [data-command=columns]")
-    opener.click()
-
-
-def unfold_report(page: Page, _town: Scenarios) -> None:
-    """Show the report, which is one line on a phone."""
-    expect(page.locator("[data-report-title]:not(:empty)")).to_be_visible()
-    if page.locator("[data-report-fold]").is_visible():
-        page.locator("[data-report-fold]").click()
-    expect(page.locator("[data-report-body]")).to_be_visible()
-
-
-def drop_image(page: Page, scenarios: Scenarios) -> None:
-    """Drop the image of a deleted record onto the page of records."""
-    RecordsPage(page, scenarios.populated.address).drop(scenarios.populated.data_dir / "output" / "图-2.jpg")
-
-
-def drag_picture_over(page: Page, _town: Scenarios) -> None:
-    page.evaluate(
-        """() => {
-          const dataTransfer = new DataTransfer();
-          dataTransfer.items.add(new File([], "壶.png", { type: "image/png" }));
-          document.dispatchEvent(new DragEvent("dragover", { dataTransfer }));
-        }"""
-    )
-
-
-def drop_broken_picture(page: Page, _town: Scenarios) -> None:
-    broken = {"name": "坏.png", "mimeType": "image/png", "buffer": b"no picture"}
-    drop(page.locator("[data-table]"), [broken])  # type: ignore[list-item]
-
-
-def expand(selector: str) -> Step:
-    """Open the first matching <details>, which may be open already."""
-    return lambda page, _town: page.locator(selector).first.evaluate("(details) => { details.open = true; }")
-
-
-def select_records(*places: int) -> Step:
-    """Select records by their places in the list; a touch screen shows the checkboxes on request."""
-
-    def select(page: Page, _town: Scenarios) -> None:
-        if page.locator("[data-select-mode]").is_visible():
-            page.locator("[data-select-mode]").click()
-        for place in places:
-            page.locator(f"[data-record-id]:nth-child({place}) [data-select]").check()
-
-    return select
-
-
-def open_filter(name: str) -> Step:
-    """Open the menu of a filter of the records; a phone shows the filters on request."""
-
-    def open_menu(page: Page, _town: Scenarios) -> None:
-        menu = page.locator(f"[data-filter-more={name}] > summary")
-        if not menu.is_visible():
-            page.locator("[data-filters-toggle]").click()
-        menu.click()
-
-    return open_menu
 
 
 _CHOSEN_OPTION = "[role=option][aria-selected=true]"
@@ -594,14 +375,17 @@ STATES = (
         "login: wrong",
         "locked",
         "/",
-        (fill("#password", "no"), press_key("Enter"), wait_for("#password-error")),
+        (fill("#name", "no"), fill("#password", "no"), press_key("Enter"), wait_for("#password-error")),
     ),
+    State("join", "locked", "/join/{invited}", (wait_for("#password"),)),
+    State("join: gone", "locked", "/join/nothing", (wait_for(".login p"),)),
     State(
         "people",
         "locked",
         "/login?next=/people",
         (
-            fill("#password", "sesame"),
+            fill("#name", "主人"),
+            fill("#password", PASSWORD),
             press_key("Enter"),
             wait_for("[data-people][data-ready]"),
             fill("#token-name", LONG[:40]),
@@ -612,94 +396,3 @@ STATES = (
     State("people: alone", "populated", "/people", (wait_for("[data-people][data-ready]"),)),
     State("not found", "populated", "/nowhere", (wait_for(".empty"),)),
 )
-
-
-@contextmanager
-def scenarios(folder: Path) -> Iterator[Scenarios]:
-    """The four running servers with their data."""
-    for name in ("empty", "populated", "locked", "library", "files"):
-        (folder / name).mkdir()
-    (folder / "files/table.csv").write_text(_TABLE, "utf-8")
-    (folder / "files/bad.xlsx").write_text("nothing", "utf-8")
-    (folder / "files/own.csv").write_text(_OWN_TABLE, "utf-8")
-    (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
-    (folder / "files/made.csv").write_text(_MADE_TABLE, "utf-8")
-    (folder / "files/茶具.csv").write_text(_EDITED_TABLE, "utf-8")
-    seed_records(folder / "populated", _RECORDS, prompts=[LONG])
-    with ExitStack() as ends:
-        service = ends.enter_context(FakeJimeng())
-        budgeted = service.settings(model_concurrency=6, model_timeout=_HOUR, budget=100)
-        servers = {
-            "empty": running_server(folder / "empty", image_model="demo"),
-            "populated": running_server(folder / "populated", **budgeted),
-            "locked": running_server(folder / "locked", image_model="demo", access_password="sesame"),
-            "library": running_server(folder / "library", image_model="demo"),
-        }
-        started = {name: ends.enter_context(server) for name, server in servers.items()}
-        _add_reference_images(started["library"])
-        _run_workbook(started["library"])
-        ids = _populate(started["populated"], service) | _try_recipe(started["library"])
-        yield Scenarios(**started, ids=ids, folder=folder / "files")
-
-
-def _add_reference_images(server: ServerProcess) -> None:
-    for number in range(1, 6):
-        file = {"file": (f"示例{number}{'长' * 20 * (number % 2)}.jpg", landscape(number, "4:3"))}
-        requests.post(f"{server.address}/api/sample-images", files=file, timeout=30)
-
-
-def _run_workbook(server: ServerProcess) -> None:
-    file = {"file": ("茶具.csv", _RUN_TABLE.encode())}
-    found = requests.post(f"{server.address}/api/spreadsheet/import", files=file, timeout=30).json()
-    rows = [_row(row["prompt"], number=row["number"], columns=row["columns"]) for row in found["rows"]]
-    server.wait_for_end(_post(server, rows, workbook=found["workbook"], name="茶具"))
-
-
-def _try_recipe(server: ServerProcess) -> dict[str, str]:
-    """Two tables of products with a recipe: one is not begun, of the other one product was tried."""
-    roles = [
-        {"role": role, "prompt": f"{{SKU}}，{role}", "resolution": "1K"} for role in ("主图", "白底", "场景")
-    ]
-    ids = {}
-    for name in ("products", "tried"):
-        columns = [{"SKU": f"{name[:4]}-{n}", "品名": LONG[:40], "类目": str(n % 2)} for n in range(1, 5)]
-        rows = [{"columns": each} for each in columns]
-        ids[name] = str(server.post("/api/tables", {"rows": rows, "name": "套图"})["table"]["id"])
-        server.post(f"/api/tables/{ids[name]}/recipe", {"recipe": {"name": "三张", "roles": roles}})
-    ids["tried"] = str(server.post(f"/api/tables/{ids['tried']}/run", {"sample": 1})["batch_id"])
-    server.wait_for_end(ids["tried"])
-    return ids
-
-
-def _populate(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
-    """Add batches in every state, images of every outcome, reference images and deleted records."""
-    _add_reference_images(server)
-    service.fail_next("reset", times=2, when=lambda call: "丢失" in call.content.decode())
-    rows = [_row("雪山"), _row("违禁"), _row("丢失"), _row(LONG[:700]), _row("茶杯", num_images=3)]
-    ended = _post(server, rows, name="名字" * 40)
-    server.wait_for_end(ended)
-    sampled = _post(server, [_row("石壶", num_images=2), *[_row("石杯")] * 3], sample=1)
-    server.wait_for_end(sampled)
-    singles = [_row("猫", num_images=5, aspect_ratio="16:9"), _row("违禁的画"), _row("丢失的画")]
-    for row in singles:
-        server.wait_for_end(_post(server, [row], source="single"))
-    service.fail_next("key", times=9)
-    paused = _post(server, [_row("台灯", num_images=3)])
-    wait_until(lambda: server.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
-    service.clear_faults()
-    service.latency = _HOUR
-    single = _post(server, [_row("灯塔", num_images=2)], source="single")
-    wait_until(lambda: server.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
-    running = _post(server, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])
-    wait_until(lambda: server.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
-    _post(server, [_row("麦田")], source="single")  # queued behind the others
-    server.post("/api/records/delete", {"ids": [2, 3, 4]})
-    return {"ended": ended, "sampled": sampled, "paused": paused, "running": running}
-
-
-def _row(prompt: str, **more: Any) -> dict[str, Any]:
-    return {"prompt": prompt, "resolution": "1K", **more}
-
-
-def _post(server: ServerProcess, rows: list[dict[str, Any]], **more: Any) -> str:
-    return str(server.post("/api/batches", {"rows": rows, **more})["batch_id"])
