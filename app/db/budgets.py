@@ -106,10 +106,16 @@ def person_budget(db: Connection, person_id: int | None) -> list[Budget]:
 
 def has_limits(db: Connection, *, person_id: int | None, default: Decimal | None) -> bool:
     """Whether a charge for this person counts against any limit; ``default`` as in ``list_budgets``."""
-    sql = "SELECT 1 FROM people WHERE id = :id AND month_limit_micros IS NOT NULL"
-    if any(limit is not None for limit in _limits(db, default).values()):
-        return True
-    return db.execute(sql, {"id": person_id}).fetchone() is not None
+    number, of_total = db.execute(
+        """
+        SELECT
+            (SELECT count(*) FROM budgets WHERE micros IS NOT NULL)
+            + (SELECT count(*) FROM people WHERE id = :id AND month_limit_micros IS NOT NULL),
+            (SELECT count(*) FROM budgets WHERE name = 'total')
+        """,
+        {"id": person_id},
+    ).fetchone()
+    return number > 0 or (default is not None and not of_total)
 
 
 def require_affordable(

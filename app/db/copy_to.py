@@ -17,6 +17,7 @@ from app.db.restored import MOVED, mark_moved, pause_all
 from app.db.row_mapping import number_of, quoted, text_of
 from app.db.search_index import rebuild_index
 from app.db.sqlite_connection import SqliteConnection, connect
+from app.db.sums import SUMS, filled
 from app.errors import DatabaseError, StoreDamaged
 
 if TYPE_CHECKING:
@@ -57,34 +58,8 @@ _HAVE_A_ROW = ("output_copy_scan", "change_counter", "people")  # also in an emp
 _HAVE_TRIGGERS = ("generation_records", "batches", "charges")
 # Logins, living workers, and messages that the earlier program sends.
 LEFT_OUT = ("sessions", "login_attempts", "workers", "notifications")
-_FACETS = "status, aspect_ratio, resolution, model, favourite"
-_SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced"
 DERIVED = {
-    "charge_totals": f"""
-        INSERT INTO charge_totals (outcome, number, micros, unpriced)
-        SELECT outcome, {_SUMS}
-        FROM charges
-        GROUP BY outcome
-    """,
-    "charges_by_hour": f"""
-        INSERT INTO charges_by_hour (hour, model, outcome, number, micros, unpriced)
-        SELECT substr(opened_at, 1, 13) AS hour, model, outcome, {_SUMS}
-        FROM charges
-        GROUP BY hour, model, outcome
-    """,
-    "record_counts": f"""
-        INSERT INTO record_counts (is_deleted, {_FACETS}, number)
-        SELECT CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END AS is_deleted, {_FACETS}, count(*)
-        FROM generation_records
-        GROUP BY is_deleted, {_FACETS}
-    """,
-    "counts_by_day": f"""
-        INSERT INTO counts_by_day (day, {_FACETS}, number, first_id, last_id)
-        SELECT substr(created_at, 1, 10) AS day, {_FACETS}, count(*), min(id), max(id)
-        FROM generation_records AS record
-        WHERE is_visible(record)
-        GROUP BY day, {_FACETS}
-    """,
+    **{table: filled(table) for table in SUMS},
     "reference_uses": """
         INSERT INTO reference_uses (name, record_id)
         SELECT name, id

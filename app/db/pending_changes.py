@@ -12,24 +12,12 @@ from collections import Counter
 from app.db.batches import finish_if_done
 from app.db.connection import Connection, transaction
 from app.db.stop_rules import note_outcomes
+from app.db.sums import add_up
 from app.db.versions import touch
 
 FOLD_SECONDS = 0.2
 _YOUNG_SECONDS = 0.1  # with many processes the lock is taken as often as with one
 _BETWEEN_SUMS = 500
-# table -> (its key, what is added up).
-_SUMS = {
-    "charge_totals": ("outcome", "sum(number), sum(micros), sum(unpriced)"),
-    "charges_by_hour": ("hour, model, outcome", "sum(number), sum(micros), sum(unpriced)"),
-    "record_counts": (
-        "is_deleted, status, aspect_ratio, resolution, model, favourite",
-        "sum(number)",
-    ),
-    "counts_by_day": (
-        "day, status, aspect_ratio, resolution, model, favourite",
-        "sum(number), min(first_id), max(last_id)",
-    ),
-}
 
 
 def note_success(db: Connection, batch_id: str | None) -> None:
@@ -85,28 +73,9 @@ def fold_in_transaction(db: Connection) -> None:
     for batch_id, number in Counter(row["batch_id"] for row in rows if row["is_success"]).items():
         _end(db, batch_id, number)
     if any(row["id"] % _BETWEEN_SUMS == 0 for row in rows):
-        _add_up(db)
+        add_up(db)
 
 
 def _end(db: Connection, batch_id: str | None, successes: int) -> None:
     note_outcomes(db, batch_id, *[None] * successes)
     finish_if_done(db, batch_id)
-
-
-def _add_up(db: Connection) -> None:
-    """Replace the rows of each key of the sums by one; nobody inserts any meanwhile."""
-    for table, (key, sums) in _SUMS.items():
-        db.execute(
-            f"""
-            WITH added AS (
-                DELETE FROM {table}
-                WHERE ({key}) IN (SELECT {key} FROM {table} GROUP BY {key} HAVING count(*) > 1)
-                RETURNING *
-            )
-            INSERT INTO {table}
-            SELECT {key}, {sums}
-            FROM added
-            GROUP BY {key}
-            HAVING sum(number) <> 0
-            """
-        )

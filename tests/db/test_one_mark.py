@@ -3,7 +3,7 @@
 import database
 from app.config import Settings
 from app.db.sqlite_connection import SqliteConnection
-from tests.db.later_steps import TABLES_SINCE_19
+from tests.db.later_steps import TABLES_SINCE_19, take_from_postgres
 
 
 def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
@@ -23,6 +23,7 @@ def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
         for column in ("own_columns", "person_id"):
             db.execute(f"ALTER TABLE charges DROP COLUMN {column}")
         db.execute("DROP FUNCTION own_text")
+        take_from_postgres(db)
         db.execute("UPDATE schema_version SET number = 19")
     database.open_database(settings.database)
     found = db.execute("SELECT favourite, pick FROM generation_records ORDER BY id").fetchall()

@@ -10,7 +10,8 @@ import pytest
 import database
 from app.config import Settings
 from app.db.row_mapping import quoted
-from tests.db.later_steps import TABLES_SINCE_19
+from app.db.sums import SUMS
+from tests.db.later_steps import TABLES_SINCE_19, take_from_postgres
 
 pytestmark = pytest.mark.postgres
 
@@ -21,12 +22,6 @@ TIMES = {"CURRENT_TIMESTAMP": "utc_now(0)", "strftime('%Y-%m-%d %H:%M:%f', 'now'
 # beside each other: they leave nothing to a later one, and sums have one row a key.
 POSTGRES_TABLES = {"schema_version", "last_commits", "record_search", "pending_changes"}
 POSTGRES_INDEXES = {"record_search_grams", "charges_of_hour", "counts_of_day"}
-SUMS = {
-    "charge_totals": "outcome",
-    "charges_by_hour": "hour, model, outcome",
-    "record_counts": "is_deleted, status, aspect_ratio, resolution, model, favourite",
-    "counts_by_day": "day, status, aspect_ratio, resolution, model, favourite",
-}
 SQLITE_COLUMNS = ("search_backlog", "old_")  # those of this table that begin so
 POSTGRES_EXPRESSIONS = {"lower(filename)": "filename"}  # in a file filename COLLATE NOCASE
 WITH_ID = {"records_claimable"}  # every index of a file ends with the id
@@ -195,10 +190,7 @@ def test_a_database_of_version_18_gets_the_schema_of_a_new_one(
     db.execute("DROP FUNCTION own_text")
     db.execute("DROP FUNCTION search_changed CASCADE")
     db.execute("ALTER TABLE generation_records DROP COLUMN searched_columns")
-    db.execute("DROP TABLE pending_changes")
-    db.execute("DROP INDEX charges_of_hour, counts_of_day")
-    for name, key in SUMS.items():
-        db.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({key})")
+    take_from_postgres(db)
     db.execute("UPDATE schema_version SET number = 18")
     database.open_database(settings.database)
     assert (sorted(postgres_indexes(db)), postgres_columns(db)) == new

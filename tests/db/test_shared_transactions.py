@@ -15,8 +15,9 @@ from app.db import queue
 from app.db.connection import Connection, transaction
 from app.db.leases import extend_leases
 from app.db.ledger import open_charge, save_task_id, still_owned
-from app.db.pending_changes import _add_up, fold_changes, note_success
+from app.db.pending_changes import fold_changes, note_success
 from app.db.queue import claim_record, finish_record
+from app.db.sums import SUMS, add_up
 from app.domain import BatchStatus, Record, StopRule
 from app.domain.budgets import BudgetScope
 from app.errors import WriteRefused
@@ -274,10 +275,7 @@ def test_sums_stay_the_same_when_their_rows_are_added_up(db: Connection) -> None
         finish_record(db, record, SAVED)
     before = database.total_spend(db), database.count_facets(db)
     with transaction(db):
-        _add_up(db)
+        add_up(db)
     assert (database.total_spend(db), database.count_facets(db)) == before
-    numbers = [
-        db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        for table in ("charge_totals", "charges_by_hour", "record_counts", "counts_by_day")
-    ]
+    numbers = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in SUMS]
     assert numbers == [1, 1, 1, 1]

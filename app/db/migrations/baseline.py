@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.db.row_mapping import quoted
+from app.db.sums import SUMS, filled
 
 _OWN = "name NOT LIKE 'sqlite_%' AND name NOT LIKE 'record_search_%'"
 
@@ -31,6 +32,13 @@ def fill_tables(db: sqlite3.Connection, new: Collection[str]) -> None:
     for table, sql in _FILLED.items():
         if table in new:
             db.execute(sql)
+    db.execute(
+        """
+        INSERT INTO charge_totals (outcome, number, micros)
+        VALUES ('open', 0, 0), ('billed', 0, 0), ('not_billed', 0, 0), ('unknown', 0, 0)
+        ON CONFLICT DO NOTHING
+        """
+    )
 
 
 def drop_objects(db: sqlite3.Connection, dropped: Mapping[str, str]) -> None:
@@ -93,25 +101,12 @@ def _objects(db: sqlite3.Connection, kind: str) -> dict[str, str]:
     return dict(db.execute(sql, {"kind": kind}).fetchall())
 
 
-_FACETS = "status, aspect_ratio, resolution, model, favourite"
 _FILLED = {
     "change_counter": "INSERT INTO change_counter (value) VALUES (1)",
     "search_state": "INSERT INTO search_state (normaliser) VALUES ('')",
     "output_copy_scan": "INSERT INTO output_copy_scan (up_to) VALUES (0)",
     "people": "INSERT INTO people (name, folded_name, role, created_at) VALUES ('主人', '主人', 'owner', '')",
-    "record_counts": f"""
-        INSERT INTO record_counts (is_deleted, {_FACETS}, number)
-        SELECT deleted_at IS NOT NULL, {_FACETS}, count(*)
-        FROM generation_records
-        GROUP BY deleted_at IS NOT NULL, {_FACETS}
-    """,
-    "counts_by_day": f"""
-        INSERT INTO counts_by_day (day, {_FACETS}, number, first_id, last_id)
-        SELECT substr(created_at, 1, 10), {_FACETS}, count(*), min(id), max(id)
-        FROM generation_records
-        WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')
-        GROUP BY substr(created_at, 1, 10), {_FACETS}
-    """,
+    **{table: filled(table) for table in SUMS},
     "reference_uses": """
         INSERT INTO reference_uses (name, record_id)
         SELECT name.value, records.id
@@ -121,18 +116,5 @@ _FILLED = {
                 json_extract(image.value, '$.sha256'), json_extract(image.value, '$.url'))) AS name
         WHERE sample_images <> '[]' AND image.type = 'object' AND coalesce(name.value, '') <> ''
         ON CONFLICT DO NOTHING
-    """,
-    "charge_totals": """
-        INSERT INTO charge_totals (outcome, number, micros, unpriced)
-        SELECT kinds.value, count(charges.id), coalesce(sum(price_micros), 0), coalesce(sum(NOT is_priced), 0)
-        FROM json_each('["open", "billed", "not_billed", "unknown"]') AS kinds
-        LEFT JOIN charges ON charges.outcome = kinds.value
-        GROUP BY kinds.value
-    """,
-    "charges_by_hour": """
-        INSERT INTO charges_by_hour (hour, model, outcome, number, micros, unpriced)
-        SELECT substr(opened_at, 1, 13), model, outcome, count(*), sum(price_micros), sum(NOT is_priced)
-        FROM charges
-        GROUP BY 1, 2, 3
     """,
 }

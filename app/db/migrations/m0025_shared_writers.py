@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from app.db.connection import Connection
+from app.db.sums import SUMS
 
-_SUMS = ("charge_totals", "charges_by_hour", "record_counts", "counts_by_day")
 _ADDED = re.compile(
     r"^CREATE (TABLE pending_changes|INDEX (charges_of_hour|counts_of_day)"
     r"|(FUNCTION|TRIGGER) (count_\w+|charge_changed))\b",
@@ -18,7 +18,7 @@ _ADDED = re.compile(
 
 def upgrade_postgres(db: Connection, schema: Sequence[str]) -> None:
     """Drop the keys of the sums, and make what the schema file has instead."""
-    for table in _SUMS:
+    for table in SUMS:
         db.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
     db.execute(
         "DROP FUNCTION count_charge, charge_changed, count_record, count_changed, count_inserted CASCADE"
