@@ -5,11 +5,13 @@ dialect of SQLite with named parameters; ``dialect`` says what of it is translat
 statement differs, both stand side by side in one module, chosen by ``engine``.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from app.db.server_clock import ServerClock
 from app.errors import Message
 
 BUSY_SECONDS = 15.0  # how long a writer waits for others, of this process and of others
@@ -41,6 +43,8 @@ class Connection(Protocol):
 
     @property
     def engine(self) -> Literal["sqlite", "postgres"]: ...
+    @property
+    def clock(self) -> ServerClock | None: ...
     @property
     def in_transaction(self) -> bool: ...
     def execute(self, sql: str, fields: Any = ..., /) -> Cursor: ...
@@ -88,3 +92,14 @@ def transaction(
 def read_transaction(db: Connection) -> AbstractContextManager[None]:
     """Run several reads on one snapshot; inside an open transaction, use that one."""
     return db.read_transaction()
+
+
+def now(db: Connection) -> float:
+    """Unix time by the clock of the server, so that processes on several machines agree; of SQLite, by ours.
+
+    Raises DatabaseError.
+    """
+    if not (clock := db.clock):
+        return time.time()
+    sql = "SELECT extract(epoch FROM clock_timestamp()) AS seconds"
+    return clock.now(lambda: float(db.execute(sql).fetchone()["seconds"]))

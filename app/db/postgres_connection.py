@@ -21,6 +21,7 @@ from psycopg.adapt import Buffer, Loader
 from app.db.connection import Cursor
 from app.db.dialect import to_postgres
 from app.db.row_mapping import ServerRow, quoted
+from app.db.server_clock import clock_of
 from app.errors import DatabaseError, Message, SettingError, StoreDamaged, StoreLost, WriteRefused, message
 
 _T = TypeVar("_T")
@@ -122,6 +123,7 @@ class PostgresConnection:
         self._seconds = seconds or STATEMENT_SECONDS
         self._raw: _Link | None = None
         self._listening: _Link | None = None
+        self.clock = clock_of(url)
         self.in_transaction = self.is_shared = False
         self._waiting: list[_Waiting] | None = None  # None: no write transaction
         self._writes = False

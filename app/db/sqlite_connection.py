@@ -27,6 +27,7 @@ class SqliteConnection(OpenConnection):
 
     engine: Literal["sqlite"] = "sqlite"
     is_shared: Literal[False] = False
+    clock: None = None
 
     def silent_seconds(self) -> float:
         """See ``Connection``; no server is asked."""

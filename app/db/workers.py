@@ -24,8 +24,9 @@ def report_worker(
     limits: Mapping[str, int],
     now: float,
     within: float,
-) -> dict[str, Share]:
-    """Store that a worker is alive at this Unix time -> its share of each model in ``limits``.
+) -> tuple[dict[str, Share], dict[str, WorkerReport]]:
+    """Store that a worker is alive at this Unix time -> its share of each model in ``limits``, and what all
+    living ones report.
 
     One writer at a time, so that no slot is granted to two; of those that are, the stored report has them.
     Others count that were alive ``within`` so many seconds. Those that died an hour ago are forgotten.
@@ -47,7 +48,7 @@ def report_worker(
                 "report": _to_json(replace(report, slots={**report.slots, **slots})),
             },
         )
-    return shares
+    return shares, living
 
 
 def forget_worker(db: Connection, owner: str) -> None:
@@ -70,7 +71,10 @@ def _to_json(report: WorkerReport) -> str:
         model: [at, str(refusal or ""), message_json(refusal) if refusal else ""]
         for model, (at, refusal) in report.services.items()
     }
-    return json.dumps({**asdict(report), "services": services})
+    problem = message_json(report.problem) if report.problem else ""
+    return json.dumps(
+        {**asdict(report), "services": services, "problem": [str(report.problem or ""), problem]}
+    )
 
 
 def _to_report(stored: dict[str, Any]) -> WorkerReport:
@@ -79,8 +83,9 @@ def _to_report(stored: dict[str, Any]) -> WorkerReport:
         model: (at, to_message(text, raw) if text else None)
         for model, (at, text, raw) in stored["services"].items()
     }
+    text, raw = stored.get("problem", ("", ""))
     known = {each.name: stored[each.name] for each in fields(WorkerReport) if each.name in stored}
-    return WorkerReport(**known | {"services": services})
+    return WorkerReport(**known | {"services": services, "problem": to_message(text, raw) if text else None})
 
 
 @contextmanager

@@ -17,12 +17,14 @@ class WorkerReport:
     under_way  its claimed records
     services   model id -> (when its service last refused or accepted the key, why it refused)
     slots      model id -> how many images it may have at the service until its next report
+    problem    why it is stopped, or soon will be, as people read it
     """
 
     under_way: int = 0
     services: Mapping[str, tuple[float, Message | None]] = field(default_factory=dict)
     slots: Mapping[str, int] = field(default_factory=dict)
     state: WorkerState = ""
+    problem: Message | None = None
 
     def goes_first(self, model_id: str) -> int:
         """0: it can make images of the model; 1: only when no other can; 2: it cannot."""

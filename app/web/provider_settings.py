@@ -1,6 +1,5 @@
 """The settings of the image services: read, changed in ``.env`` and applied at once; and tests of keys."""
 
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -305,4 +304,4 @@ def _note(tested: KeyTest) -> None:
     """Show the service as refusing, or as ready again."""
     for engine in services().runtime.engines:
         if engine.spec.name == tested.provider and (tested.is_refused or tested.result == "good"):
-            engine.judge(tested.text if tested.is_refused else None, time.time())
+            engine.judge(tested.text if tested.is_refused else None, database.now(connection()))

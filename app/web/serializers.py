@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ from flask import Flask, jsonify, url_for
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.wrappers import Response
 
+import database
 from app.domain import (
     ASPECT_RATIOS,
     OPTIONS,
@@ -24,7 +24,7 @@ from app.domain import (
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
-from app.web.services import services
+from app.web.services import connection, services
 from app.worker.pace import Pace
 
 INTERNAL_FIELDS = (
@@ -66,7 +66,7 @@ class JsonProvider(DefaultJSONProvider):
 def record_json(record: Record) -> dict[str, Any]:
     """A record in the format of the API."""
     fields = {name: getattr(record, name) for name in _RECORD_FIELDS}
-    request, wait = record.request, record.not_before - time.time()
+    request, wait = record.request, record.not_before and record.not_before - database.now(connection())
     return fields | {
         "sample_images": [  # their thumbnails stay when the original is renamed or deleted
             {**dataclasses.asdict(image.pinned), "thumbnail_url": shown_at(image)}

@@ -1,7 +1,6 @@
 """The image models that can be ordered from, each with its client, its concurrency limit and its pace."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import database
@@ -102,7 +101,7 @@ class Engines:
 
     def pause_others(self, db: database.Connection) -> int:
         """Pause the batches with records queued for a model that is not there -> how many."""
-        return database.pause_other_models(db, models=self.model_ids, now=time.time())
+        return database.pause_other_models(db, models=self.model_ids, now=database.now(db))
 
     def wake_all(self) -> None:
         """Wake the idle threads of every model, also of those that are not there any more."""

@@ -56,7 +56,7 @@ class Maintenance:
     def reap_expired_leases(self, db: database.Connection) -> int:
         """End records whose lease expired; one whose picture is saved succeeds. Returns how many
         were ended or requeued without an image."""
-        now = time.time()
+        now = database.now(db)
         for record in database.list_reapable(db, now=now):
             if saved := self.saving.adopt(db, record):
                 self.finish(db, record, saved)
@@ -161,7 +161,7 @@ class Maintenance:
         A missing file counts as deleted, unless the whole image folder is missing, or pictures are stored in
         OSS: another machine may have it then. A machine that has no earlier pictures leaves the queue alone.
         """
-        copy, in_oss = database.get_output_copy(db, now=time.time()), self.outputs.in_oss
+        copy, in_oss = database.get_output_copy(db, now=database.now(db)), self.outputs.in_oss
         if self.output_backup is None or copy is None or not self.outputs.folder.is_dir():
             return False
         if in_oss and not images_store.has_images(self.outputs.folder):
@@ -172,13 +172,13 @@ class Maintenance:
             key = self.output_backup.upload(path, answer=answer)
         except NotFound as missing:
             if in_oss:
-                not_before = time.time() + 5.0 * 2.0 ** min(copy.tries, 14)
+                not_before = database.now(db) + 5.0 * 2.0 ** min(copy.tries, 14)
                 database.retry_output_copy(db, copy.record_id, error=missing.message, not_before=not_before)
                 return True
             key = ""
         except BucketError as trouble:
             wait = min(5.0 * 2.0 ** min(copy.tries, 10), _MAX_COPY_DELAY)
-            not_before = time.time() + (wait if trouble.transient else _MAX_COPY_DELAY)
+            not_before = database.now(db) + (wait if trouble.transient else _MAX_COPY_DELAY)
             database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
             return False
         database.finish_output_copy(db, copy.record_id, key=key)

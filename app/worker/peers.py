@@ -4,18 +4,34 @@ and how many images of a model each may have at its service. Starts no thread.
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import database
+from app import log
 from app.domain.workers import WorkerReport, WorkerState
+from app.errors import Message, message
 from app.worker.engines import Engine
 
 REPORT_SECONDS = 5.0
-UNSETTLED_SECONDS = 1.0  # while shares change
+_UNSETTLED = 0.2  # of REPORT_SECONDS, while shares change
 ALIVE_SECONDS = 20.0
+CLOCK_SECONDS = 5.0  # off: said
+MOST_CLOCK_SECONDS = 30.0  # off: orders would count in another month, among other things
+
+
+class Problem(NamedTuple):
+    """What keeps this process from working with the others; ``event`` is its name in the log."""
+
+    event: str
+    text: Message
+    stops: bool = True
 
 
 class Peers:
-    """A worker process reports; a process that serves pages only watches, and its engines show it."""
+    """A worker process reports; a process that serves pages only watches, and its engines show it.
+
+    ``workers`` are the living ones by owner, as last seen. A worker that ``is_stopped`` orders nothing.
+    """
 
     def __init__(self, engines: Iterable[Engine], owner: str, *, is_web: bool) -> None:
         self._engines = engines
@@ -23,12 +39,25 @@ class Peers:
         self._is_web = is_web
         self._next_report = 0.0
         self._reported_at: float | None = None
-        self.workers: Mapping[str, WorkerReport] = {}  # the living ones, as last watched
+        self._problem: Problem | None = None
+        self.workers: Mapping[str, WorkerReport] = {}
 
     @property
     def are_missing(self) -> bool:
-        """Whether nothing makes images: this process serves pages only, and no worker process is alive."""
-        return self._is_web and not self.workers
+        """Whether nothing makes images: this process serves pages only, and no worker process can."""
+        return self._is_web and all(worker.state == "stopped" for worker in self.workers.values())
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether this worker orders nothing; ``find_problem(stops=True)`` says why."""
+        return self._problem is not None and self._problem.stops
+
+    def find_problem(self, *, stops: bool) -> Message | None:
+        """Why this process or another worker orders nothing, or with ``stops=False`` soon may; what to do."""
+        if self._problem and self._problem.stops == stops:
+            return self._problem.text
+        found = (each.problem for each in self.workers.values() if (each.state == "stopped") == stops)
+        return next(filter(None, found), None)
 
     def report(self, db: database.Connection, under_way: int, state: WorkerState = "") -> bool:
         """Every REPORT_SECONDS: this worker is alive, and has so many records claimed; take its share of each
@@ -37,6 +66,7 @@ class Peers:
             return False
         engines = {engine.model_id: engine for engine in self._engines}
         is_first, limits = self._reported_at is None, {id: each.limit for id, each in engines.items()}
+        problem, now = self._problem, database.now(db)
         report = WorkerReport(
             under_way=under_way,
             services={id: (each.judged_at, each.refusal) for id, each in engines.items() if each.judged_at},
@@ -44,31 +74,39 @@ class Peers:
                 id: limit.under_way if is_first else max(limit.share, limit.under_way)
                 for id, limit in limits.items()
             },
-            state=state,
+            state="stopped" if self.is_stopped else state,
+            problem=problem.text if problem else None,
         )
-        now = time.time()
-        shares = database.report_worker(
-            db,
-            self._owner,
-            report,
-            limits={id: limit.highest for id, limit in limits.items()},
-            now=now,
-            within=ALIVE_SECONDS,
+        highest = {id: limit.highest for id, limit in limits.items()}
+        shares, self.workers = database.report_worker(
+            db, self._owner, report, limits=highest, now=now, within=ALIVE_SECONDS
         )
+        self._examine(now)
         for id, share in shares.items():
-            limits[id].set_share(share.granted)
+            limits[id].set_share(0 if self.is_stopped else share.granted)
         is_settled = all(share.fair == share.granted == report.slots[id] for id, share in shares.items())
+        if not is_settled or self._problem != problem:
+            self._next_report = time.monotonic() + _UNSETTLED * REPORT_SECONDS
+        else:
+            self._next_report = time.monotonic() + REPORT_SECONDS
         self._reported_at = now
-        self._next_report = time.monotonic() + (REPORT_SECONDS if is_settled else UNSETTLED_SECONDS)
         return True
 
     def may_claim(self, now: float) -> bool:
-        """Whether the others still count this worker's share: not if it was suspended, or cannot report."""
-        return self._reported_at is None or abs(now - self._reported_at) < ALIVE_SECONDS - REPORT_SECONDS
+        """Whether this worker may order, at this time of the store's clock.
+
+        Not when it was suspended or cannot report: the others do not count its share any more.
+        """
+        if self._reported_at is None:
+            return True
+        has_right_clock = abs(time.time() - now) <= MOST_CLOCK_SECONDS
+        is_counted = abs(now - self._reported_at) < ALIVE_SECONDS - REPORT_SECONDS
+        return is_counted and has_right_clock and not self.is_stopped
 
     def has_others(self, db: database.Connection) -> bool:
         """Whether another process makes images."""
-        return bool(database.list_workers(db, now=time.time(), within=ALIVE_SECONDS).keys() - {self._owner})
+        living = database.list_workers(db, now=database.now(db), within=ALIVE_SECONDS)
+        return bool(living.keys() - {self._owner})
 
     def leave(self, db: database.Connection) -> None:
         """This worker has stopped."""
@@ -76,7 +114,8 @@ class Peers:
 
     def watch(self, db: database.Connection) -> bool:
         """Read the reports: the engines here refuse, accept and pace as the workers' last did."""
-        workers = database.list_workers(db, now=time.time(), within=ALIVE_SECONDS)
+        now = database.now(db)
+        workers = database.list_workers(db, now=now, within=ALIVE_SECONDS)
         for engine in self._engines:
             engine.pace.load(db)
             for worker in workers.values():
@@ -84,4 +123,29 @@ class Peers:
                 if at > engine.judged_at:
                     engine.judge(refusal, at)
         self.workers = workers
+        self._examine(now)
         return True
+
+    def _examine(self, now: float) -> None:
+        """Find out whether this process may work with the others; what changes is logged."""
+        problem = self._find_clock_problem(now)
+        if (problem and problem.event) != (self._problem and self._problem.event):
+            log.event("worker", problem.event if problem else "peers_agree", why=problem and problem.text)
+        self._problem = problem
+
+    def _find_clock_problem(self, now: float) -> Problem | None:
+        off = abs(time.time() - now)
+        if off <= CLOCK_SECONDS:
+            return None
+        why = message(
+            "{machine} 的时钟和数据库服务器差 {seconds} 秒", machine=self._machine, seconds=round(off)
+        )
+        if off > MOST_CLOCK_SECONDS and not self._is_web:
+            text = "{why}，不再下单：请打开那台机器的自动对时（NTP），对准后自动继续"
+            return Problem("clock_stopped", message(text, why=why))
+        return Problem("clock_off", message("{why}，请打开那台机器的自动对时（NTP）", why=why), stops=False)
+
+    @property
+    def _machine(self) -> str:
+        """The host and the number of this process."""
+        return self._owner.rpartition("-")[0]

@@ -127,7 +127,7 @@ class Worker:
         return True
 
     def _claim(self, db: database.Connection, engine: Engine) -> Record | None:
-        now = time.time()
+        now = database.now(db)
         is_stopped = self.threads.draining.is_set() or self.pipeline.store_guard.problem()
         if is_stopped or not self.peers.may_claim(now):
             return None
@@ -163,7 +163,7 @@ class Worker:
             if isinstance(error, ModelError) and error.throttled:
                 engine.limit.on_throttled()
             if isinstance(error, ModelError) and error.cause == "key":
-                engine.judge(error.message, time.time())
+                engine.judge(error.message, database.now(db))
             stored = self._write(lambda: database.get_record_or_none(db, record.id))
             has_task = stored is not None and bool(stored.task_id)
             is_free = self._write(lambda: database.is_free_charge(db, record.id))
@@ -179,12 +179,12 @@ class Worker:
         else:
             self.pipeline.finish(db, record, saved, seconds=time.monotonic() - started)
             engine.limit.on_success()
-            engine.judge(None, time.time())
+            engine.judge(None, database.now(db))
 
     def _requeue(
         self, db: database.Connection, record: Record, error: ModelError | None = None, *, wait: float = 0.0
     ) -> bool:
-        not_before = time.time() + wait if error else 0.0
+        not_before = database.now(db) + wait if error else 0.0
         done = self._write(lambda: database.requeue_record(db, record, not_before=not_before, error=error))
         if error and done:
             log.record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
@@ -251,14 +251,13 @@ class Worker:
     def _report(self, db: database.Connection) -> bool:
         """Tell the others of this worker; those whose machine has a problem go last."""
         is_short = self.pipeline.disk.problem() or self.pipeline.outputs.problem()
-        state: WorkerState = "short" if is_short else ""
-        if self.threads.draining.is_set():
-            state = "stopped"
+        is_draining = self.threads.draining.is_set()
+        state: WorkerState = "stopped" if is_draining else "short" if is_short else ""
         return self.peers.report(db, len(self.claimed_ids), state)
 
     def _find_work(self, db: database.Connection) -> bool:
         """Start and wake the threads of the models that have claimable records -> whether there are any."""
-        ids, now = tuple(self.claimed_ids), time.time()
+        ids, now = tuple(self.claimed_ids), database.now(db)
         busy = [
             engine
             for engine in self.engines
@@ -271,7 +270,7 @@ class Worker:
         return bool(busy)
 
     def _extend_leases(self, db: database.Connection) -> bool:
-        until = time.time() + LEASE_SECONDS
+        until = database.now(db) + LEASE_SECONDS
         database.extend_leases(db, tuple(self.claimed_ids), owner=self.owner, until=until)
         return not self.maintenance.outputs.in_oss and self.maintenance.reap_expired_leases(db) > 0
 

@@ -32,9 +32,9 @@ class ServerStatus:
 
     ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
     ``models`` are those that can be ordered from, the default first. ``state`` is ready, demo, key_missing,
-    key_refused, model_ended, model_ends, paused, no_worker, disk_low, oss_lost or store_lost; the last one
-    makes no query, and its version is 0. ``state_text`` is the reason; ``paused_batch`` the id of the batch
-    that is paused for it.
+    key_refused, model_ended, model_ends, process_off, process_stopped, paused, no_worker, disk_low,
+    oss_lost or store_lost; the last one makes no query, and its version is 0. ``state_text`` is the reason;
+    ``paused_batch`` the id of the batch that is paused for it.
     """
 
     state: str
@@ -141,6 +141,8 @@ def _state(paused_reason: Message) -> tuple[str, str | Message]:
         return "disk_low", low
     if lost := services().outputs.problem():
         return "oss_lost", lost
+    if stopped := services().runtime.peers.find_problem(stops=True):
+        return "process_stopped", stopped
     if services().runtime.peers.are_missing:
         return "no_worker", "没有在运行的生成进程，请启动一个（ROLE=worker）；排队的图片等它启动后生成"
     if problem := services().key_problem:
@@ -152,6 +154,8 @@ def _state(paused_reason: Message) -> tuple[str, str | Message]:
         return "paused", paused_reason
     if refusal := services().runtime.engines.default.refusal:
         return "key_refused", refusal
+    if warning := services().runtime.peers.find_problem(stops=False):
+        return "process_off", warning
     if notice:
         return "model_ends", notice
     if spec.name == "demo":
