@@ -62,7 +62,7 @@ class Runtime:
         self.notifier = Notifier(settings)
         self.backups = Backups(settings)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.peers = Peers(self.engines, owner, is_web=settings.role == "web")
+        self.peers = Peers(self.engines, owner, settings)
         self.worker = None if settings.role == "web" else self._build_worker(owner, stay_awake)
         self._apply_lock = threading.Lock()
 
@@ -162,7 +162,7 @@ class Runtime:
             self.engines.apply(settings, db)
             self.engines.pause_others(db)
             self.notifier.apply(settings)
-            self.settings = settings
+            self.settings = self.peers.settings = settings
             if self.worker:
                 self.worker.apply_engines(db)
         self.wake()

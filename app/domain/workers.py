@@ -18,6 +18,7 @@ class WorkerReport:
     services   model id -> (when its service last refused or accepted the key, why it refused)
     slots      model id -> how many images it may have at the service until its next report
     problem    why it is stopped, or soon will be, as people read it
+    settings   variable -> a digest of its value, of those that must be the same on all
     """
 
     under_way: int = 0
@@ -25,6 +26,7 @@ class WorkerReport:
     slots: Mapping[str, int] = field(default_factory=dict)
     state: WorkerState = ""
     problem: Message | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def goes_first(self, model_id: str) -> int:
         """0: it can make images of the model; 1: only when no other can; 2: it cannot."""
@@ -32,6 +34,11 @@ class WorkerReport:
             return 2
         _, refusal = self.services.get(model_id, (0.0, None))
         return 1 if self.state or refusal else 0
+
+
+def list_differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """The settings whose digests differ, of those that both versions of the program have."""
+    return sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

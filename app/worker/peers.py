@@ -2,21 +2,33 @@
 and how many images of a model each may have at its service. Starts no thread.
 """
 
+import hashlib
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from decimal import Decimal
+from itertools import chain
 from typing import NamedTuple
 
 import database
 from app import log
-from app.domain.workers import WorkerReport, WorkerState
+from app.config import REQUIRED, Settings
+from app.domain.workers import WorkerReport, WorkerState, list_differing
 from app.errors import Message, message
 from app.worker.engines import Engine
 
 REPORT_SECONDS = 5.0
-_UNSETTLED = 0.2  # of REPORT_SECONDS, while shares change
+UNSETTLED_SECONDS = 1.0  # while shares change
 ALIVE_SECONDS = 20.0
 CLOCK_SECONDS = 5.0  # off: said
 MOST_CLOCK_SECONDS = 30.0  # off: orders would count in another month, among other things
+
+
+_MUST_AGREE = (
+    *("budget", "price_per_image", "usd_cny", "jimeng_req_key", "output_store"),
+    *("oss_enabled", "oss_bucket", "oss_sample_prefix", "oss_output_prefix"),
+    *(each.name for each in fields(Settings) if each.name.endswith(("_price", "_concurrency", "_model"))),
+)
 
 
 class Problem(NamedTuple):
@@ -33,10 +45,11 @@ class Peers:
     ``workers`` are the living ones by owner, as last seen. A worker that ``is_stopped`` orders nothing.
     """
 
-    def __init__(self, engines: Iterable[Engine], owner: str, *, is_web: bool) -> None:
+    def __init__(self, engines: Iterable[Engine], owner: str, settings: Settings) -> None:
         self._engines = engines
         self._owner = owner
-        self._is_web = is_web
+        self._is_web = settings.role == "web"
+        self.settings = settings
         self._next_report = 0.0
         self._reported_at: float | None = None
         self._problem: Problem | None = None
@@ -76,6 +89,7 @@ class Peers:
             },
             state="stopped" if self.is_stopped else state,
             problem=problem.text if problem else None,
+            settings=_digests(self.settings),
         )
         highest = {id: limit.highest for id, limit in limits.items()}
         shares, self.workers = database.report_worker(
@@ -86,7 +100,7 @@ class Peers:
             limits[id].set_share(0 if self.is_stopped else share.granted)
         is_settled = all(share.fair == share.granted == report.slots[id] for id, share in shares.items())
         if not is_settled or self._problem != problem:
-            self._next_report = time.monotonic() + _UNSETTLED * REPORT_SECONDS
+            self._next_report = time.monotonic() + UNSETTLED_SECONDS
         else:
             self._next_report = time.monotonic() + REPORT_SECONDS
         self._reported_at = now
@@ -128,7 +142,7 @@ class Peers:
 
     def _examine(self, now: float) -> None:
         """Find out whether this process may work with the others; what changes is logged."""
-        problem = self._find_clock_problem(now)
+        problem = self._find_clock_problem(now) or self._find_other_settings()
         if (problem and problem.event) != (self._problem and self._problem.event):
             log.event("worker", problem.event if problem else "peers_agree", why=problem and problem.text)
         self._problem = problem
@@ -145,7 +159,40 @@ class Peers:
             return Problem("clock_stopped", message(text, why=why))
         return Problem("clock_off", message("{why}，请打开那台机器的自动对时（NTP）", why=why), stops=False)
 
+    def _find_other_settings(self) -> Problem | None:
+        own = _digests(self.settings)
+        for owner, worker in self.workers.items():
+            if names := list_differing(own, worker.settings):
+                why = message(
+                    "{names} 在 {machine} 和 {other} 上不一样",
+                    names=tuple(names),
+                    machine=self._machine,
+                    other=_machine_of(owner),
+                )
+                if self._is_web:
+                    text = message("{why}，请改成一样，再重新启动", why=why)
+                    return Problem("settings_differ", text, stops=False)
+                text = message("{why}，都不再下单：请改成一样，再重新启动", why=why)
+                return Problem("settings_differ", text)
+        return None
+
     @property
     def _machine(self) -> str:
-        """The host and the number of this process."""
-        return self._owner.rpartition("-")[0]
+        return _machine_of(self._owner)
+
+
+def _machine_of(owner: str) -> str:
+    """The host and the number of a process."""
+    return owner.rpartition("-")[0]
+
+
+def _digests(settings: Settings) -> dict[str, str]:
+    """Of each setting that must be the same on all; of keys only whether there is one."""
+    values = {name: getattr(settings, name) for name in _MUST_AGREE}
+    keys = {name: bool(getattr(settings, name.lower())) for name in chain(*REQUIRED.values())}
+    return {name.upper(): _digest(value) for name, value in (keys | values).items()}
+
+
+def _digest(value: object) -> str:
+    plain = value.normalize() if isinstance(value, Decimal) else value
+    return hashlib.sha256(repr(plain).encode()).hexdigest()[:12]
