@@ -75,7 +75,7 @@ def work(url: str, budget: str) -> None:
         db.execute("SELECT 1")
         print("ready", flush=True)
         sys.stdin.readline()
-        until, made = time.monotonic() + SECONDS, 0
+        until, made, fold_at = time.monotonic() + SECONDS, 0, 0.0
         while time.monotonic() < until:
             record = database.claim_record(
                 db, model=MODEL.model_id, owner=f"bench-{os.getpid()}-1", now=time.time(), lease=15
@@ -86,6 +86,9 @@ def work(url: str, budget: str) -> None:
             database.save_task_id(db, record, f"task-{record.id}")
             database.finish_record(db, record, SAVED)
             made += 1
+            if time.monotonic() > fold_at:
+                database.fold_changes(db)
+                fold_at = time.monotonic() + database.FOLD_SECONDS
         print(made, flush=True)
 
 
