@@ -39,8 +39,8 @@ class Budget:
 
     @property
     def label(self) -> str:
-        """Its name on the pages."""
-        return BUDGET_LABELS[self.scope]
+        """Its name on the pages; of a limit for that person."""
+        return "我的每月上限" if self.person else BUDGET_LABELS[self.scope]
 
     @property
     def limit_text(self) -> str:

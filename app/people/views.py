@@ -7,7 +7,6 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import Budget, BudgetScope
 from app.domain.people import ROLE_LABELS, Role, hash_password, secret_digest
 from app.errors import InvalidRequest, Message, message
 from app.people import store
@@ -15,6 +14,7 @@ from app.people.api import person_json, sessions_of_me, tokens_of_me
 from app.people.rules import LEAST_PASSWORD, MAX_NAME, read_name, read_password
 from app.web.middleware.login import current_person, open_session
 from app.web.services import connection, services
+from app.web.usage_report import budgets_of_me, list_budgets
 
 bp = Blueprint("join", __name__)
 _GONE = "这个链接打不开了：它用过了，或过了 72 小时；请主人再发一个"
@@ -25,7 +25,8 @@ def people() -> str:
     """The own account; for owners everybody."""
     me = current_person()
     everybody = store.list_people(connection()) if me.role is Role.OWNER and me.id else []
-    limits = _limits()
+    with database.read_transaction(connection()):
+        limits = budgets_of_me(list_budgets(connection()))
     return render_template(
         "people/page.html",
         me=me,
@@ -37,16 +38,6 @@ def people() -> str:
         roles=ROLE_LABELS,
         least_password=LEAST_PASSWORD,
     )
-
-
-def _limits() -> list[Budget]:
-    """What may refuse the next order of this person: that with the least left first."""
-    db, default = connection(), services().settings.budget
-    with database.read_transaction(db):
-        found = [*database.list_budgets(db, default=default).values()]
-        found = [each for each in found if each.scope is not BudgetScope.BATCH]
-        found += database.person_budget(db, current_person().id)
-    return sorted((each for each in found if each.left is not None), key=lambda each: each.left or 0)
 
 
 def _least_price() -> Decimal:

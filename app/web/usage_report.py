@@ -12,6 +12,7 @@ from app.errors import InvalidRequest
 from app.web.date_range import DateRange, days_around
 from app.web.formatting import batch_label, model_label
 from app.web.i18n import gettext
+from app.web.middleware.login import current_person
 from app.web.services import connection, services
 
 UNRESOLVED_SHOWN = 50
@@ -76,6 +77,7 @@ class Usage:
     unresolved: list[UnresolvedCharge]
     counts: UnresolvedCounts
     budgets: Mapping[BudgetScope, Budget]
+    limit: Budget | None
     version: int
 
 
@@ -136,6 +138,7 @@ def build_usage_report(span: DateRange, by: str = "model") -> Usage:
             unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
             counts=database.count_unresolved(db, models=services().models.ids),
             budgets=list_budgets(db),
+            limit=limit_of_me(),
             version=database.last_version(db),
         )
 
@@ -143,6 +146,18 @@ def build_usage_report(span: DateRange, by: str = "model") -> Usage:
 def list_budgets(db: database.Connection, batch_id: str | None = None) -> dict[BudgetScope, Budget]:
     """The budgets, BUDGET included, and what is spent of them."""
     return database.list_budgets(db, default=services().settings.budget, batch_id=batch_id)
+
+
+def limit_of_me() -> Budget | None:
+    """The monthly limit of who makes this request."""
+    person_id = current_person().id
+    return next(iter(database.person_budget(connection(), person_id)), None) if person_id else None
+
+
+def budgets_of_me(budgets: Mapping[BudgetScope, Budget]) -> list[Budget]:
+    """What may refuse the next order of who makes this request, but that of a batch; the least left first."""
+    shown = (budgets[BudgetScope.TOTAL], budgets[BudgetScope.MONTH], limit_of_me())
+    return sorted((each for each in shown if each and each.left is not None), key=lambda each: each.left or 0)
 
 
 def _sum(spent: Mapping[str, SpendTotals]) -> SpendTotals:

@@ -73,7 +73,7 @@ def test_an_order_beyond_the_budget_is_told_before_it_and_once_after_it(
     studio.write_prompt("雪山")
     notice = page.locator("[data-budget]")
     studio.set_count(3)
-    expect(notice.locator("span")).to_have_text("预算还剩 ¥0.74")
+    expect(notice.locator("span")).to_have_text("总预算还剩 ¥0.74")
     studio.set_count(6)
     expect(notice).to_contain_text("预算还剩 ¥0.74，只够 3 张：做完这些就暂停，不会超支。")
     studio.generate()

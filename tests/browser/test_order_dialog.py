@@ -271,7 +271,7 @@ def test_the_dialog_includes_spending_since_the_page_was_opened(
     expect(batch.page.locator("[data-footer-sum]")).to_have_class("batch-footer-sum is-over")
     dialog = batch.open_start()
     expect(dialog).to_contain_text("预算还剩 ¥0.12")
-    expect(dialog).to_contain_text("预计费用超过剩余预算")
+    expect(dialog).to_contain_text("预算不够全部做完")
 
 
 def test_what_was_bought_elsewhere_meanwhile_is_not_paid_twice(

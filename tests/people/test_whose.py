@@ -212,6 +212,24 @@ def test_the_own_page_says_what_would_refuse_the_next_order(office: Office, db: 
     assert "排在前面" not in office.add("小吴", "viewer")[1].get("/people").text
 
 
+def test_the_own_limit_is_told_before_an_order_where_it_leaves_the_least(
+    office: Office, db: database.Connection
+) -> None:
+    _, client = office.add("小周", month_limit=0.5)
+    order(client)
+    fail(db, Billed.YES)
+    assert answered(client.get("/api/budgets"))["mine"] == {"limit": 0.5, "spent": 0.22, "left": 0.28}
+    assert answered(office.owner.get("/api/budgets"))["mine"] is None
+    status = client.get("/live/status").text
+    assert 'data-budget-left="0.28" data-budget-name="我的每月上限"' in status
+    assert "data-budget-left" not in office.owner.get("/live/status").text
+    answered(office.owner.put("/api/budgets", json={"total": 0.3}))
+    assert 'data-budget-left="0.08" data-budget-name="总预算"' in client.get("/live/status").text
+    usage = client.get("/usage").text
+    assert 'id="budget-mine" disabled\n        value="0.50"' in usage
+    assert "data-mine" not in office.owner.get("/usage").text
+
+
 def test_the_log_of_a_run_says_whose_it_is_where_there_are_several_people(
     office: Office, db: database.Connection
 ) -> None:

@@ -42,6 +42,7 @@ from app.web.usage_report import (
     Usage,
     build_usage_report,
     group_costs,
+    limit_of_me,
     list_budgets,
     parse_grouping,
 )
@@ -54,6 +55,7 @@ _BUDGETS = answer(
     budgets=closed_object(**dict.fromkeys(BudgetScope, or_null(float))),
     spent=closed_object(("batch",), **dict.fromkeys(BudgetScope, float)),
     unresolved=or_null(float),
+    mine=or_null(closed_object(limit=float, spent=float, left=float)),
 )
 
 
@@ -192,7 +194,7 @@ def undo_write_off() -> Response:
 
 @bp.get("/budgets")
 @describe(
-    "预算和已经用掉的，单位元；没有就是 null。带 batch_id 时也有这个批次用掉的",
+    "预算和已经用掉的，单位元；没有就是 null。带 batch_id 时也有这个批次用掉的；mine 是自己的每月上限",
     _BUDGETS,
     query={"batch_id": str},
 )
@@ -200,7 +202,7 @@ def get_budgets() -> Response:
     """Limits, what counts against them, and how much of that is of unknown outcome; all in CNY."""
     db, batch_id = connection(), request.args.get("batch_id")
     with database.read_transaction(db):
-        budgets = list_budgets(db, batch_id)
+        budgets, mine = list_budgets(db, batch_id), limit_of_me()
         total = database.total_spend(db)
     return success(
         budgets={scope: budget.limit for scope, budget in budgets.items()},
@@ -208,6 +210,7 @@ def get_budgets() -> Response:
             scope: budget.spent for scope, budget in budgets.items() if batch_id or scope != BudgetScope.BATCH
         },
         unresolved=known_amount(total.unknown, total.unpriced_unknown),
+        mine=mine and {"limit": mine.limit, "spent": mine.spent, "left": mine.left},
     )
 
 

@@ -21,7 +21,7 @@ from app.web.middleware.store_state import unreadable
 from app.web.model_states import ModelState, list_model_states
 from app.web.serializers import translated_spec
 from app.web.services import connection, services
-from app.web.usage_report import list_budgets
+from app.web.usage_report import budgets_of_me, list_budgets
 
 bp = Blueprint("status", __name__)
 
@@ -30,7 +30,8 @@ bp = Blueprint("status", __name__)
 class ServerStatus:
     """The top bar's state; money is CNY.
 
-    ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
+    ``budget`` is that of the total, the month and the own limit which leaves least, ``batch_budget`` what a
+    batch may cost.
     ``models`` are those that can be ordered from, the default first. ``state`` is ready, demo, key_missing,
     key_refused, model_ended, model_ends, process_off, process_stopped, paused, no_worker, disk_low,
     oss_lost or store_lost; the last one makes no query, and its version is 0. ``state_text`` is the reason;
@@ -108,16 +109,11 @@ def _current_status() -> ServerStatus:
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,
-        budget=_tightest(budgets[BudgetScope.TOTAL], budgets[BudgetScope.MONTH]),
+        budget=next(iter(budgets_of_me(budgets)), None),
         batch_budget=budgets[BudgetScope.BATCH].limit,
         version=work.version,
         models=list_model_states(work.by_model),
     )
-
-
-def _tightest(*budgets: Budget) -> Budget | None:
-    """The budget that leaves the least; None when none has a limit."""
-    return min((b for b in budgets if b.limit is not None), key=lambda b: b.left or 0, default=None)
 
 
 def _open_work() -> OpenWork:

@@ -96,7 +96,9 @@ function bindBudgets(section) {
   const { url } = section.dataset;
   const items = [...section.querySelectorAll("[data-scope]")];
 
-  function render({ budgets, spent }) {
+  function render({ budgets, spent, mine }) {
+    const own = section.querySelector("[data-mine]");
+    if (own && mine) show(own, { progress: { value: mine.limit > 0 ? Math.min(mine.spent / mine.limit, 1) * 100 : 100 }, "[data-spent]": spentText(mine.limit, mine.spent) });
     for (const item of items) {
       const { scope } = item.dataset;
       const [limit, used, isKnown] = [budgets[scope], spent[scope] ?? 0, scope in spent];

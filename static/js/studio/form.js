@@ -5,7 +5,7 @@ import { attempt } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
 import { isTaken, ownSize, priceOfSize, spellSize } from "../core/sizes.js";
-import { budgetLeft } from "../ui/status.js";
+import { budgetLeft, budgetName } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
 
 const MAX_IMAGES = 10;
@@ -199,10 +199,9 @@ function showBudget(element, n, price) {
   const isShort = enough < n;
   apply(element, { hidden: left === null || !(price > 0), classes: { "is-warn": isShort } });
   if (element.hidden) return;
-  const sum = left.toFixed(2);
-  const short = () => (enough > 0 ? _("预算还剩 ¥{sum}，只够 {n} 张：做完这些就暂停，不会超支。", { sum, n: enough }) : _("预算还剩 ¥{sum}，不够做一张。", { sum }));
-  apply(element.firstElementChild, { textContent: isShort ? short() : _("预算还剩 ¥{sum}", { sum }) });
-  apply(element.lastElementChild, { hidden: !isShort });
+  const values = { budget: budgetName(), sum: left.toFixed(2), n: enough };
+  const short = () => (enough > 0 ? _("{budget}还剩 ¥{sum}，只够 {n} 张：做完这些就暂停，不会超支。", values) : _("{budget}还剩 ¥{sum}，不够做一张。", values));
+  show(element, { span: isShort ? short() : _("{budget}还剩 ¥{sum}", values), a: { hidden: !isShort } });
 }
 
 /** As tall as its text, where the browser does not do that itself. */

@@ -8,7 +8,7 @@ import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { ownSize } from "../core/sizes.js";
-import { budgetLeft } from "../ui/status.js";
+import { budgetLeft, budgetName } from "../ui/status.js";
 import { showToast } from "../ui/toast.js";
 
 const SAMPLE = 8; // rows
@@ -267,7 +267,7 @@ function factsOf(plan, now, left) {
     counts.map(([{ label }, n]) => (counts.length > 1 ? _("{label} {n} 张", { label, n }) : label)).join(_("、")),
     slowest && durationOf(slowest.n, slowest.of),
     now.pictures < plan.pictures && (rest.price > 0 ? _("其余的看过再做，约 {sum}", { sum: formatSum(rest) }) : _("其余的看过再做")),
-    left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
+    left !== null && _("{budget}还剩 ¥{sum}", { budget: budgetName(), sum: left.toFixed(2) }),
   ];
 }
 
@@ -279,7 +279,7 @@ function timeOf({ of, n }) {
 function hintOf(plan, now, left, mode) {
   if (plan.made === 0) return plan.lines.some(({ option }) => option) ? _("没有还要做的：改一改要换的那几行，或勾选再做。") : _("没有还要做的。");
   if (mode === "more" && plan.rows.some(({ seed }) => seed)) return _("这一行写了种子，同一个种子做出来还是同样的图。想要不同的，请先改种子。");
-  return left !== null && now.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+  return left !== null && now.price > left ? _("{budget}不够全部做完：用完会自动暂停，不会超支。", { budget: budgetName() }) : "";
 }
 
 function problemItems(problems) {

@@ -28,6 +28,12 @@ export function budgetLeft() {
   return sums.length > 0 ? Math.min(...sums) : null;
 }
 
+/** What `budgetLeft` is left of. */
+export function budgetName() {
+  const { budgetLeft: left, budgetName: name, batchBudget = Infinity } = document.querySelector("[data-status]").firstElementChild.dataset;
+  return Number(left) <= Number(batchBudget) ? name : _("每批预算");
+}
+
 /** Keep `holder`, the element with data-status and data-url, up to date; in a hidden tab only while work is under way. */
 export function pollStatus(holder) {
   const offline = document.querySelector("[data-offline]");
