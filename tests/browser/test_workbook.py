@@ -12,7 +12,7 @@ from tools.server_process import ServerProcess
 from tools.workbooks.written import by_openpyxl
 
 HEADER = ["SKU", "提示词", "图片比例", "分辨率"]
-ROWS = [[f"A-{n}", f"第 {n} 款茶具，白底主图", "7:5" if n % 10 == 0 else "1:1", "1K"] for n in range(1, 41)]
+ROWS = [[f"A-{n}", f"第 {n} 款茶具，白底主图", "7:5" if n % 3 == 0 else "1:1", "1K"] for n in range(1, 13)]
 
 
 def workbook(file: Path, rows: list[list[str]]) -> Path:
@@ -22,13 +22,13 @@ def workbook(file: Path, rows: list[list[str]]) -> Path:
 
 @pytest.fixture
 def made(page: Page, demo_server: ServerProcess, tmp_path: Path) -> BatchPage:
-    """The open table of 40 rows, of which four were corrected, all made."""
+    """The open table of 12 rows, of which four were corrected, all made."""
     batch = BatchPage(page, demo_server.address)
     batch.open("?new=1")
     batch.import_workbook(workbook(tmp_path / "七月新品.xlsx", ROWS))
-    expect(batch.report()).to_have_text("「七月新品.xlsx」读到 40 行，4 处要改")
+    expect(batch.report()).to_have_text("「七月新品.xlsx」读到 12 行，4 处要改")
     page.locator(".report-line").get_by_role("button", name="全部改").click()
-    expect(batch.report()).to_have_text("「七月新品.xlsx」读到 40 行，没有问题")
+    expect(batch.report()).to_have_text("「七月新品.xlsx」读到 12 行，没有问题")
     expect(page.locator("[data-saving]")).to_have_text("已保存")
     table = page.url.partition("table=")[2]
     placed = demo_server.post(f"/api/tables/{table}/run", {})
@@ -42,10 +42,10 @@ def test_the_same_file_has_nothing_to_make_the_next_day_and_a_changed_one_only_i
     page = made.page
     table = page.url.partition("table=")[2]
     page.goto(f"{demo_server.address}/batch")
-    expect(page.locator("[data-tables-item]")).to_contain_text("40 / 40 行做好")
+    expect(page.locator("[data-tables-item]")).to_contain_text("12 / 12 行做好")
     page.locator("[data-file]").set_input_files(workbook(tmp_path / "七月新品 (1).xlsx", ROWS))
-    page.locator("[data-ask-choice=update]", has_text="没有变 40").click()
-    expect(made.report()).to_have_text("「七月新品 (1).xlsx」读到 40 行，没有问题")
+    page.locator("[data-ask-choice=update]", has_text="没有变 12").click()
+    expect(made.report()).to_have_text("「七月新品 (1).xlsx」读到 12 行，没有问题")
     assert demo_server.get(f"/api/tables/{table}")["table"]["totals"]["to_make"] == 0
 
     newer = [[*row] for row in ROWS]
@@ -54,17 +54,17 @@ def test_the_same_file_has_nothing_to_make_the_next_day_and_a_changed_one_only_i
     del newer[7]
     newer.append(["B-1", "新的一款", "1:1", "1K"])
     made.import_workbook(workbook(tmp_path / "改过.xlsx", newer), place="update")
-    expect(page.locator("[data-report-counts]")).to_have_text("没有变 37 · 改过 2 · 新的 1 · 少了 1")
+    expect(page.locator("[data-report-counts]")).to_have_text("没有变 9 · 改过 2 · 新的 1 · 少了 1")
     changes = page.locator("[data-report-changed] .report-item")
     expect(changes.first).to_contain_text("第 4 行 提示词第 3 款茶具，白底主图 → 第 3 款茶具，黑底主图")
     changes.last.click()
     expect(made.cell(4, "prompt")).to_have_class(re.compile("is-active"))
     page.get_by_role("button", name="去掉这 1 行").click()
-    made.expect_rows(40)
+    made.expect_rows(12)
     made.reload()
-    expect(page.locator("[data-report-counts]")).to_have_text("没有变 37 · 改过 2 · 新的 1 · 少了 1")
+    expect(page.locator("[data-report-counts]")).to_have_text("没有变 9 · 改过 2 · 新的 1 · 少了 1")
     totals = demo_server.get(f"/api/tables/{table}")["table"]["totals"]
-    assert (totals["rows"], totals["to_make"]) == (40, 3)
+    assert (totals["rows"], totals["to_make"]) == (12, 3)
 
 
 def test_the_own_workbook_with_results_is_downloaded_from_the_list(

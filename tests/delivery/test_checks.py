@@ -1,6 +1,7 @@
 """Checks say what was seen and what a platform asks for."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -45,14 +46,14 @@ def test_a_picture_that_fits_passes_every_check() -> None:
 @pytest.mark.parametrize(
     ("content", "failing"),
     [
-        (goods(0.5, "#d8d4d0"), {"white_ground", "fill"}),
-        (goods(0.75, size=600), {"fill"}),
-        (goods(0.75, size=400), {"enlarged"}),
+        (lambda: goods(0.5, "#d8d4d0"), {"white_ground", "fill"}),
+        (lambda: goods(0.75, size=600), {"fill"}),
+        (lambda: goods(0.75, size=400), {"enlarged"}),
     ],
     ids=["small on grey", "placed as it is", "enlarged"],
 )
-def test_what_does_not_fit_fails_by_name(content: bytes, failing: set[str]) -> None:
-    found = results(of(replace(WHITE_SLOT, min_kb=0, rules=WHITE_SLOT.rules[1:]), content))
+def test_what_does_not_fit_fails_by_name(content: Callable[[], bytes], failing: set[str]) -> None:
+    found = results(of(replace(WHITE_SLOT, min_kb=0, rules=WHITE_SLOT.rules[1:]), content()))
     assert {rule for rule, result in found.items() if result == "fail"} == failing
 
 

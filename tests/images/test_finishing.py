@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -222,18 +222,18 @@ def test_another_format_keeps_the_size() -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "fill", "edges"),
     [
-        (goods(), "white", 0.75, ()),
-        (goods((235, 230, 225)), "plain", 0.75, ()),
-        (goods(box=(200, 0, 600, 400)), "white", 0.5, ("top",)),
-        (goods(box=(0, 300, 800, 500)), "white", 1.0, ("left", "right")),
-        (noise_image("png", size=(800, 800)), "scene", None, ()),
+        (goods, "white", 0.75, ()),
+        (lambda: goods((235, 230, 225)), "plain", 0.75, ()),
+        (lambda: goods(box=(200, 0, 600, 400)), "white", 0.5, ("top",)),
+        (lambda: goods(box=(0, 300, 800, 500)), "white", 1.0, ("left", "right")),
+        (lambda: noise_image("png", size=(800, 800)), "scene", None, ()),
     ],
     ids=["white", "plain", "at the top", "from edge to edge", "scene"],
 )
 def test_the_ground_and_the_goods_are_measured_in_the_finished_bytes(
-    content: bytes, kind: str, fill: float | None, edges: tuple[str, ...]
+    content: Callable[[], bytes], kind: str, fill: float | None, edges: tuple[str, ...]
 ) -> None:
-    measured = finish(content, SQUARE).measured
+    measured = finish(content(), SQUARE).measured
     assert (measured.kind, measured.edges) == (kind, edges)
     assert measured.fill == (None if fill is None else pytest.approx(fill, abs=0.02))
     assert (measured.white > 0.999) == (kind == "white")
@@ -255,15 +255,17 @@ ON_WHITE = replace(SQUARE, white=True, fill=(0.7, 0.8), background="#ffffff")
 @pytest.mark.parametrize(
     ("content", "change"),
     [
-        (goods((244, 243, 246), (300, 250, 500, 500)), "从 31% 调到 73%"),
-        (goods((244, 243, 246), (20, 200, 780, 600)), "从 95% 调到 77%"),
-        (goods((244, 243, 246), (50, 500, 650, 760)), "提到纯白"),
-        (goods((0, 0, 0, 0), (300, 250, 500, 500)), "从 31% 调到 73%"),
+        (lambda: goods((244, 243, 246), (300, 250, 500, 500)), "从 31% 调到 73%"),
+        (lambda: goods((244, 243, 246), (20, 200, 780, 600)), "从 95% 调到 77%"),
+        (lambda: goods((244, 243, 246), (50, 500, 650, 760)), "提到纯白"),
+        (lambda: goods((0, 0, 0, 0), (300, 250, 500, 500)), "从 31% 调到 73%"),
     ],
     ids=["small", "large", "off the middle", "cut out"],
 )
-def test_goods_on_a_near_white_ground_get_exact_white_and_their_share(content: bytes, change: str) -> None:
-    finished = finish(content, ON_WHITE)
+def test_goods_on_a_near_white_ground_get_exact_white_and_their_share(
+    content: Callable[[], bytes], change: str
+) -> None:
+    finished = finish(content(), ON_WHITE)
     assert opened(finished).size == (800, 800)
     assert (finished.measured.kind, finished.measured.edges) == ("white", ())
     assert finished.measured.white >= 0.995
@@ -274,15 +276,17 @@ def test_goods_on_a_near_white_ground_get_exact_white_and_their_share(content: b
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (noise_image("png", size=(800, 800)), "底色没有提白：背景不是纯色"),
-        (goods((180, 180, 180)), "底色没有提白：底色 #B4B4B4 离白色太远"),
-        (goods((245, 245, 245), (0, 300, 500, 500)), "商品占比没有调：商品碰到了边"),
-        (packed(Image.new("RGB", (800, 800), (250, 250, 250))), "商品占比没有调：没有找到商品"),
+        (lambda: noise_image("png", size=(800, 800)), "底色没有提白：背景不是纯色"),
+        (lambda: goods((180, 180, 180)), "底色没有提白：底色 #B4B4B4 离白色太远"),
+        (lambda: goods((245, 245, 245), (0, 300, 500, 500)), "商品占比没有调：商品碰到了边"),
+        (lambda: packed(Image.new("RGB", (800, 800), (250, 250, 250))), "商品占比没有调：没有找到商品"),
     ],
     ids=["scene", "grey", "cut goods", "no goods"],
 )
-def test_what_cannot_be_put_on_white_is_left_and_the_reason_said(content: bytes, why: str) -> None:
-    finished = finish(content, ON_WHITE)
+def test_what_cannot_be_put_on_white_is_left_and_the_reason_said(
+    content: Callable[[], bytes], why: str
+) -> None:
+    finished = finish(content(), ON_WHITE)
     assert why in words(finished)
     assert finished.scale == 1
 

@@ -32,7 +32,7 @@ def unpacking_to(size: int, start: bytes = b"", filler: bytes = b" ") -> bytes:
     buffer = io.BytesIO(workbook(ROWS, extra={"placeholder": ""}))
     content = zipfile.ZipFile(buffer)
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in content.namelist():
             if name != SHEET:
                 archive.writestr(name, content.read(name))
