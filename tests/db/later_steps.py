@@ -1,7 +1,6 @@
 """What migrations after 0.2.0 add, for tests that make a database of an earlier version."""
 
 import database
-from app.db.sums import SUMS, add_up
 
 TABLES_SINCE_19 = (
     *("delivery_profiles", "deliveries", "delivery_files", "recipes"),
@@ -13,6 +12,3 @@ def take_from_postgres(db: database.Connection) -> None:
     """Take from a new PostgreSQL database what writers that run beside each other need."""
     db.execute("DROP TABLE pending_changes")
     db.execute("DROP INDEX charges_of_hour, counts_of_day")
-    add_up(db)
-    for table, each in SUMS.items():
-        db.execute(f"ALTER TABLE {table} ADD PRIMARY KEY ({each.key})")

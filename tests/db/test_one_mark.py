@@ -22,6 +22,7 @@ def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
     else:
         for column in ("own_columns", "person_id"):
             db.execute(f"ALTER TABLE charges DROP COLUMN {column}")
+        db.execute("ALTER TABLE generation_records DROP COLUMN IF EXISTS person_id")
         db.execute("DROP FUNCTION own_text")
         take_from_postgres(db)
         db.execute("UPDATE schema_version SET number = 19")

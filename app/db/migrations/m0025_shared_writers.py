@@ -19,7 +19,7 @@ _ADDED = re.compile(
 def upgrade_postgres(db: Connection, schema: Sequence[str]) -> None:
     """Drop the keys of the sums, and make what the schema file has instead."""
     for table in SUMS:
-        db.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
+        db.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_pkey")
     db.execute(
         "DROP FUNCTION count_charge, charge_changed, count_record, count_changed, count_inserted CASCADE"
     )
