@@ -61,7 +61,7 @@ from app.db.ledger import (
     save_usage,
     withdraw_charge,
 )
-from app.db.migrations import open_database, open_to_read
+from app.db.migrations import is_outdated, open_database, open_to_read
 from app.db.model_statistics import find_statistics, store_statistics
 from app.db.named import delete_named, list_named, save_named
 from app.db.ngrams import find_spans, read_search

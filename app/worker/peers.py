@@ -95,7 +95,7 @@ class Peers:
         shares, self.workers = database.report_worker(
             db, self._owner, report, limits=highest, now=now, within=ALIVE_SECONDS
         )
-        self._examine(now)
+        self._examine(db, now)
         for id, share in shares.items():
             limits[id].set_share(0 if self.is_stopped else share.granted)
         is_settled = all(share.fair == share.granted == report.slots[id] for id, share in shares.items())
@@ -137,12 +137,15 @@ class Peers:
                 if at > engine.judged_at:
                     engine.judge(refusal, at)
         self.workers = workers
-        self._examine(now)
+        self._examine(db, now)
         return True
 
-    def _examine(self, now: float) -> None:
+    def _examine(self, db: database.Connection, now: float) -> None:
         """Find out whether this process may work with the others; what changes is logged."""
         problem = self._find_clock_problem(now) or self._find_other_settings()
+        if database.is_outdated(db):
+            text = "数据库已由更新的版本升级，{machine} 不再下单：请把那里的程序也升级"
+            problem = Problem("program_outdated", message(text, machine=self._machine))
         if (problem and problem.event) != (self._problem and self._problem.event):
             log.event("worker", problem.event if problem else "peers_agree", why=problem and problem.text)
         self._problem = problem

@@ -69,19 +69,31 @@ def open_database(target: Target, report: Progress = _silent) -> None:
 def open_to_read(target: Target) -> Connection:
     """A connection to the present database that changes nothing. Raises DatabaseError for another version."""
     db = connection_pool.connect(target)
-    if isinstance(db, SqliteConnection):
-        db.execute("PRAGMA query_only = ON")
-        version, latest = _version(db), LATEST
-    else:
-        from app.db.migrations import postgres  # psycopg is optional
+    try:
+        if isinstance(db, SqliteConnection):
+            db.execute("PRAGMA query_only = ON")
+            version, latest = _version(db), LATEST
+        else:
+            from app.db.migrations import postgres  # psycopg is optional
 
-        db.execute("SET default_transaction_read_only = on")
-        version, latest = postgres.version_of(db), postgres.LATEST
-    if version != latest:
+            db.execute("SET default_transaction_read_only = on")
+            version, latest = postgres.version_of(db), postgres.LATEST
+        if version != latest:
+            text = "数据库的版本是 {version}，不是 {latest}，没有打开：请用写它的那个版本检查"
+            raise DatabaseError(text, version=version, latest=latest)
+    except DatabaseError:
         db.close()
-        text = "数据库的版本是 {version}，不是 {latest}，没有打开：请用写它的那个版本检查"
-        raise DatabaseError(text, version=version, latest=latest)
+        raise
     return db
+
+
+def is_outdated(db: Connection) -> bool:
+    """Whether a later version has changed the open database so that this program must not write it."""
+    if isinstance(db, SqliteConnection):
+        return _version(db) > LATEST
+    from app.db.migrations import postgres  # psycopg is optional
+
+    return postgres.is_outdated(db)
 
 
 def open_file(path: Path, report: Progress = _silent) -> None:

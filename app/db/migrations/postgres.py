@@ -67,6 +67,10 @@ _STEPS: tuple[tuple[int, Callable[[Connection, Progress], None]], ...] = (
     (26, lambda db, _report: m0025_shared_writers.upgrade_postgres(db, _schema())),
 )
 LATEST = _STEPS[-1][0]
+# Of a step that only adds: the least LATEST of a program that goes on working beside it. That one writes and
+# deletes as it always did, so what is added has a default, refers to nothing of earlier tables, and need not
+# have been filled.
+_WORKS_FROM: dict[int, int] = {}
 
 
 def open_database(url: str, report: Progress) -> None:
@@ -76,7 +80,8 @@ def open_database(url: str, report: Progress) -> None:
     """
     with closing(connect(url)) as db:
         _check_server(db)
-        if version_of(db) < LATEST or has_other_normaliser(db):
+        number, _ = _versions(db)
+        if version_of(db) < LATEST or (number == LATEST and has_other_normaliser(db)):
             with closing(PostgresConnection(url, seconds=LONG_SECONDS)) as slow, transaction(slow):
                 _migrate(slow, report)
                 if has_other_normaliser(slow):
@@ -85,13 +90,26 @@ def open_database(url: str, report: Progress) -> None:
 
 
 def version_of(db: Connection) -> int:
-    """The number of the last step; 0 without our tables. Raises DatabaseError for one of a later version."""
-    if db.execute("SELECT to_regclass('schema_version') AS found").fetchone()["found"] is None:
-        return 0
-    version = int(db.execute("SELECT number FROM schema_version").fetchone()["number"])
-    if version > LATEST:
+    """The number of the last step, of those that this program knows; 0 without our tables.
+
+    Raises DatabaseError for one of a later version that this program cannot work with.
+    """
+    if is_outdated(db):
         raise DatabaseError("DATABASE_URL 里的数据库由更新的版本写成，请升级程序后再打开")
-    return version
+    return min(_versions(db)[0], LATEST)
+
+
+def is_outdated(db: Connection) -> bool:
+    """Whether this program is too old for the schema."""
+    return _versions(db)[1] > LATEST
+
+
+def _versions(db: Connection) -> tuple[int, int]:
+    """The number of the last step, and the least LATEST of a program that works with it; 0 without tables."""
+    if db.execute("SELECT to_regclass('schema_version') AS found").fetchone()["found"] is None:
+        return 0, 0
+    row = dict(db.execute("SELECT * FROM schema_version").fetchone())
+    return int(row["number"]), int(row["works_from" if "works_from" in row else "number"])
 
 
 def _check_server(db: Connection) -> None:
@@ -114,7 +132,11 @@ def _migrate(db: Connection, report: Progress) -> None:
     for number, step in _STEPS:
         if 0 < version < number:
             step(db, report)
-            db.execute("UPDATE schema_version SET number = :number", {"number": number})
+    if version < LATEST:
+        db.execute("ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS works_from BIGINT NOT NULL DEFAULT 0")
+        works_from = max(_WORKS_FROM.get(number, number) for number, _ in _STEPS)
+        sql = "UPDATE schema_version SET number = :number, works_from = :works_from"
+        db.execute(sql, {"number": LATEST, "works_from": works_from})
 
 
 def _schema() -> list[str]:

@@ -7,7 +7,8 @@
 -- One row. place is where the tables were when they were opened last (app/db/restored.py).
 CREATE TABLE schema_version (
     number BIGINT NOT NULL,
-    place TEXT COLLATE "C" NOT NULL DEFAULT ''
+    place TEXT COLLATE "C" NOT NULL DEFAULT '',
+    works_from BIGINT NOT NULL DEFAULT 0
 );
 
 -- What the statements use and PostgreSQL lacks.
