@@ -108,6 +108,7 @@ def upgrade() -> None:
 
     postgres._STEPS = (*postgres._STEPS, (number, step))
     postgres.LATEST = number
+    postgres._WORKS_FROM = {number: number - 1}
 
 
 def lock_at_the_ledger(times: int) -> None:
