@@ -91,7 +91,7 @@ ONLY_IN = {
     "rjsmin": {"app.web.assets.routes"},
     "zipstream": {"app.web.zip_stream", "app.delivery.archive"},
     "sqlite3": {"app.db", "database"},
-    "psycopg": {"app.db.postgres_connection"},
+    "psycopg": {"app.db.postgres_connection", "app.db.postgres_links"},
     "requests": {"app.providers"},
     "PIL": {
         *("app.images.cutout", "app.images.decode", "app.images.finishing", "app.images.ground"),

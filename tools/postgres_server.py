@@ -130,14 +130,28 @@ class PostgresServer:
 
     def kill(self) -> None:
         """``kill -9`` of all its processes, at once."""
+        pids = self._signal(signal.SIGKILL)
+        wait_until(lambda: not are_running(*pids))
+        self._pid_file.unlink()  # the server refuses to start while the killed process is a zombie
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """During the block it answers nothing, and closes nothing."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> list[int]:
+        """Send a signal to all its processes -> their ids."""
         command = ("pgrep", "-P", str(self.pid))
         listed = subprocess.run(command, capture_output=True, text=True, check=False)
         pids = [self.pid, *map(int, listed.stdout.split())]
         for pid in pids:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not are_running(*pids))
-        self._pid_file.unlink()  # the server refuses to start while the killed process is a zombie
+                os.kill(pid, number)
+        return pids
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs on its folder. Raises CalledProcessError."""

@@ -102,7 +102,8 @@ def copy_to(path: Path, url: str, progress: Progress) -> Copied:
     Nothing else may have the file open. The records are searchable as soon as the background job has indexed
     them. Raises DatabaseError: CopyDiffers when the comparison finds a difference, StoreDamaged.
     """
-    from app.db.postgres_connection import LONG_SECONDS, PostgresConnection  # psycopg is optional
+    from app.db.postgres_connection import PostgresConnection  # psycopg is optional
+    from app.db.postgres_links import LONG_SECONDS
 
     with closing(_open_source(path)) as source:
         open_database(url)

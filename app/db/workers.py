@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, replace
-from functools import partial
 from typing import Any
 
 from app.db.connection import Connection, transaction
@@ -94,7 +93,7 @@ def open_wake_source(url: str) -> Iterator[Callable[[float], bool]]:
 
     A waker only: what it misses is found by polling. The call raises StoreLost while the connection is lost.
     """
-    from app.db.postgres_connection import PostgresConnection  # psycopg is optional
+    from app.db.postgres_links import Listener  # psycopg is optional
 
-    with closing(PostgresConnection(url)) as db:
-        yield partial(db.wait_for_notification, _CHANNEL)
+    with closing(Listener(url, _CHANNEL)) as listener:
+        yield listener.wait

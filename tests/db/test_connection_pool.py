@@ -22,7 +22,7 @@ def pool(settings: Settings) -> database.ConnectionPool:
 
 def is_open(db: database.Connection) -> bool:
     if isinstance(db, PostgresConnection):
-        return not db._is_lost
+        return db in db._links.users
     try:
         database.last_version(db)
     except sqlite3.ProgrammingError:

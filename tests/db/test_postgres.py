@@ -11,11 +11,12 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import connection, postgres_connection
+from app.db import connection, postgres_connection, postgres_links
 from app.db.migrations import postgres as migrations
 from app.db.store_guard import open_guard
 from app.domain import Record
 from app.errors import AppError, DatabaseError, SettingError, StoreDamaged, StoreLost, WriteRefused
+from tests.db.conftest import of_another_process
 from tests.harness import Harness
 from tools.postgres_server import PostgresServer, are_running
 from tools.server_process import ROOT, ServerProcess, free_port
@@ -219,8 +220,8 @@ def test_old_notes_of_commits_are_removed(db: database.Connection, settings: Set
 @pytest.fixture
 def impatient(db: database.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """On connections that are made from now on, a statement without an answer is given up after 2.2 s."""
-    monkeypatch.setattr(postgres_connection, "STATEMENT_SECONDS", 2.0)
-    monkeypatch.setattr(postgres_connection, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_links, "STATEMENT_SECONDS", 2.0)
+    monkeypatch.setattr(postgres_links, "_ANSWER_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -359,10 +360,10 @@ def test_a_writer_that_waits_for_too_long_is_refused(
 def test_a_machine_that_vanished_stops_the_other_writers_for_a_while_only(
     db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shorter = postgres_connection._SESSION.replace("'60s'", "'100ms'")
-    monkeypatch.setattr(postgres_connection, "_SESSION", shorter)
+    shorter = postgres_links._SESSION.replace("=60s", "=100ms")
+    monkeypatch.setattr(postgres_links, "_SESSION", shorter)
     before = database.last_version(db)
-    with closing(database.connect(settings.database)) as vanished, pytest.raises(StoreLost):
+    with closing(of_another_process(settings)) as vanished, pytest.raises(StoreLost):
         write(vanished, lambda: change(db))
     assert database.last_version(db) == before + 1
 
@@ -490,7 +491,7 @@ def test_a_server_that_only_reads_refuses_writes_with_one_sentence(
 ) -> None:
     alter(db, "default_transaction_read_only = on")
     database.open_database(settings.database)
-    with closing(database.connect(settings.database)) as reader:
+    with closing(of_another_process(settings)) as reader:
         assert database.count_batches(reader) == 0
         with pytest.raises(WriteRefused) as refused:
             change(reader)

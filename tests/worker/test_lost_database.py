@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from app.db import postgres_connection
+from app.db import postgres_links
 from app.db.postgres_connection import PostgresConnection
 from app.domain import Status
 from app.images import store
@@ -22,6 +23,7 @@ from tools.fakes.service import Call
 from tools.postgres_server import PostgresServer
 from tools.torture.proxy import Proxy
 from tools.waiting import wait_until
+from web_app import create_app
 
 pytestmark = pytest.mark.postgres
 
@@ -281,13 +283,45 @@ def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
     assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202
 
 
+@pytest.mark.parametrize("role", ["all", "web"])
+def test_a_frozen_server_is_told_by_every_page_soon_and_all_goes_on_when_it_answers_again(
+    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    """As a paused machine: connections stay open, new ones are accepted, nothing is answered."""
+    monkeypatch.setattr(postgres_links, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setitem(postgres_links._OPTIONS, "connect_timeout", 2)
+    runtime = Runtime(replace(harness.settings, role=role))
+    client = create_app(runtime.settings, runtime).test_client()
+    harness.service.latency = 0.3
+    with running(runtime):
+        worker = Runtime(harness.settings) if role == "web" else runtime
+        with running(worker) if role == "web" else nullcontext():
+            ids = harness.ask(*"甲乙丙丁")[1]
+            wait_until(lambda: harness.service.charges >= 1)
+            with postgres.frozen():
+                for page in (
+                    "/records",
+                    "/",
+                    "/usage",
+                    "/api/batches",
+                ):  # the first is the first to notice it
+                    answer = client.get(page)
+                    assert (answer.status_code, "数据库连不上" in answer.text) == (503, True), page
+                refused = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
+                assert (refused.status_code, "数据库连不上" in refused.get_json()["error"]) == (503, True)
+                wait_until(lambda: client.get("/healthz").status_code == 503)
+            wait_until(lambda: client.get("/records").status_code == 200)
+            wait_until(lambda: all(harness.record(id).status == Status.SUCCESS for id in ids))
+    assert harness.service.charges == len(harness.service.submissions) == len(ids)
+
+
 @pytest.fixture
 def process_behind_proxy(
     harness: Harness, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Runtime]:
     """A process with threads whose statements are given up after 2.2 s without an answer."""
-    monkeypatch.setattr(postgres_connection, "STATEMENT_SECONDS", 2.0)
-    monkeypatch.setattr(postgres_connection, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_links, "STATEMENT_SECONDS", 2.0)
+    monkeypatch.setattr(postgres_links, "_ANSWER_SECONDS", 0.2)
     url = proxy.url(harness.settings.database_url)
     runtime = Runtime(replace(harness.settings, database_url=url, model_concurrency=2))
     with running(runtime):

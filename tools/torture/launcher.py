@@ -88,10 +88,10 @@ def shorten_waits() -> None:
     runtime._WATCH_SECONDS = 0.2
     outputs._PROBE_SECONDS, worker._BACKUP_POLL_SECONDS = 0.3, 0.3
     if os.environ.get("DATABASE_URL"):
-        from app.db import postgres_connection
+        from app.db import postgres_links
 
-        postgres_connection._SESSION = postgres_connection._SESSION.replace("'60s'", "'3s'")
-        postgres_connection.STATEMENT_SECONDS, postgres_connection._ANSWER_SECONDS = 4.0, 0.5
+        postgres_links._SESSION = postgres_links._SESSION.replace("=60s", "=3s")
+        postgres_links.STATEMENT_SECONDS, postgres_links._ANSWER_SECONDS = 4.0, 0.5
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 
 

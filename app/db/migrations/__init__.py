@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db import connection_pool
 from app.db.connection import Connection, Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
@@ -68,7 +67,13 @@ def open_database(target: Target, report: Progress = _silent) -> None:
 
 def open_to_read(target: Target) -> Connection:
     """A connection to the present database that changes nothing. Raises DatabaseError for another version."""
-    db = connection_pool.connect(target)
+    db: Connection
+    if isinstance(target, Path):
+        db = connect(target)
+    else:
+        from app.db.postgres_connection import PostgresConnection  # psycopg is optional
+
+        db = PostgresConnection(target, only_reads=True)
     try:
         if isinstance(db, SqliteConnection):
             db.execute("PRAGMA query_only = ON")
@@ -76,7 +81,6 @@ def open_to_read(target: Target) -> Connection:
         else:
             from app.db.migrations import postgres  # psycopg is optional
 
-            db.execute("SET default_transaction_read_only = on")
             version, latest = postgres.version_of(db), postgres.LATEST
         if version != latest:
             text = "数据库的版本是 {version}，不是 {latest}，没有打开：请用写它的那个版本检查"

@@ -16,7 +16,8 @@ from app.db.migrations import (
     m0025_shared_writers,
 )
 from app.db.migrations.batch_tables import Progress, add_tables_of_batches
-from app.db.postgres_connection import LONG_SECONDS, PostgresConnection
+from app.db.postgres_connection import PostgresConnection
+from app.db.postgres_links import LONG_SECONDS
 from app.db.restored import pause_if_restored
 from app.db.search_index import has_other_normaliser, rebuild_index
 from app.errors import DatabaseError
