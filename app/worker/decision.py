@@ -27,7 +27,10 @@ _ADVICE = {
     "broken": "图片服务返回的图片打不开，请检查它是否正常",
 }
 
-_PAUSE_CAUSES = {"network": PauseCause.NETWORK, "storage": PauseCause.DISK, "upload": PauseCause.DISK}
+_PAUSE_CAUSES = {
+    "network": PauseCause.NETWORK,
+    **dict.fromkeys(("storage", "upload", "oss"), PauseCause.DISK),
+}
 
 
 class ModelRetired(Conflict):
@@ -79,7 +82,8 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
             wait=BLOCKED_RETRY_SECONDS,
             pause=problem.message,
             cause=_PAUSE_CAUSES.get(problem.cause, PauseCause.KEY),
-            blocks_fetches=True,
+            blocks_fetches=problem.cause != "oss"
+            or has_task,  # before submission only references are missing
         )
     if problem.url_expired:  # after the last retry of a lost result: only a user may submit again
         text = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
@@ -99,7 +103,9 @@ def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> 
 
 
 def _as_model_error(error: AppError) -> ModelError:
-    """The errors before submission as ModelErrors: nothing was charged. OSS is tried again without limit."""
+    """The errors before submission as ModelErrors: nothing was charged. OSS is tried again without limit, and
+    one that only another setting mends pauses the batch.
+    """
     if isinstance(error, BucketError):
         return ModelError(
             error.message, cause="oss", billed=Billed.NO, retryable=error.transient, throttled=True

@@ -265,14 +265,18 @@ def test_during_an_outage_records_with_references_wait_and_others_continue(
     assert site.jimeng.charges == 2
 
 
-def test_a_wrong_setting_fails_dependent_records_naming_it_without_charge(site: Site) -> None:
-    ids = site.queue(row("要", site.add("红茶")), row("不要"))
+def test_a_wrong_setting_pauses_the_batch_naming_it_and_no_row_fails(site: Site) -> None:
+    ids, right = site.queue(row("要", site.add("红茶"))), site.oss.access_key
     site.oss.access_key = "LTAIx"
     site.work_off()
-    failed, done = site.records(ids)
-    assert (failed.status, done.status) == (Status.FAILED, Status.SUCCESS)
-    assert "OSS_ACCESS_KEY_ID" in str(failed.error)
-    assert (failed.cost, site.jimeng.charges) == (Decimal(0), 1)
+    [waiting] = site.records(ids)
+    assert (waiting.status, waiting.cost, site.jimeng.charges) == (Status.QUEUED, Decimal(0), 0)
+    batch = database.get_batch(site.db, waiting.batch_id or "")
+    assert "OSS_ACCESS_KEY_ID" in str(batch.paused_reason)
+    site.oss.access_key = right
+    database.resume_batch(site.db, batch.id, models=worker_of(site.runtime).engines.models)
+    site.work_off()
+    assert site.records(ids)[0].status is Status.SUCCESS
 
 
 def test_the_reason_of_an_outage_is_translated(site: Site) -> None:

@@ -44,7 +44,6 @@ def test_what_blocks_every_submission_releases_the_record_and_pauses(
     [
         (InvalidRequest("prompt", "太长"), False, False, False, Billed.NO, "request"),
         (BucketError("OSS 忙", transient=True), False, False, True, Billed.NO, "oss"),
-        (BucketError("没有权限", transient=False), False, False, False, Billed.NO, "oss"),
         (error(retryable=True), False, False, True, Billed.NO, "service"),
         (error("moderation"), False, False, False, Billed.NO, "moderation"),
         (error("limit", retryable=True, throttled=True), False, False, True, Billed.NO, "limit"),
@@ -89,6 +88,16 @@ def test_what_would_fail_every_record_pauses_the_batch_and_loses_nothing(
     decision = decide(problem, record, has_task=True, is_free=False)
     assert (decision.error, decision.wait, decision.blocks_fetches) == (problem, BLOCKED_RETRY_SECONDS, True)
     assert decision.pause == problem.message
+
+
+@pytest.mark.parametrize("has_task", [False, True])
+def test_oss_settings_that_are_wrong_pause_the_batch_and_end_no_row(record: Record, has_task: bool) -> None:
+    refused = BucketError("没有权限", transient=False)
+    decision = decide(refused, record, has_task=has_task, is_free=False)
+    assert decision.error is not None
+    assert (decision.error.billed, decision.wait) == (Billed.NO, BLOCKED_RETRY_SECONDS)
+    assert (decision.pause, decision.cause) == (refused.message, PauseCause.DISK)
+    assert decision.blocks_fetches is has_task
 
 
 def test_a_free_image_that_the_disk_refused_waits_with_its_paused_batch(record: Record) -> None:
