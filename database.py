@@ -41,7 +41,7 @@ from app.db.fingerprints import (
     lacks_fingerprints,
     with_requested_seeds,
 )
-from app.db.health import require_writable
+from app.db.health import lacking_connections, require_writable
 from app.db.leases import (
     extend_leases,
     has_stalled_of_other_models,

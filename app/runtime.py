@@ -109,12 +109,13 @@ class Runtime:
 
     def start(self) -> None:
         """Start the threads: of the worker; with ROLE=web one that watches."""
+        with closing(database.connect(self.settings.database)) as db:
+            self.availability.look_first(db)
+            if not self.worker:
+                self.peers.watch(db)
         if self.worker:
             self.worker.start()
         else:
-            with closing(database.connect(self.settings.database)) as db:
-                self.availability.watch_store(db)
-                self.peers.watch(db)
             self.threads.start_loop(self._watch, "watch")
         if self.settings.database_url:
             self.threads.start_loop(self._fold_changes, "changes")

@@ -8,6 +8,7 @@ from app.db.open_files import is_damage
 from app.db.row_mapping import quoted
 from app.errors import WriteRefused
 
+CONNECTIONS_OF_A_PROCESS = 12  # at most: see postgres_links
 _STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond
 
 
@@ -20,6 +21,22 @@ def require_writable(db: Connection) -> bool:
     if found["only_reads"] == "on":
         raise WriteRefused("数据库现在写不进去（{reason}），请检查磁盘空间和权限", reason="read only")
     return True
+
+
+def lacking_connections(db: Connection) -> str:
+    """Why the server may refuse connections that a process needs; empty when it has enough."""
+    if db.engine == "sqlite":
+        return ""
+    row = db.execute(
+        """
+        SELECT CAST(current_setting('max_connections') AS integer)
+            - CAST(current_setting('superuser_reserved_connections') AS integer) AS most,
+            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used
+        """
+    ).fetchone()
+    if row["most"] - row["used"] >= CONNECTIONS_OF_A_PROCESS:
+        return ""
+    return f"{row['used']} of {row['most']} are in use, a process needs {CONNECTIONS_OF_A_PROCESS}"
 
 
 def check_pages(db: sqlite3.Connection, *, stops: Callable[[], bool]) -> str:

@@ -23,6 +23,12 @@ class Availability:
         """Whether the database was usable when it was last looked at, a moment ago."""
         return not self._store_guard.problem() and time.monotonic() - self._seen_at < SILENT_SECONDS
 
+    def look_first(self, db: database.Connection) -> None:
+        """At the start; also whether the server has connections enough."""
+        self.watch_store(db)
+        if why := database.lacking_connections(db):
+            log.event("worker", "few_connections", why=why)
+
     def watch_store(self, db: database.Connection) -> bool:
         """Whether the database is usable."""
         is_usable = self._note("store", self._store_guard.watch(db))

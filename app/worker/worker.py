@@ -70,7 +70,6 @@ class Worker:
         Threads of another model start when there is work for it, and end a minute after the last.
         """
         with closing(database.connect(self.settings.database)) as db:
-            self.availability.watch_store(db)
             self.engines.pause_others(db)
             for engine in self.engines:
                 engine.pace.load(db)
