@@ -150,13 +150,16 @@ class Cluster(Site):
             ),
             "settings differ": Disruption(
                 begin=lambda: self._set_budget(server, "0.44"),
-                end=lambda: self._check_nothing_is_ordered(server),
+                end=lambda: self._agree(server),
                 forbids_starts=False,
             ),
             "program upgraded": Disruption(
                 begin=lambda: self._upgrade([server]),
                 end=lambda: self._upgrade(self.servers),
                 forbids_starts=False,
+            ),
+            "older program shut out": Disruption(
+                begin=lambda: self._upgrade([server], "alone"), end=self._upgrade_others
             ),
         }[planned.kind]
 
@@ -180,23 +183,35 @@ class Cluster(Site):
         if not server.has_exited:
             server.ask_to_stop()
 
-    def _check_nothing_is_ordered(self, server: FastServer) -> None:
-        """While it has another BUDGET than the others; then it gets theirs again."""
-        if server.has_answered and not server.has_exited:
-            time.sleep(_NOTICED_SECONDS)
-            before = self.service.count("submit")
-            time.sleep(_LOOKED_SECONDS)
-            if (ordered := self.service.count("submit") - before) and not server.has_exited:
-                self._breaches.append(f"{ordered} submissions while the settings of a worker differed")
+    def _agree(self, server: FastServer) -> None:
+        """Nothing was ordered while it had another BUDGET than the others, whose it gets again."""
+        self._check_no_orders(server, "the settings of a worker differed")
         self._set_budget(server, "")
 
-    def _upgrade(self, servers: Sequence[FastServer]) -> None:
-        """Have them restarted one after the other with a later version of the program."""
+    def _check_no_orders(self, server: FastServer, why: str) -> None:
+        """Nothing is ordered while this process is as it is."""
+        if not (server.has_answered and not server.has_exited):
+            return
+        time.sleep(_NOTICED_SECONDS)
+        before = self.service.count("submit")
+        time.sleep(_LOOKED_SECONDS)
+        if (ordered := self.service.count("submit") - before) and not server.has_exited:
+            self._breaches.append(f"{ordered} submissions while {why}")
+
+    def _upgrade(self, servers: Sequence[FastServer], how: str = "beside") -> None:
+        """Restart them one after the other with a later version, which works beside earlier ones or not."""
         for server in servers:
             if "TORTURE_UPGRADE" not in server.variables:
-                server.variables["TORTURE_UPGRADE"] = "1"
+                server.variables["TORTURE_UPGRADE"] = how
                 if not server.has_exited:
                     server.stop()
+                    server.start_for(None)
+
+    def _upgrade_others(self) -> None:
+        upgraded = [server for server in self.servers if "TORTURE_UPGRADE" in server.variables]
+        if len(upgraded) < len(self.servers):
+            self._check_no_orders(upgraded[0], "only a web process knew the schema")
+        self._upgrade(self.servers, "alone")
 
     def _break_oss(self) -> None:
         for kind in self._random.choices(_FAULTS, k=8):

@@ -5,7 +5,8 @@ kill -9 of itself at one step of its work.
     TORTURE_CRASH       a file of "point:count", a point of plan.CRASH_POINTS, or empty; read at each step
     TORTURE_CRASH_FILE  where it writes the record whose step it was
     TORTURE_LOCK        how many times the database is locked when a charge is opened
-    TORTURE_UPGRADE     it is a later version, whose schema has one additive step more
+    TORTURE_UPGRADE     it is a later version, whose schema has one step more: "beside" when programs of the
+                        present version work with it, "alone" when they must not
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def shorten_waits() -> None:
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 
 
-def upgrade() -> None:
+def upgrade(how: str) -> None:
     """Be a later version of the program: with a step that adds a column, a table and an index."""
     from app.db.migrations import postgres
 
@@ -107,8 +108,9 @@ def upgrade() -> None:
         db.execute("CREATE INDEX records_later ON generation_records (later, id)")
 
     postgres._STEPS = (*postgres._STEPS, (number, step))
+    if how == "beside":
+        postgres._WORKS_FROM[number] = postgres.LATEST
     postgres.LATEST = number
-    postgres._WORKS_FROM = {number: number - 1}
 
 
 def lock_at_the_ledger(times: int) -> None:
@@ -261,8 +263,8 @@ def main() -> int:
     end_with_parent()
     follow_clock(Path(os.environ["TORTURE_CLOCK"]))
     shorten_waits()
-    if os.environ.get("TORTURE_UPGRADE"):
-        upgrade()
+    if how := os.environ.get("TORTURE_UPGRADE"):
+        upgrade(how)
     if times := int(os.environ.get("TORTURE_LOCK", "0")):
         lock_at_the_ledger(times)
     CrashInjector(Path(os.environ["TORTURE_CRASH"]), Path(os.environ["TORTURE_CRASH_FILE"])).install()

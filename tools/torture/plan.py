@@ -94,13 +94,15 @@ CLUSTER_DISRUPTIONS = (
     "batch cancelled",
     "settings differ",
     "program upgraded",
+    "older program shut out",
 )
-_OFTEN = (*CLUSTER_DISRUPTIONS[:6], *CLUSTER_DISRUPTIONS[-2:])  # drawn twice
+_OFTEN = (*CLUSTER_DISRUPTIONS[:6], *CLUSTER_DISRUPTIONS[-3:])  # drawn twice
 _CALM = ("OSS fails", "OSS slow", "request sent twice")
 _OF_A_WORKER = ("worker suspended", "settings differ")
+_OF_A_WEB = ("older program shut out",)
 _LONG = (*_OF_A_WORKER, "PostgreSQL silent", "program upgraded")
 PROCESSES = ("worker 1", "worker 2", "worker 3", "web 1", "web 2")
-_WORKERS = (0, 1, 2)
+_WORKERS, _WEBS = (0, 1, 2), (3, 4)
 _CLOCK_JUMPS = (20.0, 600.0, 7_200.0, 200_000.0)
 _WRONG_CLOCKS = (12.0, 3_600.0)
 
@@ -395,5 +397,7 @@ def _cluster_disruptions(
             after=rng.randint(0, rows // 3),
             seconds=round(rng.uniform(2.0, 4.5) if kind in _LONG else rng.uniform(0.3, 2.5), 2),
             jump=rng.choice((-1, 1)) * rng.choice(_CLOCK_JUMPS),
-            process=rng.choice(_WORKERS) if kind in _OF_A_WORKER else rng.randrange(len(PROCESSES)),
+            process=rng.choice(
+                _WORKERS if kind in _OF_A_WORKER else _WEBS if kind in _OF_A_WEB else range(len(PROCESSES))
+            ),
         )

@@ -36,7 +36,7 @@ from tools.torture.site import OneMachine, Site, Unreadable
 from tools.torture.user import User
 from tools.torture.visitor import Visitor
 
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 180.0  # of a busy machine
 _SILENT = 5.0
 _ARRIVAL_SECONDS = 0.3  # without a request, after which the service has all of a process that was killed
 _IDLE_SECONDS = 2.0  # in which a worker would have ordered what it finds queued
