@@ -84,6 +84,19 @@ def billed(file: Path, amount: str) -> dict[str, Decimal]:
     return dict(sums)
 
 
+def expect_history(owner: Page, office: ServerProcess, table: str) -> None:
+    """Of the table, which leads to a row, and of that row: who chose, and who ordered."""
+    batch, changes = BatchPage(owner, office.address), owner.locator("[data-history-item]")
+    batch.open_table(table)
+    batch.choose_command("history")
+    expect(changes).to_contain_text(["小郑", "周敏"])
+    owner.get_by_role("button", name="第 2 行", exact=True).click()
+    expect(owner.locator("dialog.history")).to_be_hidden()
+    batch.choose_row_action(2, "修改记录")
+    expect(owner.get_by_role("heading", name="修改记录 第 2 行")).to_be_visible()
+    expect(changes).to_contain_text(["留下 1 张", "下单 1 张"])
+
+
 def test_a_studio_of_four_orders_within_its_limits_and_its_statement_is_the_bill_to_the_cent(
     new_page: NewPage, office: ServerProcess, jimeng: FakeJimeng, tmp_path: Path
 ) -> None:
@@ -138,6 +151,7 @@ def test_a_studio_of_four_orders_within_its_limits_and_its_statement_is_the_bill
     seen = PicturesPage(owner, office)
     seen.open(table)
     seen.expect_pick(2, 1, "keep")
+    expect_history(owner, office, table)
     BatchPage(viewer, office.address).open_table(table)
     expect(viewer.get_by_role("button", name=ORDERS)).to_have_count(0)
     refusal = "您的身份是「只看」，可以看、选、下载；要下单和修改，请找主人改成成员"

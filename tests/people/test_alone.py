@@ -21,7 +21,7 @@ PAGES = (
     "/batch/dialogs",
     "/nowhere",
 )
-OF_PEOPLE = re.compile(r"/people|/join|/api/me|/api/tokens|data-role|令牌|邀请")
+OF_PEOPLE = re.compile(r"/people|/join|/api/me|/api/tokens|data-role|令牌|邀请|修改记录|谁改过")
 ACCOUNT = re.compile(
     r"</?form\b|</?button\b|</?a\b|aria-label|title=|icon"
 )  # what the bar has with a password

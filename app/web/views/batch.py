@@ -18,6 +18,7 @@ from app.web.views.tables import render_tables
 
 bp = Blueprint("batch", __name__)
 _PARTS = {  # fetched at a press
+    "history": "batch/history.html",
     "pictures": "batch/pictures.html",
     "rounds": "rounds/dialog.html",
     "sets": "batch/sets.html",
@@ -82,6 +83,7 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
             model_problem=chosen.problem,
             page_spec=chosen.spec,
             variables=BUILT_IN_NAMES,
+            has_history=database.had_several_people(connection()),
         )
     )
 

@@ -153,6 +153,7 @@ batch.commands = {
   "bulk-edit": () => more("bulkEdit"),
   recipes: (_button, intro) => more("openRecipes", intro),
   replace: () => more("find", true),
+  history: () => more("openHistory"),
   more: head.openMenu,
   rename: () => more("rename"),
   copy: () => more("copyTable"),

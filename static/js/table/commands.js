@@ -34,7 +34,8 @@ export function makeCommands(batch) {
   const references = lazy(batch.importReferences, ({ makePictureRows }) => makePictureRows(batch));
   const imports = lazy(batch.importImport, ({ makeTableImport }) => makeTableImport(batch));
   const tools = lazy(batch.importTools, ({ makeTools }) => makeTools(batch));
-  const tool = async (name, ...values) => (await tools())[name](...values);
+  const tool = (name) => async (...values) => (await tools())[name](...values);
+  const [openSortMenu, openColumns] = ["openSortMenu", "openColumns"].map(tool);
   batch.pickReference = async (search) => (await references()).pick(search);
   batch.pickReferences = async (asked) => (await references()).pickSeveral(asked);
   for (const [hook, load] of [["[data-references]", references], ["[data-picture]", gallery]]) {
@@ -46,7 +47,7 @@ export function makeCommands(batch) {
   batch.words = makeSentWords(batch);
   batch.words.update(table.rows.all);
   Object.assign(batch, { suggest: suggestVariables, variableNames, headers: widths.labels });
-  table.head.addEventListener("click", ({ target }) => { if (!target.closest("input")) tool("openSortMenu", target); });
+  table.head.addEventListener("click", ({ target }) => { if (!target.closest("input")) openSortMenu(target); });
   bindFillHandle(table);
   lookUpReferences(table, urls.samples);
 
@@ -84,10 +85,8 @@ export function makeCommands(batch) {
   }
 
   return {
-    openTables: () => tool("openTables"),
-    rename: () => tool("rename"),
-    copyTable: () => tool("copyTable"),
-    deleteTable: () => tool("deleteTable"),
+    ...Object.fromEntries(["openTables", "rename", "copyTable", "deleteTable", "exportTable", "bulkEdit", "openRecipes", "openRowMenu", "openHistory"]
+      .map((name) => [name, tool(name)])),
     takeFiles, filterProblems,
     restorePictures: (ids) => restorePictures(batch, ids),
     order,
@@ -97,20 +96,16 @@ export function makeCommands(batch) {
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
     toggleReport: async () => (await imports()).report.toggle(),
     openReport: async (imported) => (await imports()).report.open(imported),
-    exportTable: (button) => tool("exportTable", button),
     find: async (isReplacing, takeTyped = () => "") => (await tools()).find(isReplacing, takeTyped()),
-    bulkEdit: () => tool("bulkEdit"),
-    openRecipes: (intro) => tool("openRecipes", intro),
     updateColumns: batch.columns.update,
     showColumn(column, then) {
       batch.columns.show([column], true);
       then();
     },
     updateWords: batch.words.update,
-    openRowMenu: (index) => tool("openRowMenu", index),
-    chooseColumns: (button) => tool("openColumns", button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
+    chooseColumns: (button) => openColumns(button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
     resizeColumn: widths.resizeBy,
-    openSortMenu: (target) => tool("openSortMenu", target),
+    openSortMenu,
     chooseReferences: async (row, search) => (await references()).choose(row, search),
   };
 }

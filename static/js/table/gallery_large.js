@@ -45,7 +45,8 @@ export class GalleryLarge {
   /** The item of a picture, one of `count` of its row. */
   entryOf({ key, row, picture, number, rowNumber = row.number, rowName = null }, count) {
     const { record_id: id, url, thumbnail_url: thumbnail } = picture;
-    const data = { shotKey: key, recordId: id, rowNumber, rowName, pictureNumber: number, rowPictures: count, detailsUrl: this.#urls.details(id), pick: this.#hooks.pickOf(picture) || null };
+    const pick = this.#hooks.pickOf(picture) || null; // also in the address: the details say who chose
+    const data = { shotKey: key, recordId: id, rowNumber, rowName, pictureNumber: number, rowPictures: count, detailsUrl: `${this.#urls.details(id)}?${pick ?? ""}`, pick };
     return create("article", { data }, create("a", { href: url, data: { imageUrl: url } }, create("img", { src: thumbnail, alt: "" })));
   }
 

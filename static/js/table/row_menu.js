@@ -7,9 +7,10 @@ import { _, formatPrice } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
 import { copyText, offerUndo, showError, showToast } from "../ui/toast.js";
 
-/** menu: the popover; batch: see pages/batch.js. Returns open(row index). */
-export function makeRowMenu(menu, batch) {
+/** menu: the popover; batch: see pages/batch.js; openHistory(row): where there are several people. Returns open(row index). */
+export function makeRowMenu(menu, batch, openHistory) {
   const { table, store, chooseReferences, runRow, restorePictures } = batch;
+  const hasHistory = Boolean(batch.page.querySelector('[data-command="history"]'));
   const { open } = makeMenu(menu, { focusBack: table.editor.focus, isAtEnd: true });
 
   // What can be ordered of a row: what it lacks, and one more picture of one that has some; its pictures in the trash.
@@ -60,6 +61,7 @@ export function makeRowMenu(menu, batch) {
       { label: _("复制提示词"), run: () => copyPrompt(row) },
       ...(index > 0 ? [{ label: _("上移"), run: () => moveTo([row], index - 1) }] : []),
       ...(index < table.rows.shown.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
+      ...(hasHistory ? [{ label: _("修改记录"), run: () => openHistory(row) }] : []),
       ...(off ? [{ label: _("恢复「{roles}」", { roles: off }), run: () => bringBack(row, off) }] : []),
       {
         label: role ? _("这个产品不要「{role}」", { role }) : _("删除这一行"), isDanger: true, run: () => {
