@@ -152,8 +152,18 @@ def test_a_studio_of_four_orders_within_its_limits_and_its_statement_is_the_bill
     seen.open(table)
     seen.expect_pick(2, 1, "keep")
     expect_history(owner, office, table)
-    BatchPage(viewer, office.address).open_table(table)
+    looked = BatchPage(viewer, office.address)
+    looked.open_table(table)
     expect(viewer.get_by_role("button", name=ORDERS)).to_have_count(0)
+    grid = viewer.locator("[data-table]")
+    expect(grid.get_by_role("checkbox")).to_have_count(0)
+    expect(grid.get_by_role("button", name=re.compile("选择|更多操作"))).to_have_count(0)
+    grid.get_by_role("gridcell", name="红茶杯", exact=True).click()
+    viewer.keyboard.type("黑茶杯")
+    viewer.keyboard.press("Enter")
+    viewer.keyboard.press("Delete")
+    expect(grid.get_by_role("gridcell", name="红茶杯", exact=True)).to_have_count(1)
+    expect(viewer.locator("[data-command=undo]")).to_be_hidden()
     refusal = "您的身份是「只看」，可以看、选、下载；要下单和修改，请找主人改成成员"
     assert viewer.evaluate(_ORDER, f"/api/tables/{table}/run") == [403, refusal]
 

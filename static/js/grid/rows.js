@@ -13,6 +13,8 @@ export class Rows extends EventTarget {
   #hidden = null; // rows that showOnly() left out, a set; null while all are shown
   #shown = null; // the others, once they are asked for
 
+  isFrozen = false; // no step changes them
+
   get length() { return this.#list.length; }
   get all() { return this.#list; }
   get isFiltered() { return this.#hidden !== null; }
@@ -89,6 +91,7 @@ export class Rows extends EventTarget {
 
   /** Run body(); all that it changes is one step for undo. Returns the number of operations. */
   step(label, body) {
+    if (this.isFrozen) return 0;
     if (this.#operations) return body();
     const operations = this.#operations = [];
     try {

@@ -75,7 +75,8 @@ const loadMore = lazy(async () => {
 const more = async (name, ...values) => (await loadMore())[name](...values);
 
 let store = null;
-const canEdit = (row) => !store?.isBusy(row);
+const isLooking = "looking" in page.dataset; // whoever only looks
+const canEdit = (row) => !isLooking && !store?.isBusy(row);
 const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns)), { table: () => table, stateOf: batch.stateOf });
 const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
   columns, makeRow, copyRow, offerUndo, canEdit,
@@ -99,6 +100,7 @@ const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
     batch.filter?.look();
   },
 });
+table.rows.isFrozen = isLooking;
 const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, store: () => store, onSum: showReportOpener });
 const head = batch.head = makeHead(page);
 store = batch.store = new Store(table, {

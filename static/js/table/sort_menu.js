@@ -33,7 +33,7 @@ export function makeSortMenu(menu, table, filter, headers) {
   function itemsOf(column, row) {
     const isNumber = column.name === "number";
     return [
-      ...(column.field || isNumber ? [
+      ...((column.field || isNumber) && !rows.isFrozen ? [
         !isNumber && { label: _("升序排列"), run: () => sort(column, 1) },
         !isNumber && { label: _("降序排列"), run: () => sort(column, -1) },
         { label: _("按序号排列"), run: () => sort(null, 1) },
