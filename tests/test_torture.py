@@ -82,7 +82,8 @@ def test_two_hundred_plans_cover_every_crash_point_fault_and_service() -> None:
     assert {*SERVER_POINTS, *SERVICE_POINTS} <= points
     assert {each.kind for plan in plans for each in plan.disruptions} == {*DISRUPTIONS, *OLDER_COPIES}
     assert {plan.service for plan in plans} == STEPS.keys()
-    assert {plan.servers for plan in plans} == {1, 2}
+    assert {plan.servers for plan in plans} == {1, 2, 3}
+    assert {plan.servers for plan in plans if plan.steps.limit} == {2, 3}
 
 
 def test_two_hundred_plans_of_several_machines_cover_every_crash_point_and_disruption() -> None:
@@ -103,6 +104,7 @@ class Scenario:
         self.db = db
         self.at_once = (2, 2)
         self.seen = {f"第 {n} 张" for n in (1, 2, 3)}
+        self.limits: dict[int, int | None] = {}
         requests = [ImageRequest(prompt=f"第 {n} 张") for n in (1, 2, 3)]
         orders.add_batch(
             db, requests, models=Models([spec]), stems=["一", "二", "三"], is_taken=lambda _: False
@@ -148,7 +150,8 @@ class Scenario:
 
     def breaches(self, find: Callable[[FinalState], list[str]] = find_breaches) -> str:
         state = self.state
-        state.rows, state.at_once, state.seen = 3, self.at_once, self.seen
+        state.rows, state.at_once = 3, self.at_once
+        state.seen, state.limits = self.seen, self.limits
         return "\n".join(find(state))
 
     def corrupt(self, how: str | Callable[[Any], None]) -> None:
@@ -246,6 +249,11 @@ def parameters_in(scenario: Scenario) -> Path:
     return next(scenario.file.parent.glob(".parameters/*/*.txt"))
 
 
+def limit_to(scenario: Scenario, limit: int, person: str) -> None:
+    scenario.db.execute(f"UPDATE charges SET person_id = {person}")
+    scenario.limits = {7: limit}
+
+
 def embed_too(scenario: Scenario) -> None:
     scenario.file.write_bytes(b"".join(metadata.embed(scenario.file.read_bytes(), "png", "Seed: 1")))
 
@@ -258,6 +266,8 @@ def embed_too(scenario: Scenario) -> None:
         (bill_none, "without a charged submission"),
         (mix_up, "another submission's image"),
         (submit_without_record, "without a record"),
+        (lambda scenario: limit_to(scenario, 439_999, "7"), "440000 micro-yuan are of person 7"),
+        (lambda scenario: limit_to(scenario, 440_000, "NULL"), "a charge of record 1 is of nobody"),
         (lambda scenario: setattr(scenario, "at_once", (3, 2)), "3 were under way at once, not 2"),
         ("DELETE FROM generation_records WHERE id = 2", "3 rows were ordered, there are 2 records"),
         ("UPDATE generation_records SET fingerprint = 'f'", "3 records have the fingerprint 'f'"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from app.db.connection import Connection, transaction
@@ -194,7 +194,7 @@ def others_go_on(
 def _period(budget: Budget, batch_id: str | None) -> str:
     """What a budget is spent in, and by whom."""
     if budget.scope == BudgetScope.MONTH:
-        return f"{date.today():%Y-%m}" + (f":{budget.person_id}" if budget.person else "")
+        return f"{datetime.now():%Y-%m}" + (f":{budget.person_id}" if budget.person else "")
     return batch_id or "" if budget.scope == BudgetScope.BATCH else ""
 
 
@@ -218,4 +218,4 @@ def _spent_of(batch_id: str | None) -> dict[str, object]:
 
 def month_start() -> datetime:
     """The start, in UTC, of the present calendar month of this machine's time zone."""
-    return datetime.combine(date.today().replace(day=1), time.min).astimezone(UTC)
+    return datetime.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

@@ -10,6 +10,7 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ class FinalState:
     files     what is stored besides: names that belong to a success or to nothing
     sums      a sum that a trigger keeps, its rows, and the rows that it should have
     answer_of  the answer that was laid over for a record; None: it is not there
+    limits    what people may spend in a month, in micro-yuan, by their ids; empty: nobody logged in
     at_once   the most submissions that were under way, and the most that may be; None: that says nothing
     seen      the prompts of all calls that the service received; None: that says nothing
     """
@@ -107,6 +109,7 @@ class FinalState:
     integrity: str = "ok"
     files: set[str] = field(default_factory=set)
     answer_of: Callable[[dict[str, Any]], bytes | None] | None = None
+    limits: Mapping[int, int | None] = field(default_factory=dict)
     at_once: tuple[int, int] | None = None
     seen: set[str] | None = None
 
@@ -119,7 +122,7 @@ def find_breaches(state: FinalState) -> list[str]:
     """The breaches found, one sentence each."""
     checks = (
         *(_check_database, _check_rows, _check_ends, _check_billed_once, _check_charges, _check_ledger),
-        *(_check_sums, _check_success, _check_folder, _check_concurrency),
+        *(_check_sums, _check_success, _check_folder, _check_concurrency, _check_people),
     )
     return [breach for check in checks for breach in check(state)]
 
@@ -324,6 +327,28 @@ def _check_concurrency(state: FinalState) -> Iterator[str]:
     """All workers together keep to MODEL_CONCURRENCY."""
     if state.at_once and state.at_once[0] > state.at_once[1]:
         yield f"{state.at_once[0]} were under way at once, not {state.at_once[1]} at most"
+
+
+def _check_people(state: FinalState) -> Iterator[str]:
+    """Every charge is of one of the people, and nobody spends more than their limit."""
+    charges = [charge for of_record in state.charges.values() for charge in of_record]
+    for charge in charges if state.limits else ():
+        if charge["person_id"] not in state.limits:
+            yield f"a charge of record {charge['record_id']} is of {charge['person_id'] or 'nobody'}"
+    for person_id, limit in state.limits.items():
+        yield from overspent(charges, person_id, limit)
+
+
+def overspent(charges: Rows, person_id: int, limit: int | None) -> Iterator[str]:
+    """The calendar months in which what is, or may be, charged to a person exceeds this limit."""
+    spent = Counter[str]()
+    for charge in charges:
+        if charge["person_id"] == person_id and charge["outcome"] != "not_billed":
+            opened = datetime.fromisoformat(charge["opened_at"]).replace(tzinfo=UTC).astimezone()
+            spent[f"{opened:%Y-%m}"] += charge["price_micros"]
+    for month, micros in spent.items():
+        if limit is not None and micros > limit:
+            yield f"{micros} micro-yuan are of person {person_id} in {month}, whose limit is {limit}"
 
 
 def _label(record: dict[str, Any]) -> str:

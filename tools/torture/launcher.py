@@ -76,12 +76,13 @@ def end_with_parent() -> None:
 def shorten_waits() -> None:
     """Shorten every wait without changing a decision."""
     from app import runtime
-    from app.db import connection
+    from app.db import budgets, connection
     from app.library import outputs
     from app.worker import decision, disk_space, peers, threads, worker
 
     worker.LEASE_SECONDS = threads.SILENT_SECONDS = LEASE_SECONDS
     worker.POLL_SECONDS = 0.1
+    budgets._LIMIT_SECONDS = 0.5
     decision.BLOCKED_RETRY_SECONDS = 2.0
     decision._MAX_DELAY = 0.3
     connection.BUSY_SECONDS = 1.0

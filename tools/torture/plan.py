@@ -33,6 +33,7 @@ WORDS = {
 
 # The services that change a place, and the model where that is another.
 CHANGING = {"jimeng": "jimeng_image2image_dream_inpaint", "openai": "", "openai-url": "", "sdapi": ""}
+RAISED = 2
 FIRST_CHANGE = 900  # the prompts of changes go on from this number of a row
 
 # Points at which the server is killed (kill -9): by the launcher at a step of the server, by an observer of
@@ -155,6 +156,8 @@ class UserSteps:
     killed_at    the step (submit, release, repair) while which the server that got it is killed; empty: none
     killed_after  seconds from the start of that step
     changes      how many pictures are changed in a place, beside the rows
+    limit        the monthly limit of the person who orders, in images; raised by RAISED images each time it
+                 is reached. 0: one person, who has none
     """
 
     sample: int
@@ -165,6 +168,7 @@ class UserSteps:
     killed_at: str
     killed_after: float
     changes: int = 0
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +220,7 @@ def make_plan(seed: int, number: int, store: str = "sqlite") -> Plan:
     """The plan of a round."""
     plan = _machine_plan(seed, number) if store == "sqlite" else _cluster_plan(seed, number)
     plan = _with_older_copy(plan, random.Random(f"{seed}/{number}/copy"))
+    plan = _with_people(plan, random.Random(f"{seed}/{number}/people"))
     return _with_changes(plan, random.Random(f"{seed}/{number}/changes"))
 
 
@@ -267,6 +272,14 @@ def _with_older_copy(plan: Plan, rng: random.Random) -> Plan:
         jump=0.0,
     )
     return replace(plan, disruptions=(disruption,))
+
+
+def _with_people(plan: Plan, rng: random.Random) -> Plan:
+    """The plan, or one of one machine in three with a password, people, a limit and more servers."""
+    if rng.random() > 1 / 3 or plan.store != "sqlite" or plan.loses_database:
+        return plan
+    steps = replace(plan.steps, limit=rng.randint(1, plan.rows))
+    return replace(plan, steps=steps, servers=rng.choice((2, 3)), password="let-me-in-please")
 
 
 def _with_changes(plan: Plan, rng: random.Random) -> Plan:

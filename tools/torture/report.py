@@ -67,9 +67,9 @@ _CRASHES_EXPLAINED = (
 _PROMISES = """
 Every record ended; every billed image is saved or `unknown`; none was billed twice; every success has a
 complete file of its own; every file belongs to a record; no partial file; no duplicate name; the ledger
-agrees with the service, and the sums that triggers keep with the rows. No budget was exceeded; no repaired
-row was billed before; a release or repair that was sent several times was done once. From an older copy of
-the database nothing was ordered again that was billed.
+agrees with the service, and the sums that triggers keep with the rows. No budget was exceeded, and no monthly
+limit of a person; no repaired row was billed before; a release or repair that was sent several times was done
+once. From an older copy of the database nothing was ordered again that was billed.
 """
 _OF_ONE_MACHINE = """
 While the database was missing or replaced, only work under way was submitted; where it was deleted, every

@@ -223,10 +223,10 @@ class Round:
             server.ask_to_stop()
         for server in running:
             code = server.wait()
-            is_planned = (
-                code == -signal.SIGKILL and server.crash_file.exists()
-            )  # its point was reached only now
-            if code and not is_planned:
+            if code == -signal.SIGKILL and server.crash_file.exists():  # its point was reached only now
+                server.start_for(None)
+                code = server.stop()
+            if code:
                 self.outcome.breaches.append(f"after SIGTERM it exited with {code}")
 
     def _wait_for_end(self, chaos: ChaosPhase) -> None:
@@ -254,6 +254,7 @@ class Round:
         state = self.site.final_state(orders, self.user.replacements)
         state.rows = self.plan.rows + len(self.user.changed)
         state.seen = {self.prompt_of(call) for step, call in self.service.calls if step == "submit"}
+        state.limits = self.user.limits
         if self.plan.is_calm:
             state.at_once = (self.service.peak_concurrency, self.plan.concurrency)
         outcome.breaches += self.user.breaches

@@ -182,7 +182,7 @@ class Site:
 
 
 class OneMachine(Site):
-    """One or two servers with the same SQLite file and the same folder."""
+    """One to three servers with the same SQLite file and the same folder."""
 
     is_cluster = False
 
@@ -196,9 +196,11 @@ class OneMachine(Site):
                 **service.settings(
                     database_path=self.environment.database,
                     output_dir=self.environment.output,
+                    samples_dir=self.environment.data_dir / "samples",
                     model_concurrency=plan.concurrency,
                     model_timeout=MODEL_SECONDS,
                     price_per_image="0.22",
+                    access_password=plan.password,
                     torture_clock=self.environment.clock,
                     torture_lock=LOCKS if "locked at the ledger" in kinds else 0,
                 ),
@@ -206,6 +208,7 @@ class OneMachine(Site):
             for n in range(plan.servers)
         ]
         self.first = self.servers[:1]
+        self.secrets = [*filter(None, [plan.password])]
 
     @property
     def database(self) -> Path:

@@ -11,10 +11,11 @@ from typing import Any
 
 import requests
 
-from tools.torture.checks import PRICE_MICROS
-from tools.torture.plan import CHANGING, FIRST_CHANGE, Plan
+from tools.torture.checks import PRICE_MICROS, overspent
+from tools.torture.plan import CHANGING, FIRST_CHANGE, RAISED, Plan
 from tools.torture.site import FastServer, Site, Unreadable
 
+_OWNER = 1  # the first person
 _DIFFERENT_NAMES = 4
 _STRICT = {"refused": 2, "of": 5, "failed": 0.5, "last": 4}
 
@@ -29,6 +30,8 @@ class User:
     breaches     what was seen that must never be
     replacements the prompts that were changed: earlier -> present
     has_killed   whether it has killed a server, which is none of the planned crashes
+    limits       what each person may spend, in micro-yuan, by their ids: who orders, and the owner, who
+                 repairs and has no limit; empty in a plan of one person
     """
 
     def __init__(self, plan: Plan, site: Site) -> None:
@@ -39,6 +42,8 @@ class User:
         self.replacements: dict[str, str] = {}
         self._is_repaired = self._is_limited = False
         self.has_killed = False
+        self.limits: dict[int, int | None] = {}
+        self._owner: dict[str, str] = {}  # cookies
         self.names: dict[int, str] = {}
         self.lost_names: dict[int, list[str]] = defaultdict(list)
         self.changing: dict[int, int] = {}  # row -> the record whose picture is changed
@@ -61,19 +66,34 @@ class User:
         return body
 
     def log_in(self, servers: Sequence[FastServer]) -> None:
-        """Log in at one server, if there is a password; the login holds at all."""
+        """Log in at one server, if there is a password, as who orders; the login holds at all."""
         for server in servers if self.plan.password else ():
             with contextlib.suppress(requests.RequestException):
-                answer = server.send("POST", "/login", data={"password": self.plan.password})
-                if cookies := dict(answer.cookies):
+                answer = server.send("POST", "/login", data={"password": self.plan.password}, cookies={})
+                self._owner = cookies = dict(answer.cookies)
+                if cookies and self.plan.steps.limit:
+                    cookies = self._join(server)
+                if cookies:
                     for each in self.site.servers:
                         each.cookies = cookies
                     self.done["logged in"] += 1
                     return
 
+    def _join(self, server: FastServer) -> dict[str, str]:
+        """The cookies of another person, invited by the owner; another one at each call."""
+        limit = self.plan.steps.limit * PRICE_MICROS
+        body = {"name": f"小周{len(self.limits)}", "month_limit": limit / 1_000_000}
+        added = server.send("POST", "/api/people", json=body, cookies=self._owner).json()
+        data = {"name": body["name"], "password": self.plan.password}
+        joined = server.send("POST", "/join/" + added["link"].rpartition("/join/")[2], data=data, cookies={})
+        self.limits = {_OWNER: None, added["person"]["id"]: limit}
+        return dict(joined.cookies)
+
     def submit(self, servers: Sequence[FastServer]) -> None:
         """Submit the batch to one server; to another one when it does not answer, and there is one."""
-        for server in servers:
+        if self.plan.steps.limit and not self.limits:
+            self.log_in(servers)
+        for server in servers if self.limits or not self.plan.steps.limit else ():
             self.kill_at("submit", server)
             answers = self._post(server, "/api/batches", self.submission())
             if any(answer.get("success") for answer in answers):
@@ -85,8 +105,8 @@ class User:
     def set_budget(self, servers: Sequence[FastServer]) -> None:
         """Set the budget of a batch, if the plan has one."""
         for server in servers[:1] if self.plan.steps.budget else ():
-            self._is_limited = True
-            self._put_budget(server, self.plan.steps.budget * PRICE_MICROS / 1_000_000)
+            amount = self.plan.steps.budget * PRICE_MICROS / 1_000_000
+            self._is_limited = self._send_as_owner(server, "PUT", "/api/budgets", {"batch": amount})
 
     def go_on(self, servers: Sequence[FastServer], batch_id: str) -> None:
         """Do what a paused batch waits for: release the rest of it, raise the budget, or resume it."""
@@ -100,14 +120,14 @@ class User:
             answers = self._post_to_all(servers, "release", f"/api/batches/{batch_id}/release", body)
             is_released = any(answer.get("released") for answer in answers)
             self.done["released"] += is_released
-            if answers and not is_released:  # refused by the budget
-                self._remove_budget(servers[0], batch_id)
+            if answers and not is_released:  # refused by the budget or the limit
+                self._allow_more(servers[0], batch_id)
             return
-        if cause == "budget":
-            self._remove_budget(servers[0], batch_id)
+        if cause in ("budget", "limit"):
+            self._allow_more(servers[0], batch_id)
         for answer in self._post(servers[0], f"/api/batches/{batch_id}/resume", None):
-            if not answer.get("success"):  # refused by the budget
-                self._remove_budget(servers[0], batch_id)
+            if not answer.get("success"):  # refused by the budget or the limit
+                self._allow_more(servers[0], batch_id)
 
     def repair(self, servers: Sequence[FastServer], batch_id: str, records: Sequence[dict[str, Any]]) -> bool:
         """Change the words of what was refused and retry it -> whether there was any left to repair.
@@ -125,7 +145,7 @@ class User:
         self.replacements = {record["prompt"]: prompts[record["id"]] for record in refused}
         changes = {str(record_id): {"prompt": prompt} for record_id, prompt in prompts.items()}
         body = {"changes": changes, "request_id": self._key("repair")}
-        answers = self._post_to_all(servers, "repair", f"/api/batches/{batch_id}/retry", body)
+        answers = self._post_to_all(servers, "repair", f"/api/batches/{batch_id}/retry", body, self._owner)
         self._is_repaired = any(answer.get("success") for answer in answers)
         if answers and not self._is_repaired:
             self.breaches.append(f"the repair was refused: {answers}")
@@ -201,25 +221,32 @@ class User:
             self.done[f"killed at {step}"] += 1
             threading.Timer(self.plan.steps.killed_after, server.kill).start()
 
-    def _remove_budget(self, server: FastServer, batch_id: str) -> None:
-        """Note whether the budget was exceeded while there was one, then remove it."""
-        if not self.plan.steps.budget:
-            return
+    def _allow_more(self, server: FastServer, batch_id: str) -> None:
+        """Note whether the budget or the limit was exceeded, then remove the budget and raise the limit."""
         with contextlib.suppress(Unreadable):
-            charges = self.site.read(
-                "SELECT batch_id, price_micros FROM charges WHERE outcome <> 'not_billed'"
-            )
+            charges = self.site.read("SELECT * FROM charges WHERE outcome <> 'not_billed'")
             committed = sum(each["price_micros"] for each in charges if each["batch_id"] == batch_id)
             if self._is_limited and committed > self.plan.steps.budget * PRICE_MICROS:
                 self.breaches.append(
                     f"{committed} micro-yuan committed under a budget of {self.plan.steps.budget} images"
                 )
-        self._is_limited = False
-        self._put_budget(server, None)
+            for person_id, limit in self.limits.items():
+                self.breaches += overspent(charges, person_id, limit)
+        if self.plan.steps.budget:
+            self._is_limited = False
+            self._send_as_owner(server, "PUT", "/api/budgets", {"batch": None})
+        for person_id, limit in self.limits.items():
+            if limit is not None:
+                self.limits[person_id] = raised = limit + RAISED * PRICE_MICROS
+                self._send_as_owner(
+                    server, "PATCH", f"/api/people/{person_id}", {"month_limit": raised / 1_000_000}
+                )
+                self.done["limit raised"] += 1
 
-    def _put_budget(self, server: FastServer, amount: float | None) -> None:
+    def _send_as_owner(self, server: FastServer, method: str, path: str, body: dict[str, Any]) -> bool:
         with contextlib.suppress(requests.RequestException):
-            server.send("PUT", "/api/budgets", json={"batch": amount})
+            return server.send(method, path, json=body, cookies=self._owner).status_code == 200
+        return False
 
     def _batch(self, server: FastServer, batch_id: str) -> dict[str, Any] | None:
         with contextlib.suppress(requests.RequestException):  # it may be killed at any time
@@ -228,14 +255,19 @@ class User:
         return None
 
     def _post_to_all(
-        self, servers: Sequence[FastServer], step: str, path: str, body: dict[str, Any]
+        self,
+        servers: Sequence[FastServer],
+        step: str,
+        path: str,
+        body: dict[str, Any],
+        cookies: dict[str, str] | None = None,
     ) -> list[dict[str, Any]]:
         """Post the same request twice to each server, all at once -> the answers that came."""
         self.kill_at(step, servers[0])
         answers: list[dict[str, Any]] = []
 
         def post(server: FastServer) -> None:
-            answers.extend(self._post(server, path, body))
+            answers.extend(self._post(server, path, body, cookies))
 
         threads = [threading.Thread(target=post, args=(server,)) for server in 2 * list(servers)]
         for thread in threads:
@@ -244,9 +276,15 @@ class User:
             thread.join()
         return answers
 
-    def _post(self, server: FastServer, path: str, body: dict[str, Any] | None) -> list[dict[str, Any]]:
+    def _post(
+        self,
+        server: FastServer,
+        path: str,
+        body: dict[str, Any] | None,
+        cookies: dict[str, str] | None = None,
+    ) -> list[dict[str, Any]]:
         with contextlib.suppress(requests.RequestException):
-            return [server.post(path, body)]
+            return [server.send("POST", path, json=body, cookies=cookies or server.cookies).json()]
         return []
 
     def _key(self, step: str) -> str:
