@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tools.pages.recipes_page import RecipesPage
 from tools.server_process import ServerProcess
@@ -53,6 +53,21 @@ def test_problems_lead_to_the_words_of_a_role_and_to_the_cell_of_a_product(recip
     expect(dialog).to_be_hidden()
     active = page.locator("[data-row='4'] .is-active")
     expect(active).to_have_text("正4.png")
+
+
+def test_what_is_typed_before_the_recipes_arrive_belongs_to_that_of_the_table(recipes: RecipesPage) -> None:
+    recipes.import_products(2)
+    recipes.press("recipes-apply")
+    recipes.batch.expect_rows(10)
+    held: list[Route] = []
+    recipes.page.route("**/api/recipes", lambda route: held.append(route))
+    with recipes.page.expect_request("**/api/recipes"):
+        recipes.open()
+    recipes.words.fill("{品名}，斜放")
+    held[0].continue_()
+    recipes.expect_chosen("这个表格用的：电商五张（没有保存）")
+    expect(recipes.words).to_have_value("{品名}，斜放")
+    recipes.expect_sum("要做 10 张")
 
 
 def test_roles_are_added_moved_and_removed_by_keys_and_kept_until_they_are_stored(

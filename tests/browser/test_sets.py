@@ -45,7 +45,11 @@ def test_a_trial_is_of_products_and_its_roles_are_released_one_by_one(
     page.locator("[data-run-release]").click()
     page.locator("[data-order-lines] li", has_text="场景").locator("input").uncheck()
     yes = page.locator("[data-order-yes]")
-    expect(yes).to_have_text("放行 主图、白底 · 4 张 ¥0.88")
+    expect(yes).to_have_text("做 主图、白底 · 4 张 ¥0.88")
+    page.get_by_role("button", name="改配方…").click()
+    expect(page.locator("[data-recipes-apply][aria-disabled=false]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(yes).to_have_text("做 主图、白底 · 4 张 ¥0.88")  # it is still there
     yes.click()
     page.locator("[data-filter-all]").click()
     expect(shots(page, "A-4").locator("img")).to_have_count(2)

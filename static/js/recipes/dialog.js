@@ -61,13 +61,19 @@ export class Recipes {
     this.#what = {
       ...what, recipe: what.recipe && normalRecipe(what.recipe), pictures: pictureColumns(what.columns, what.cellsOf), hasPrompts: what.hasPrompts || what.columns.includes(words),
     };
-    this.#state = { ...this.#state, chosen: NEW, recipe: this.#baseOf(NEW), at: 0, answer: null, isAsking: Boolean(what.table), isApplying: false, error: "", field: "", naming: null };
-    this.#set({});
+    const known = this.#known(); // else nothing can be typed until the recipes are there
+    this.#state = { ...this.#state, isAsking: Boolean(what.table), isApplying: false, isLoading: known === null };
+    this.#take(known ?? NEW);
     this.#dialog.showModal();
+    const focus = () => this.#view.focus(what.role ? "prompt" : "");
+    if (known !== null) focus();
     await this.#try(async () => {
       await this.#load();
-      this.#choose(this.#first());
-      this.#view.focus(what.role ? "prompt" : "");
+      if (known === null) {
+        this.#take(this.#first());
+        focus();
+      }
+      this.#count();
     });
   }
 
@@ -82,18 +88,22 @@ export class Recipes {
   #try(work) {
     const turn = ++this.#turn;
     const isCurrent = () => turn === this.#turn && this.#dialog.open;
-    return attempt(() => work(isCurrent), (error, { field = "" }) => { if (isCurrent()) this.#set({ error, field, isAsking: false, isApplying: false }); });
+    return attempt(() => work(isCurrent), (error, { field = "" }) => { if (isCurrent()) this.#set({ error, field, isAsking: false, isApplying: false, isLoading: false }); });
   }
 
   async #load() {
     const { recipes } = await requestJson("GET", this.#url);
-    this.#set({ recipes });
+    this.#set({ recipes, isLoading: false });
+  }
+
+  /** What is chosen first; null where it is one of the recipes. */
+  #known() {
+    const { role, recipe, hasPrompts } = this.#what;
+    if (recipe && !role) return TABLE;
+    return role || hasPrompts ? NEW : null; // around the words of its rows
   }
 
   #first() {
-    if (this.#what.role) return NEW;
-    if (this.#what.recipe) return TABLE;
-    if (this.#what.hasPrompts) return NEW; // around the words of its rows
     const keys = this.#state.recipes.toSorted((one, other) => one.built_in - other.built_in).map(({ name }) => `=${name}`);
     return keys.includes(loadItem(LAST)) ? loadItem(LAST) : keys[0];
   }
@@ -115,8 +125,12 @@ export class Recipes {
     return normalRecipe({ roles: [role ?? first] });
   }
 
-  #choose(key) {
+  #take(key) {
     this.#set({ chosen: key, recipe: drafts()[this.#draftKey(key)] ?? this.#baseOf(key), at: 0, answer: null, error: "", field: "", naming: null });
+  }
+
+  #choose(key) {
+    this.#take(key);
     this.#count();
   }
 
@@ -232,7 +246,7 @@ export class Recipes {
       await requestJson("DELETE", this.#named(name));
       keepDraft(`=${name}`, null);
       await this.#load();
-      this.#choose(this.#first());
+      this.#choose(this.#known() ?? this.#first());
       this.#view.focus();
       offerUndo(_("已删除配方「{name}」", { name }), async () => {
         await requestJson("PUT", this.#named(name), { category, roles });

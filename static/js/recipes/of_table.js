@@ -19,7 +19,10 @@ export function makeTableRecipes({ table, store, urls, model, pickReferences }) 
       cellsOf: (name) => rows.map((row) => row[fieldOfOwn(name)] ?? ""),
       hasReferences: recipe ? recipe.roles.some(({ sample_images: images }) => !images) : rows.some((row) => row.sample_images.length > 0), hasPrompts: !recipe && rows.some((row) => row.prompt),
       model: store.model || model.id, pick: pickReferences,
-      goToRow: (number, column) => goToCell(table, table.rows.all.find((row) => row.number === number), column ? fieldOfOwn(column) : "prompt"),
+      goToRow(number, column) {
+        for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // of an order, which this one was opened over
+        goToCell(table, table.rows.all.find((row) => row.number === number), column ? fieldOfOwn(column) : "prompt");
+      },
       async isChangedElsewhere() {
         await store.refresh();
         return JSON.stringify(store.recipe) !== JSON.stringify(recipe);

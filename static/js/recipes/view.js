@@ -104,7 +104,7 @@ export class RecipesView {
     show(this.#dialog, {
       "[data-recipes-of]": what.title ?? "", "[data-recipes-intro]": { textContent: what.intro ?? "", hidden: !what.intro },
       "[data-recipes-sum-line]": { hidden: !what.table, ariaBusy: String(isAsking), classes: { "is-waiting": isAsking } }, "[data-recipes-sum]": sum, "[data-recipes-price]": price,
-      "[data-recipes-error]": error, "[data-recipes-footer]": { hidden: Boolean(naming) }, "[data-recipes-naming]": { hidden: !naming },
+      "[data-recipes-error]": error, "[data-recipes-columns]": { inert: state.isLoading }, "[data-recipes-footer]": { hidden: Boolean(naming) }, "[data-recipes-naming]": { hidden: !naming },
       "[data-recipes-store]": { ariaDisabled: String(own && !isChanged), classes: { "is-primary": !what.table } },
       "[data-recipes-apply]": { hidden: !what.table, ariaDisabled: String(!answer || Boolean(error) || state.isApplying), data: { busy: state.isApplying ? "" : null } },
       "[data-recipes-export]": { href: `${this.#dialog.dataset.recipesUrl}/${encodeURIComponent(chosen.slice(1))}/sheet.xlsx`, hidden: !chosen.startsWith("=") || isChanged },

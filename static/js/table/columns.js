@@ -2,6 +2,7 @@
 // the server's (app/domain/validation.py): 16：9, 16x9, 2k, full-width digits, 3.0.
 
 import { model, refusalOf, wordOf } from "./models.js";
+import { fieldOfOwn } from "./own_columns.js";
 import { _ } from "../core/i18n.js";
 import { isTaken, ownSize, spellSize } from "../core/sizes.js";
 import { choiceColumn, integerColumn, normalise, parseInteger, textColumn, trimText } from "../grid/columns.js";
@@ -144,7 +145,7 @@ export function refusedFields(columns, row) {
 
 /** `*提示词（必填）`, `Prompt / 提示词`, `【比例】`, or the name of an own column -> the column; undefined for what is none. */
 export function columnOfHeader(columns, cell) {
-  return knownColumn(columns, cell) ?? columns.find(({ like, label }) => like && label === trimText(cell));
+  return knownColumn(columns, cell) ?? columns.find(({ field }) => field === fieldOfOwn(trimText(cell)));
 }
 
 function knownColumn(columns, cell) {

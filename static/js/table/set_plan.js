@@ -43,5 +43,5 @@ export function releaseWords(plan) {
   if (plan.made === 0) return null;
   const names = plan.lines.filter(({ isOn }) => isOn).map(({ words }) => words);
   const roles = names.length > MOST_NAMED ? _("{n} 个角色", { n: names.length }) : names.join(_("、"));
-  return _("放行 {roles} · {n} 张 {sum}", { roles, n: plan.pictures, sum: formatSum(plan) });
+  return _("做 {roles} · {n} 张 {sum}", { roles, n: plan.pictures, sum: formatSum(plan) });
 }

@@ -10,6 +10,7 @@ import { update } from "../grid/cells.js";
 import { showError } from "../ui/toast.js";
 
 const [ROLE_COLUMNS, WORDS_COLUMN] = [/^(角色|变体)$/, /^原提示词$/]; // of RECIPE_COLUMNS of app/domain/recipes.py
+const LABELS = { 角色: _("角色"), 变体: _("变体"), 原提示词: _("原提示词") }; // the columns keep their names
 const CATEGORY_COLUMNS = /^(类目|品类|分类|类别|category)$/i; // as there
 const GIVEN = ["negative_prompt", "sample_images", "filename"]; // columns that the recipe fills
 
@@ -23,10 +24,8 @@ export function makeSets(batch) {
   const order = batch.dialog("order");
   const [showTrials, change] = [bindTrials(order), document.querySelector("[data-sets-change]")];
   order.querySelector("[data-order-lines]").after(change);
-  change.querySelector("button").addEventListener("click", () => {
-    order.close();
-    batch.commands.recipes();
-  });
+  order.append(document.querySelector("[data-sets-toasts]"));
+  change.querySelector("button").addEventListener("click", () => batch.commands.recipes()); // over it, which then shows what is left
   table.view.requestRender();
   const trialsIn = (plan) => trialsOf(plan.ordered, { shownOf: store.shownOf, rows: table.rows.all, categoryOf: categoryBy(store.recipe) });
   return {
@@ -47,17 +46,23 @@ export function makeSets(batch) {
 
 /** Where nobody chose other columns: what tells the products apart, and the roles, in the place of what the recipe says of all rows. */
 function showKeys({ table, store, columns }) {
+  const { head } = table;
   let known = "";
 
   function update() {
     const own = table.allColumns.filter(({ field }) => field && isOwnField(field));
-    const key = own.find(({ label }) => !ROLE_COLUMNS.test(label) && !WORDS_COLUMN.test(label));
-    const wanted = own.filter((column) => column === key || ROLE_COLUMNS.test(column.label));
+    const key = own.find(({ field }) => !(nameOfOwn(field) in LABELS));
+    const wanted = own.filter((column) => column === key || ROLE_COLUMNS.test(nameOfOwn(column.field)));
     if (known === wanted.map(({ name }) => name).join()) return;
     known = wanted.map(({ name }) => name).join();
     for (const column of wanted) Object.assign(column, { isWanted: true, kind: "option" }); // as narrow as those
+    for (const column of own) column.label = LABELS[nameOfOwn(column.field)] ?? column.label;
     for (const column of table.allColumns) if (GIVEN.includes(column.name)) column.hidden = true;
     columns.update();
+    for (const label of head.querySelectorAll(".is-added")) { // one that was shown before
+      const words = LABELS[label.textContent] ?? label.textContent;
+      apply(label, { textContent: words, title: words });
+    }
   }
 
   store.watch(update);
