@@ -32,6 +32,7 @@ from tools.environment import isolate_environment
 from tools.fakes.clock import Clock
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss, clocked_datetime
+from tools.fork_server import draw_demo_fast
 from tools.postgres_server import PostgresServer, postgres_server
 from tools.server_process import ServerProcess
 from tools.torture.proxy import Network, Proxy
@@ -61,6 +62,7 @@ def make_apps_cheap() -> None:
 
 
 make_apps_cheap()
+draw_demo_fast()
 gc.disable()  # until all tests are collected, which stay
 
 

@@ -9,7 +9,7 @@ from tests.web.harness import WebHarness, answered
 
 LAN = "http://192.168.1.20:5000"  # where a studio opens its own pages
 ROWS: list[dict[str, Any]] = [
-    {"prompt": f"暗号提示词 {n}", "filename": f"图{n}", "resolution": "1K", "columns": {"SKU": f"A-{n}"}}
+    {"prompt": f"暗号提示词 {n}", "filename": f"图{n}", "resolution": "256x256", "columns": {"SKU": f"A-{n}"}}
     for n in range(1, 5)
 ]
 

@@ -1,4 +1,4 @@
-"""A set of five pictures of each of 36 products, from the workbook to the next day; the bill is the truth."""
+"""A set of five pictures of each of 12 products, from the workbook to the next day; the bill is the truth."""
 
 import io
 from collections import Counter
@@ -39,7 +39,7 @@ def line(number: int, photo: str = "") -> list[str]:
     return [f"A-{number:02}", f"第 {number} 款", kind, photo or f"正{number}.png", f"反{number}.png"]
 
 
-LINES = [line(number) for number in range(1, 37)]
+LINES = [line(number) for number in range(1, 13)]
 
 
 @pytest.fixture
@@ -133,27 +133,27 @@ def test_a_recipe_from_the_workbook_to_the_next_day(web: WebHarness, shop: FakeS
     fill_the_own_workbook(studio)
     deliver_by_platform(studio)
     make_what_the_next_day_changes(studio)
-    assert len(shop.submissions) == 180 + 1 + 6 + 49
+    assert len(shop.submissions) == 60 + 1 + 6 + 25
 
 
 def apply_the_recipe(studio: Studio) -> None:
     said = studio.recipe(ROLES, apply=0)
-    assert (said["products"], said["pictures"], said["to_make"], said["problems"]) == (36, 180, 180, [])
+    assert (said["products"], said["pictures"], said["to_make"], said["problems"]) == (12, 60, 60, [])
     done = studio.recipe(ROLES)
-    assert (done["rows"], done["price"]) == (180, said["price"])
-    assert studio.totals() == (180, Decimal(str(said["price"])))
+    assert (done["rows"], done["price"]) == (60, said["price"])
+    assert studio.totals() == (60, Decimal(str(said["price"])))
 
 
 def try_one_product_and_release_by_role(studio: Studio) -> None:
     assert studio.make(sample=1)[0] == 5
     assert studio.states("made") == {"A-01": {*ROLES}}
     trial = studio.batch
-    assert studio.recipe({**ROLES, "场景": role("场景", "{品名}放在木桌上")})["to_make"] == 36
+    assert studio.recipe({**ROLES, "场景": role("场景", "{品名}放在木桌上")})["to_make"] == 12
     assert studio.make(sample=1)[0] == 1, "the words of one role have changed"
     assert (studio.states("made"), studio.totals()[0]) == ({"A-01": {*ROLES}}, 0)
-    assert studio.release(trial, roles=["主图", "白底"]) == 70
-    assert studio.release(trial) == 70
-    assert studio.release(studio.batch) == 35
+    assert studio.release(trial, roles=["主图", "白底"]) == 22
+    assert studio.release(trial) == 22
+    assert studio.release(studio.batch) == 11
     assert {sku: len(made) for sku, made in studio.states("made").items()} == {each[0]: 5 for each in LINES}
 
 
@@ -175,15 +175,15 @@ def fill_the_own_workbook(studio: Studio) -> None:
     assert header == (*HEADER, *results, *(f"图：{name}" for name in ROLES))
     assert (first[5], first[9]) == ("成功", "✓\n✓\n✓\n✓\n✓")
     assert first[11:] == ("A-01_主图.jpg", "A-01_白底.jpg", "A-01_场景.jpg", "A-01_细节.jpg", "卖点.jpg")
-    assert len(sheet._images) == 180
+    assert len(sheet._images) == 60
     sheet["J2"] = "✓\n✗\n✓\n✓\n✓"
     back = import_version(studio.web, studio.table, saved(filled), apply="1")
-    assert (back["unchanged"], back["new"], back["removed"]) == (36, 0, 0)
+    assert (back["unchanged"], back["new"], back["removed"]) == (12, 0, 0)
     picks = [row["pictures"][-1].get("pick") for row in studio.rows(*ROLES)[:5]]
     assert picks == ["keep", "reject", "keep", "keep", "keep"]
     assert studio.web.get(f"/api/tables/{studio.table}")["table"]["columns"] == [*HEADER, "角色"]
     by_picture = load_workbook(io.BytesIO(studio.web.client.get(f"{url}&lines=pictures").data))
-    assert by_picture.worksheets[0].max_row >= 180
+    assert by_picture.worksheets[0].max_row >= 60
 
 
 def deliver_by_platform(studio: Studio) -> None:
@@ -191,7 +191,7 @@ def deliver_by_platform(studio: Studio) -> None:
     planned = studio.deliver("京东 主图", pick="all", apply=0)
     assert planned["by_product"] == {"folder": "{SKU}", "file_name": "{角色}"}
     names = [file["name"] for file in planned["files"]]
-    assert (len(names), names[0], names[-1]) == (180, "A-01/主图.jpg", "A-36/卖点.jpg")
+    assert (len(names), names[0], names[-1]) == (60, "A-01/主图.jpg", "A-12/卖点.jpg")
     own = {"width": 800, "height": 800, "folder": "{类目}", "file_name": "{SKU}_{角色}", "format": "jpeg"}
     answered(studio.web.client.put("/api/delivery-profiles/平台", json=own))
     planned = studio.deliver("平台", pick="all", apply=0)
@@ -211,23 +211,23 @@ def deliver_by_platform(studio: Studio) -> None:
 def make_what_the_next_day_changes(studio: Studio) -> None:
     """Two products are new, one has another photo, one role other words."""
     web, table = studio.web, studio.table
-    studio.add_photos("正37.png", "反37.png", "正38.png", "反38.png", "新正5.png")
-    lines = [*LINES[:4], line(5, "新正5.png"), *LINES[5:], line(37), line(38)]
+    studio.add_photos("正13.png", "反13.png", "正14.png", "反14.png", "新正5.png")
+    lines = [*LINES[:4], line(5, "新正5.png"), *LINES[5:], line(13), line(14)]
     newer = by_openpyxl([HEADER, *lines], title="春季")
     shown = import_version(web, table, newer)
-    assert (shown["unchanged"], shown["new"], shown["removed"], shown["corrected"]) == (35, 2, 0, 0)
+    assert (shown["unchanged"], shown["new"], shown["removed"], shown["corrected"]) == (11, 2, 0, 0)
     assert [(each["field"], each["now"]) for each in shown["changed"]] == [("产品图1", "新正5.png")]
     found = import_sheet(web.client, newer, "春季-改.xlsx", recipe="1")["table"]
-    assert (found["id"], found["unchanged"], found["new"]) == (table, 35, 2)
+    assert (found["id"], found["unchanged"], found["new"]) == (table, 11, 2)
     import_version(web, table, newer, apply="1")
     said = studio.recipe({**ROLES, "场景": role("场景", "{品名}在草地上")})
-    scenes = {f"A-{number:02}": {"场景"} for number in range(1, 37)}
-    to_make = {**scenes, "A-05": {"主图", "白底", "场景", "卖点"}, "A-37": {*ROLES}, "A-38": {*ROLES}}
+    scenes = {f"A-{number:02}": {"场景"} for number in range(1, 13)}
+    to_make = {**scenes, "A-05": {"主图", "白底", "场景", "卖点"}, "A-13": {*ROLES}, "A-14": {*ROLES}}
     assert studio.states("to_make") == to_make
-    assert said["to_make"] == sum(map(len, to_make.values())) == 49
-    assert (49, Decimal(str(said["price"]))) == studio.totals() == studio.make()
+    assert said["to_make"] == sum(map(len, to_make.values())) == 25
+    assert (25, Decimal(str(said["price"]))) == studio.totals() == studio.make()
     assert studio.totals()[0] == 0
-    assert Counter(row["state"] for row in studio.rows(*ROLES)) == {"made": 190}
+    assert Counter(row["state"] for row in studio.rows(*ROLES)) == {"made": 70}
 
 
 def test_a_new_version_keeps_what_is_off_and_marks_products_that_are_gone(

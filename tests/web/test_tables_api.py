@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.tables import MAX_ROWS_A_TABLE
+from app.tables import operations
 from tests.web.harness import WebHarness, add_reference, answered
 
 CAT, DOG, BIRD = {"prompt": "猫"}, {"prompt": "狗"}, {"prompt": "鸟"}
@@ -172,7 +172,9 @@ def test_a_value_past_its_bounds_is_refused(
     assert sentence in refused(module_web, table, setting(row, **values))
 
 
-def test_what_cannot_be_carried_out_is_refused_with_a_sentence(module_web: WebHarness) -> None:
+def test_what_cannot_be_carried_out_is_refused_with_a_sentence(
+    module_web: WebHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table, other = new(module_web, CAT, DOG), new(module_web, BIRD)
     cat, dog = rows_of(module_web, table)
     gone = setting(rows_of(module_web, other)[0], prompt="x")
@@ -183,8 +185,9 @@ def test_what_cannot_be_carried_out_is_refused_with_a_sentence(module_web: WebHa
     assert "编号" in refused(module_web, table, {"op": "move", "rows": ["1"]})
     assert "after" in refused(module_web, table, {"op": "add", "after": "x", "rows": [CAT]})
     assert "它自己" in refused(module_web, table, {"op": "move", "rows": [cat["id"]], "after": cat["id"]})
-    many: list[object] = [{}] * (MAX_ROWS_A_TABLE - 1)
-    assert "最多 20000 行" in refused(module_web, table, {"op": "add", "rows": many})
+    monkeypatch.setattr(operations, "MAX_ROWS_A_TABLE", 9)
+    many: list[object] = [{}] * 8
+    assert "最多 9 行" in refused(module_web, table, {"op": "add", "rows": many})
     change(module_web, table, {"op": "remove", "rows": [dog["id"]]})
     assert "删掉" in refused(module_web, table, setting(dog, prompt="x"), 404)
     assert "刷新" in module_web.get(f"/api/tables/{table}?since=999999", 409)["error"]
