@@ -13,7 +13,7 @@ def noise_image(
 ) -> bytes:
     """An image in this format (``png``, ``jpeg``, ``webp``, ``gif``…) and Pillow mode, as bytes."""
     packed = io.BytesIO()
-    if picture_format == "png":
+    if picture_format.lower() == "png":
         options.setdefault("compress_level", 1)  # noise gets no smaller
     Image.effect_noise(size, 60).convert(mode).save(packed, picture_format.upper(), **options)
     return packed.getvalue()
