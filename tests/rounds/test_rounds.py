@@ -73,6 +73,7 @@ def test_a_round_says_what_it_is(studio: Studio, table: str) -> None:
     assert studio.rounds(table, "") == [made]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -113,6 +114,7 @@ def test_without_a_day_a_round_ends_in_two_weeks(studio: Studio, table: str) -> 
     assert (local.hour, local.minute, local.second) == (23, 59, 59)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("base", "https", "link"),
     [

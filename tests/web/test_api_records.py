@@ -536,6 +536,7 @@ def test_a_zip_announces_its_length_for_the_browser_to_show_its_progress(
         assert head.content_length
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("change", ["deleted", "longer", "shorter"])
 @pytest.mark.parametrize("has_begun", [False, True])
 def test_a_zip_whose_image_changes_meanwhile_is_cut_short_instead_of_damaged(

@@ -294,6 +294,7 @@ def test_budgets_are_set_one_by_one_and_removed(settings: Settings) -> None:
     assert get(client, "/api/models")["budget"] is None
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("wrong", [-1, 10_000_001, 0.005, "20", True, [], float("nan"), float("inf")])
 def test_a_wrong_budget_is_refused_with_one_sentence(client: FlaskClient, wrong: object) -> None:
     refused = client.put("/api/budgets", json={"total": 7, "month": wrong})

@@ -442,6 +442,7 @@ def test_a_record_without_a_picture_is_named_and_the_others_are_delivered(demo: 
     assert "没有可以交付的图片" in demo.post("/api/deliveries", body, 400)["error"]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("fields", "refused"),
     [

@@ -348,6 +348,7 @@ def test_wrong_guesses_expire_after_an_hour(db: database.Connection) -> None:
     assert guesses.check(db, right, "10.0.0.1") == (None, 1.0)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("one", "other", "are_one"),
     [
@@ -442,6 +443,7 @@ def test_behind_a_trusted_proxy_wrong_passwords_count_for_the_browser(settings: 
     assert enter(client, "开门", "192.168.1.8") == 302
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("address", "said", "is_https"),
     [

@@ -222,6 +222,7 @@ def test_what_is_wrong_is_said_once_a_role_before_anything_is_made(web: WebHarne
     assert "没有「没有.png」" in missing[0]["error"]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("rows", "roles", "said"),
     [

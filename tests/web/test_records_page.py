@@ -308,6 +308,7 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
     assert 'name="in"' not in page(client)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("marks", "shown_text"),
     [
