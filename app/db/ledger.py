@@ -13,6 +13,7 @@ from app.domain.budgets import Budget
 from app.domain.ledger import Usage, usage_text
 from app.errors import Billed, Message, message
 
+_LOCK = "/* FOR UPDATE */"  # of the rows of a SELECT; see ``dialect``
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
 
 
@@ -57,22 +58,26 @@ def _open_charge(
     db: Connection, record: Record, price: Decimal | None, budget: Decimal | None, *, is_free: bool
 ) -> int | None:
     """See ``open_charge``; None, with nothing written, when it needs an exclusive transaction."""
-    if not still_owned(db, record, Status.RUNNING):
-        raise LeaseLost
-    sql = f"""
-        SELECT (SELECT state FROM batches WHERE id = batch_id) AS state, {PAYER} AS person_id
+    row = db.execute(
+        f"""
+        SELECT status, attempts, {PAYER} AS person_id,
+            (SELECT state FROM batches WHERE id = batch_id) AS state
         FROM generation_records
-        WHERE id = :id
-    """
-    state, person_id = db.execute(sql, {"id": record.id}).fetchone()
-    if state not in (None, "active"):
+        WHERE id = :id {_LOCK}
+        """,
+        {"id": record.id},
+    ).fetchone()
+    if row is None or (row["status"], row["attempts"]) != (Status.RUNNING, record.attempts):
+        raise LeaseLost
+    if row["state"] not in (None, "active"):
         raise BatchNotActive
+    person_id = row["person_id"]
     budgets: list[Budget] = []
     if has_limits(db, person_id=person_id, default=budget):
         if db.is_shared:
             return None
         budgets = require_affordable(db, price, batch_id=record.batch_id, person_id=person_id, default=budget)
-    row = db.execute(
+    charge = db.execute(
         """
         INSERT INTO charges
             (record_id, batch_id, person_id, model, price_micros, is_priced, is_free, opened_at)
@@ -91,7 +96,7 @@ def _open_charge(
         },
     ).fetchall()[0]
     note_near_budgets(db, budgets, price or Decimal(0), batch_id=record.batch_id)
-    return int(row["id"])
+    return int(charge["id"])
 
 
 def pause_over_budget(
@@ -191,7 +196,7 @@ def still_owned(db: Connection, record: Record, *statuses: Status) -> bool:
     the transactions of one record, its charges and its copies follow one another, where those of other
     records run beside them, and each statement after this one sees all that the earlier ones committed.
     """
-    sql = "SELECT status, attempts FROM generation_records WHERE id = :id /* FOR UPDATE */"
+    sql = f"SELECT status, attempts FROM generation_records WHERE id = :id {_LOCK}"
     row = db.execute(sql, {"id": record.id}).fetchone()
     if row is None or row["attempts"] != record.attempts:
         return False

@@ -35,16 +35,19 @@ def note_success(db: Connection, batch_id: str | None) -> None:
 def fold_changes(db: Connection, *, at_once: bool = False) -> bool:
     """Fold what is there -> whether anything was. What is younger than a moment can wait unless ``at_once``.
 
-    Whoever comes second finds nothing: rows are taken under the lock, by the one who deletes them.
+    It is looked for again under the lock: whoever comes second finds nothing, and commits nothing.
     """
     if db.engine == "sqlite":
         return False
     sql = "SELECT 1 FROM pending_changes WHERE noted_at <= now() - make_interval(secs => :age) LIMIT 1"
-    if not db.execute(sql, {"age": 0 if at_once else _YOUNG_SECONDS}).fetchone():
+    fields = {"age": 0 if at_once else _YOUNG_SECONDS}
+    if not db.execute(sql, fields).fetchone():
         return False
     with transaction(db):
-        fold_in_transaction(db)
-    return True
+        is_there = db.execute(sql, fields).fetchone() is not None
+        if is_there:
+            fold_in_transaction(db)
+    return is_there
 
 
 def fold_in_transaction(db: Connection) -> None:
