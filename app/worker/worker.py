@@ -157,7 +157,7 @@ class Worker:
             self._requeue(db, record)
             log.record_event("budget_reached", record, why=reached.message)
             price, budget = engine.spec.price(record.request), self.settings.budget
-            self._write(lambda: database.pause_over_budget(db, record, price, budget, now=time.time()))
+            self._write(lambda: database.pause_over_budget(db, record, price, budget, now=database.now(db)))
         except (DiskLow, ModelRetired, InvalidRequest, BucketError, ModelError) as error:
             if isinstance(error, ModelError) and error.throttled:
                 engine.limit.on_throttled()
