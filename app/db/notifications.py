@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.db.connection import Connection, Row, transaction
+from app.db.connection import Connection, Row, now, transaction
 from app.db.row_mapping import priced
 from app.domain import PauseCause, Status
 from app.domain.budgets import Budget, BudgetScope
@@ -165,7 +165,7 @@ def _add(
         VALUES (:event, :key, :content, :now)
         ON CONFLICT DO NOTHING
         """,
-        {"event": event, "key": key, "content": to_json(facts), "now": time.time()},
+        {"event": event, "key": key, "content": to_json(facts), "now": now(db)},
     )
 
 

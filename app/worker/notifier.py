@@ -1,7 +1,5 @@
 """Delivers the notifications of the outbox to NOTIFY_URL, one at a time; starts no thread."""
 
-import time
-
 import database
 import generator
 from app import log
@@ -45,21 +43,21 @@ class Notifier:
         webhook = self._webhook
         if webhook is None:
             return False
-        found = database.claim_notification(db, now=time.time())
+        found = database.claim_notification(db, now=database.now(db))
         if found is None:
             return False
         facts = {"kind": found.event, "id": found.id, "tries": found.tries}
-        if time.time() - found.created_at > _GIVEN_UP_SECONDS:
-            database.end_notification(db, found.id, now=time.time())
+        if database.now(db) - found.created_at > _GIVEN_UP_SECONDS:
+            database.end_notification(db, found.id, now=database.now(db))
             log.event("worker", "notification_given_up", **facts)
             return False
         try:
             webhook.send(notice_of(found.event, found.facts, self._address))
         except generator.NotDelivered as error:
             delay = min(_FIRST_DELAY * 2.0 ** (found.tries - 1), _MAX_DELAY)
-            database.retry_notification(db, found.id, not_before=time.time() + delay)
+            database.retry_notification(db, found.id, not_before=database.now(db) + delay)
             log.event("worker", "notification_failed", **facts, why=error.message)
             return False
-        database.end_notification(db, found.id, now=time.time())
+        database.end_notification(db, found.id, now=database.now(db))
         log.event("worker", "notified", **facts)
         return True

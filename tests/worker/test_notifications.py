@@ -160,6 +160,7 @@ def test_two_servers_deliver_each_notification_once(harness: Harness, settings: 
     assert len(robot.messages) == len(set(robot.messages)) == 12
 
 
+@pytest.mark.sqlite
 def test_a_receiver_that_fails_is_tried_for_an_hour_with_growing_delays(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
