@@ -12,7 +12,7 @@ from app.db.server_clock import ServerClock
 from app.domain import Status
 from app.errors import Billed, ModelError, StoreLost
 from app.runtime import Runtime
-from tests.harness import Harness
+from tests.harness import Harness, running
 
 SetClock = Callable[[float], None]
 
@@ -54,7 +54,8 @@ def test_a_machine_whose_clock_is_an_hour_off_burns_no_lease_and_orders_nothing(
     assert not harness.step()
     assert harness.statuses([sent.id, waiting]) == [Status.RUNNING, Status.QUEUED]
     assert "差 3600 秒，不再下单" in str(harness.runtime.peers.find_problem(stops=True))
-    assert harness.client().get("/live/status").text.count('data-state="process_stopped"') == 1
+    client = harness.client()
+    assert client.get("/live/status").text.count('data-state="process_stopped"') == 1
     report(harness)
     assert caplog.text.count("event=clock_stopped") == 1
     set_clock(0.0)
@@ -63,6 +64,11 @@ def test_a_machine_whose_clock_is_an_hour_off_burns_no_lease_and_orders_nothing(
     assert harness.step()
     assert harness.statuses([sent.id, waiting]) == [Status.RUNNING, Status.SUCCESS]
     assert harness.runtime.peers.find_problem(stops=True) is None
+    set_clock(seconds)
+    harness.runtime.peers._next_report = 0.0
+    with running(harness.runtime):
+        health = client.get("/healthz").get_json()
+    assert (health["worker"], "差 3600 秒" in health["error"]) == (False, True)
 
 
 @pytest.mark.postgres

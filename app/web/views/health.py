@@ -59,7 +59,7 @@ def index() -> Response:
         "database": is_readable and not threads.write_refusal.lasts,
         "disk": not runtime.disk.problem(),
         "oss": not current.outputs.problem(),
-        "worker": threads.are_running and not runtime.peers.are_missing,
+        "worker": threads.are_running and not (runtime.peers.are_missing or runtime.peers.is_stopped),
         "model": current.model_problem(current.spec) is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)
@@ -68,7 +68,8 @@ def index() -> Response:
     details = {} if is_anonymous else {**checks, **_facts(current)}
     if not failed:
         return success(**details)
-    reason = runtime.store_guard.problem() or message("有问题：{problems}", problems=failed)
+    stopped = None if checks["worker"] else runtime.peers.find_problem(stops=True)
+    reason = runtime.store_guard.problem() or stopped or message("有问题：{problems}", problems=failed)
     return failure("有问题" if is_anonymous else reason, 503, **details)
 
 
