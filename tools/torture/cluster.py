@@ -104,7 +104,9 @@ class Cluster(Site):
         with self._reading:
             try:
                 if self._db is None or self._db.closed:
-                    self._db = psycopg.connect(self.url, autocommit=True, row_factory=dict_row)
+                    self._db = psycopg.connect(
+                        self.url, autocommit=True, row_factory=dict_row, prepare_threshold=None
+                    )
                 return self._db.execute(sql.encode()).fetchall()
             except psycopg.OperationalError as error:
                 raise Unreadable(str(error)) from error
