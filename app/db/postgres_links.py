@@ -91,7 +91,8 @@ def open_link(url: str, *, seconds: float | None = None, options: str = "") -> L
     seconds = seconds or STATEMENT_SECONDS
     try:
         own = conninfo.conninfo_to_dict(url).get("options") or ""
-        session = f"{_SESSION} -c statement_timeout={round(1000 * seconds)} {options} {own}"
+        timeout = f"-c statement_timeout={round(1000 * seconds)}"
+        session = " ".join(filter(None, (_SESSION, timeout, options, own)))  # PgBouncer takes one space only
         link = Link.connect(
             url,
             autocommit=True,
