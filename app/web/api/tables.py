@@ -209,7 +209,7 @@ def get(table_id: str) -> Response:
 
 @bp.get("/tables/<table_id>/history")
 @describe(
-    "谁改了什么，最近 30 天，新的在前；row 是只看一行，before 是从这个版本以前接着看",
+    "谁改了什么，最近 30 天，新的在前；row：一行的；before：更早的",
     answer(
         changes=array_of(
             closed_object(
@@ -217,7 +217,7 @@ def get(table_id: str) -> Response:
                 version=ID,
                 at=str,
                 person=str,
-                rows=array_of(closed_object(id=ID, number=int)) | {"description": "最多 20 行"},
+                rows=array_of(closed_object(id=ID, number=int), maxItems=20),
                 row_count=int,
                 what=array_of(str),
             )
