@@ -105,14 +105,7 @@ def find_person_of(db: Connection, record_id: int) -> str:
 
 
 def find_picker(db: Connection, record_id: int) -> str:
-    """The name of who chose this picture last; empty when it is not known, or was a client."""
-    found = db.execute(
-        """
-        SELECT name
-        FROM generation_records
-        JOIN people ON people.id = pick_person_id
-        WHERE generation_records.id = :id
-        """,
-        {"id": record_id},
-    ).fetchone()
-    return str(found["name"]) if found else ""
+    """The name of who chose this picture last; empty when nobody did, or a client."""
+    sql = "SELECT pick_person_id FROM generation_records WHERE id = :id AND pick <> ''"
+    chosen = db.execute(sql, {"id": record_id}).fetchone()
+    return list_names(db).get(chosen["pick_person_id"], "") if chosen else ""

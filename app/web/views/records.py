@@ -176,8 +176,7 @@ def _people(record: Record) -> dict[str, str]:
     db = connection()
     if not database.had_several_people(db):
         return {}
-    picker = database.find_picker(db, record.id) if record.pick else ""
-    return {"whose": database.find_person_of(db, record.id), "picker": picker}
+    return {"whose": database.find_person_of(db, record.id), "picker": database.find_picker(db, record.id)}
 
 
 @bp.post("/records")
