@@ -56,7 +56,7 @@ _COLUMNS = (
 )
 
 
-_PERSON = Column("人员", 14, value=attrgetter("person"))
+_PERSON = Column("下单人", 14, value=attrgetter("person"))
 
 
 def _columns_with(own_names: Iterable[str], has_people: bool) -> tuple[Column, ...]:

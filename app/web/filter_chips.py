@@ -154,7 +154,7 @@ def _people(db: database.Connection, person_id: int, link: Link) -> list[Chip]:
         for key, name in names.items()
     ]
     shown = names.get(person_id, str(person_id)) if person_id else ""
-    return [_chip("person", "人员", shown, link, choices)]
+    return [_chip("person", "下单人", shown, link, choices)]
 
 
 def _days(start: str, end: str, link: Link) -> Chip:

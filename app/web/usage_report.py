@@ -19,7 +19,7 @@ UNRESOLVED_SHOWN = 50
 BATCHES_SHOWN = 12
 DIFFERING_SHOWN = 20
 GROUPS_SHOWN = 100
-GROUPED_BY = {"model": "按模型", "batch": "按批次", "table": "按表格", "person": "按人员"}
+GROUPED_BY = {"model": "按模型", "batch": "按批次", "table": "按表格", "person": "按下单人"}
 COLUMN = "column:"
 
 

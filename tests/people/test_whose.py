@@ -148,7 +148,7 @@ def test_usage_is_grouped_by_person_where_there_is_more_than_one(
     order(office.owner)
     fail(db, Billed.YES)
     assert 'value="person"' not in office.owner.get("/usage").text
-    assert "人员" not in office.owner.get("/api/usage/export.csv").text
+    assert "下单人" not in office.owner.get("/api/usage/export.csv").text
     who, client = office.add("<小周>")
     order(client)
     for _ in range(3):
@@ -159,9 +159,9 @@ def test_usage_is_grouped_by_person_where_there_is_more_than_one(
         ("1", "主人", 0.44),
     }
     heads, *lines = csv.reader(client.get("/api/usage/export.csv").text.splitlines())
-    assert sorted(line[heads.index("人员")] for line in lines) == ["", *["<小周>"] * 2, *["主人"] * 2]
+    assert sorted(line[heads.index("下单人")] for line in lines) == ["", *["<小周>"] * 2, *["主人"] * 2]
     with client.get("/api/usage/export.xlsx") as workbook:
-        assert "人员" in [cell.value for cell in load_workbook(io.BytesIO(workbook.data))["账目"][1]]
+        assert "下单人" in [cell.value for cell in load_workbook(io.BytesIO(workbook.data))["账目"][1]]
     office.change(who, active=False)
     page = office.owner.get("/usage?by=person").text
     assert ('value="person" selected' in page, "&lt;小周&gt;" in page) == (True, True)

@@ -145,7 +145,7 @@ export function refusedFields(columns, row) {
 
 /** `*提示词（必填）`, `Prompt / 提示词`, `【比例】`, or the name of an own column -> the column; undefined for what is none. */
 export function columnOfHeader(columns, cell) {
-  return knownColumn(columns, cell) ?? columns.find(({ field }) => field === fieldOfOwn(trimText(cell)));
+  return knownColumn(columns, cell) ?? columns.find(({ name }) => name === fieldOfOwn(trimText(cell)));
 }
 
 function knownColumn(columns, cell) {
