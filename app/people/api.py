@@ -273,7 +273,7 @@ def _require_server_password() -> None:
     if not services().settings.access_password:
         raise Conflict(
             "现在只有这台电脑能打开，不用登录：要和别人一起用，"
-            "请在 .env 里写 HOST=0.0.0.0 和 ACCESS_PASSWORD，再重新启动"
+            "请先在「模型与密钥」的「谁能打开」里设好，再重新启动"
         )
 
 
