@@ -15,6 +15,10 @@ WORKERS = auto
 PYTEST_ = $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$(VENV)
 PYTEST = $(PYTEST_) -n $(WORKERS) --dist loadscope $(1) || \
 	{ [ "$$?$$CI" = 11 ] && $(PYTEST_) -n 0 --last-failed --last-failed-no-failures none $(1); }
+# The same with every Python: what reads the sources or runs in a browser or Node; kills, races and rounds of processes.
+SAME = browser js test_architecture.py test_promises.py test_torture.py web/test_bundler.py web/test_front_end_files.py \
+	web/test_fuzz.py web/test_translations.py web/test_workbook_circle.py worker/test_batch_run.py \
+	worker/test_older_store.py worker/test_restart.py worker/test_shared_limit.py worker/test_two_machines.py
 .PHONY: help run test test-all test-rest test-python lint check fuzz torture bench bench-quick gallery mutants check-store \
 	backup
 
@@ -36,8 +40,8 @@ test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases,
 	@sh tests/postgres/install
 	$(call PYTEST,--rest --store postgres)
 
-test-python: $(VENV)/.tests ## Run a case of each test without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
-	$(call PYTEST,--once --ignore tests/browser --ignore tests/js --ignore tests/test_architecture.py -m "not postgres")
+test-python: $(VENV)/.tests ## Run a case of every second test without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
+	$(call PYTEST,--once $(addprefix --ignore tests/,$(SAME)) -m "not postgres")
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .

@@ -127,7 +127,7 @@ def _then_fold(step: Callable[..., Any]) -> Callable[..., Any]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="the database engine")
     parser.addoption("--rest", action="store_true", help="only browser cases that verify no promise")
-    parser.addoption("--once", action="store_true", help="of a test with parameters only the first case")
+    parser.addoption("--once", action="store_true", help="of every second test the first case")
 
 
 def pytest_xdist_auto_num_workers() -> int:
