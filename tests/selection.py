@@ -1,5 +1,5 @@
 """Which tests run, of those whose programs are there. Of browser cases those that verify a promise, with
-``--rest`` the others; with ``--store postgres`` what executes SQL; with ``--once`` a case of every second test.
+``--rest`` the others; with ``--store postgres`` what executes SQL; with ``--once`` a case of every second.
 """
 
 import ast

@@ -32,7 +32,7 @@ from tools.server_process import ServerProcess, running_server
 from web_app import create_app
 
 CALL_COUNT = os.environ.get("FUZZ_CALLS")
-CALLS = int(CALL_COUNT or 600)
+CALLS = int(CALL_COUNT or 400)
 LONGEST_SECONDS = 30.0
 SECRET = "FUZZ-SECRET-0123456789"
 SECRETS = dict.fromkeys(

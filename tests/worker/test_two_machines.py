@@ -53,7 +53,7 @@ def machines(
 
 def order(machine: ServerProcess, numbers: range) -> str:
     """Order these rows -> the id of their batch."""
-    rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}"} for n in numbers]
+    rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}", "resolution": "1K"} for n in numbers]
     batch_id: str = machine.post("/api/batches", {"rows": rows})["batch_id"]
     return batch_id
 
