@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.db.batch_log import add_log
 from app.db.batches import finish_if_done
 from app.db.connection import Connection, transaction
+from app.db.pending_changes import fold_in_transaction
 from app.db.row_mapping import has_record, record_ids, utc_now
 from app.db.versions import update_records
 from app.errors import Conflict, NotFound, message
@@ -30,6 +31,7 @@ def cancel_batch(db: Connection, batch_id: str) -> Cancelled:
     Does nothing when the batch is unknown or finished.
     """
     with transaction(db):
+        fold_in_transaction(db)  # it may be done
         row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
         if row is None or row["state"] == "finished":
             return Cancelled(number=0, ids=(), was_paused=False)

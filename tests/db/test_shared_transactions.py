@@ -255,6 +255,13 @@ def test_what_a_killed_worker_left_is_folded_by_another_process(db: Connection, 
     assert log(db, batch_id) == ["第 1 行：已保存 猫.png（2048×2048）", "批次完成"]
 
 
+def test_a_batch_that_is_done_is_not_cancelled(db: Connection) -> None:
+    batch_id, _ = add(db)
+    finish_record(db, claimed(db), SAVED)
+    database.cancel_batch(db, batch_id)
+    assert batch_status(db, batch_id) is BatchStatus.FINISHED
+
+
 def test_a_failure_is_counted_after_the_successes_before_it(db: Connection) -> None:
     batch_id, _ = add(db, *[CAT] * 4, stop_rule=StopRule(refused=9, failed=1, last=2))
     for error in (None, REFUSED, None, REFUSED):
