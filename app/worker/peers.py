@@ -96,8 +96,10 @@ class Peers:
             db, self._owner, report, limits=highest, now=now, within=ALIVE_SECONDS
         )
         self._examine(db, now)
+        was_away = not is_first and not self._is_counted(now)
         for id, share in shares.items():
-            limits[id].set_share(0 if self.is_stopped else share.granted)
+            most = limits[id].share if was_away else share.granted  # others may have been away too
+            limits[id].set_share(0 if self.is_stopped else min(share.granted, most))
         is_settled = all(share.fair == share.granted == report.slots[id] for id, share in shares.items())
         if not is_settled or self._problem != problem:
             self._next_report = time.monotonic() + UNSETTLED_SECONDS
@@ -111,11 +113,13 @@ class Peers:
 
         Not when it was suspended or cannot report: the others do not count its share any more.
         """
-        if self._reported_at is None:
-            return True
         has_right_clock = abs(time.time() - now) <= MOST_CLOCK_SECONDS
-        is_counted = abs(now - self._reported_at) < ALIVE_SECONDS - REPORT_SECONDS
-        return is_counted and has_right_clock and not self.is_stopped
+        return self._reported_at is None or (
+            self._is_counted(now) and has_right_clock and not self.is_stopped
+        )
+
+    def _is_counted(self, now: float) -> bool:
+        return abs(now - (self._reported_at or 0.0)) < ALIVE_SECONDS - REPORT_SECONDS
 
     def has_others(self, db: database.Connection) -> bool:
         """Whether another process makes images."""

@@ -116,6 +116,23 @@ def test_a_worker_that_was_away_claims_nothing_before_it_has_reported(
     assert worker_of(one).run_once(db)
 
 
+def test_workers_that_were_all_away_take_no_slots_of_each_other(
+    pair: list[Runtime], db: database.Connection
+) -> None:
+    for _ in range(3):
+        shares = report(db, *pair)
+    assert sorted(shares) == [1, 2]
+    db.execute("UPDATE workers SET seen_at = seen_at - 40")  # the database was away
+    for each in pair:
+        each.peers._reported_at = 0.0
+    one, other = pair
+    assert report(db, one) == shares[:1]
+    report(db, other)
+    for _ in range(3):
+        report(db, *pair)
+    assert report(db, one, other) == shares
+
+
 def test_two_workers_never_exceed_the_concurrency_of_the_model(
     slow: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
