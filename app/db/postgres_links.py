@@ -3,11 +3,13 @@
 Only this module and postgres_connection import psycopg.
 """
 
+import math
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -119,7 +121,6 @@ class Links:
         self._opening = 0
         self._full_until = 0.0
         self.users: weakref.WeakSet[object] = weakref.WeakSet()  # while there are none, nothing stays open
-        self._probing = threading.Lock()
         self._next_probe = 0.0
         self._silence: psycopg.Error | None = None  # when the server was last asked, it did not answer
 
@@ -133,10 +134,12 @@ class Links:
             if self._silence and self.is_silent():
                 raise lost(self._silence)
             with self._changed:
-                while not (self._idle or self._may_open()):
+                while not (self._idle or self._silence or self._may_open()):
                     if time.monotonic() >= until:
                         raise WriteRefused("数据库正忙，等了太久，没有写入，请稍后再试")
                     self._changed.wait(_FULL_SECONDS)
+                if self._silence:
+                    continue
                 self.users.add(user)
                 if self._idle:
                     link = self._idle.pop()[1]
@@ -183,19 +186,22 @@ class Links:
             link.close()
 
     def is_silent(self) -> bool:
-        """Whether the server does not answer, asked on a new connection, at most once a second.
+        """Whether the server did not answer when it was last asked; has it asked again, a second after that.
 
-        Its processes may be stopped, or the network drop everything; a statement alone may take its time.
+        On a new connection, by a thread that ends then: whoever waits for an answer need not wait for this.
+        The server's processes may be stopped, or the network drop everything; a statement may take its time.
         """
-        if time.monotonic() >= self._next_probe and self._probing.acquire(blocking=False):
-            try:
-                self._open().close()
-            except StoreLost:
-                pass
-            finally:
-                self._next_probe = time.monotonic() + _BETWEEN_PROBES_SECONDS
-                self._probing.release()
+        with self._changed:
+            if is_due := time.monotonic() >= self._next_probe:
+                self._next_probe = math.inf
+        if is_due:
+            threading.Thread(target=self._probe, name="probe", daemon=True).start()
         return self._silence is not None
+
+    def _probe(self) -> None:
+        with suppress(StoreLost):
+            self._open().close()
+        self._next_probe = time.monotonic() + _BETWEEN_PROBES_SECONDS
 
     def _may_open(self) -> bool:
         number = len(self._idle) + len(self._lent) + self._opening
