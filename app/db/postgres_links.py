@@ -92,7 +92,7 @@ def open_link(url: str, *, seconds: float | None = None, options: str = "") -> L
     """A connection with autocommit. Raises psycopg.Error, SettingError."""
     seconds = seconds or STATEMENT_SECONDS
     try:
-        own = conninfo.conninfo_to_dict(url).get("options") or ""
+        own = str(conninfo.conninfo_to_dict(url).get("options") or "")
         timeout = f"-c statement_timeout={round(1000 * seconds)}"
         session = " ".join(filter(None, (_SESSION, timeout, options, own)))  # PgBouncer takes one space only
         link = Link.connect(
