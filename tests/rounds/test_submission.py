@@ -55,6 +55,9 @@ def test_hearts_are_kept_crosses_rejected_and_words_stand_in_the_row(studio: Stu
         "comment": "太暗",
     }
     assert studio.record(told["marks"][0]["record_id"])["favourite"] == 1
+    details = studio.client.get(f"/live/records/{told['marks'][1]['record_id']}/details").text
+    assert "✗ 太暗" in details
+    assert "第 1 轮" in details
     [change] = answered(studio.client.get(f"/api/tables/{table}/history"))["changes"]
     assert change["what"] == [
         "王总 提交了第 1 轮",
