@@ -66,6 +66,7 @@ def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page(modules: d
         "table/table_import.js",
         "table/sets.js",
         "table/edit_tools.js",
+        "table/budget_form.js",
         "rounds/dialog.js",
         "table/commands.js",
         "table/takeover.js",

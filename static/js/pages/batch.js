@@ -57,6 +57,7 @@ const batch = {
     return import("../table/sets.js");
   },
   importTools: () => import("../table/edit_tools.js"),
+  importBudgetForm: () => import("../table/budget_form.js"),
   runRow: (row) => more("orderRow", row),
   restorePictures: (ids) => more("restorePictures", ids),
   openPicture: (id) => more("openPicture", id),

@@ -56,7 +56,7 @@ export function makeCommands(batch) {
     goToProblem: (row, field = "prompt") => goToCell(table, row, field),
     onOrdered: (id) => run.follow(id),
   });
-  const run = new RunStrip(page, { strip, store, table, model: batch.model, filter: batch.filter, orders, urls, goToRow: (row) => goToCell(table, row, "status") });
+  const run = new RunStrip(page, { strip, store, table, model: batch.model, filter: batch.filter, orders, urls, importBudgetForm: batch.importBudgetForm, goToRow: (row) => goToCell(table, row, "status") });
 
   const sets = lazy(batch.importSets, ({ makeSets }) => { batch.sets = makeSets(batch); });
   const takeRecipe = () => { if (store.totals?.sets) sets().catch(() => null); }; // tried again at the next change

@@ -1,6 +1,5 @@
 // The run of the open table: how far it is, what it waits for and the way on, its log and causes, the tab's title, a notification.
 
-import { makeBudgetForm } from "./budget_form.js";
 import { makeMenu } from "./menu.js";
 import { planOrder, restWords } from "./order_plan.js";
 import { causesOf, makeRunCauses, makeRunLog } from "./run_causes.js";
@@ -8,6 +7,7 @@ import { endedWords, figuresOf, groupsOf, pausedWords, sharesOf } from "./run_fi
 import { apply, create, show } from "../core/dom.js";
 import { attempt, fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { lazy } from "../core/lazy.js";
 import { poll } from "../core/poll.js";
 import { announce, offerUndo, showToast } from "../ui/toast.js";
 
@@ -19,7 +19,7 @@ const STALE = 5000; // ms without an answer until the figures are grey
 
 export class RunStrip {
   #root;
-  #page; // {strip, store, table, model, filter, orders, urls}
+  #page; // {strip, store, table, model, filter, orders, urls, importBudgetForm()}
   #section;
   #menu;
   /** An error that isPassing goes with the next answer. */
@@ -42,7 +42,8 @@ export class RunStrip {
       showRows: (rows) => filter.show(_("这个原因的"), (row) => rows.includes(row)),
       retry: (rows) => orders.open({ rows }),
     });
-    this.#budget = makeBudgetForm(root.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.#command("resume", _("继续生成")) });
+    this.#budget = lazy(page.importBudgetForm, ({ makeBudgetForm }) => (
+      makeBudgetForm(root.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.#command("resume", _("继续生成")) })));
     this.#poller = poll((memory) => this.#load(memory), {
       interval: (hasFailed) => this.#interval(hasFailed),
       isPaused: () => !this.#state.id || (document.hidden && !this.#state.isNotifying),
@@ -154,7 +155,9 @@ export class RunStrip {
     });
     this.#showProgress(batch);
     this.#showLinks(batch);
-    this.#budget.show(batch);
+    if (batch.paused_cause === "budget" || !this.#root.querySelector("[data-run-budget]").hidden) {
+      this.#budget().then((form) => { if (this.#state.batch) form.show(this.#state.batch); });
+    }
     this.#showTitle();
     if (hasFocus) this.#keepFocus();
   }
