@@ -125,11 +125,11 @@ class AppError(Exception):
 
 
 class SettingError(AppError):
-    """Invalid setting; ``variable`` is its name, which also starts the message."""
+    """Invalid setting; ``variable`` is its name, which also starts the message, before the ``problem``."""
 
     def __init__(self, variable: str, text: str | Message, /, **values: object) -> None:
-        super().__init__("{variable}：{problem}", variable=variable, problem=message(text, **values))
-        self.variable = variable
+        self.variable, self.problem = variable, message(text, **values)
+        super().__init__("{variable}：{problem}", variable=variable, problem=self.problem)
 
 
 class InvalidRequest(AppError):

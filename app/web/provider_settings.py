@@ -98,6 +98,11 @@ def is_secret(variable: str) -> bool:
     return not _FIELDS[variable].repr
 
 
+def at_field(error: SettingError) -> InvalidRequest:
+    """The error at the field of the variable, without its name; of the file, with that of the file."""
+    return InvalidRequest(error.variable, error.problem if error.variable in _FIELDS else error.message)
+
+
 def _text(settings: Settings, variable: str) -> str | None:
     value = getattr(settings, variable.lower())
     if isinstance(value, Decimal):
@@ -179,7 +184,7 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
                 edit.save(changes)
             current.runtime.apply(new, connection())
     except SettingError as error:
-        raise InvalidRequest(error.variable, error.message) from error
+        raise at_field(error) from error
     if old.image_model != new.image_model:
         notes = (message("默认模型现在是「{model}」", model=message(spec.label)), *notes)
     note_settings(changes)

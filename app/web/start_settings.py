@@ -10,7 +10,7 @@ from app.errors import AppError, Conflict, Forbidden, InvalidRequest, Message, S
 from app.library.bucket_check import try_bucket
 from app.system import listener
 from app.web.middleware.security import host_name
-from app.web.provider_settings import KeyTest, Variable, change_problem, variables_of
+from app.web.provider_settings import KeyTest, Variable, at_field, change_problem, variables_of
 from app.web.services import services
 from app.web.setting_changes import note_settings
 
@@ -67,7 +67,7 @@ def change_start_settings(wanted: Mapping[str, str]) -> KeyTest:
             _test(changes, new)
             edit.save(changes)
     except SettingError as error:
-        raise InvalidRequest(error.variable, error.message) from error
+        raise at_field(error) from error
     note_settings(changes)
     saved = _saved(changes, new)
     if new.oss_enabled and any(name in changes for name in OSS):

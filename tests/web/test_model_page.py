@@ -110,7 +110,7 @@ def test_a_form_saves_without_a_script(settings: Settings, tmp_path: Path, servi
     assert load_settings({}, dotenv).volcengine_ak == "geheim1"
     wrong = client.post("/model", data=kept | {"JIMENG_PRICE": "viel"})
     assert wrong.status_code == 400
-    assert "JIMENG_PRICE：应为金额" in result_of(wrong.text, "jimeng")
+    assert "每张的价格（元）：应为金额" in result_of(wrong.text, "jimeng")
     for action, image_model in (("default", "demo"), ("default", "jimeng")):
         client.post("/model", data={"provider": image_model, "action": action})
         assert load_settings({}, dotenv).image_model == image_model

@@ -155,7 +155,9 @@ def submit() -> tuple[str, int]:
             done = test_key(of) if action == "test" else change_settings(_wanted(form, of, action))
     except (InvalidRequest, Forbidden, Conflict, TryLater) as error:
         status = {InvalidRequest: 400, Forbidden: 403, Conflict: 409, TryLater: 503}[type(error)]
-        return _render(of, "bad", error.message), status
+        label = _label(error.field) if isinstance(error, InvalidRequest) else ""
+        text = message("{variable}：{problem}", variable=message(label), problem=error.message)
+        return _render(of, "bad", text if label else error.message), status
     return _render(of, done.result, done.text), 200
 
 
@@ -337,7 +339,7 @@ def _fields(
         found.append(
             SettingField(
                 name=name,
-                label=next((_LABELS[end] for end in _LABELS if name.endswith(end)), name),
+                label=_label(name) or name,
                 value=(shown.value or "") if is_set else "",
                 placeholder=placeholder,
                 is_set=is_set,
@@ -348,6 +350,11 @@ def _fields(
             )
         )
     return found
+
+
+def _label(variable: str) -> str:
+    """What its field is called; empty for what is no variable of the page."""
+    return next((_LABELS[end] for end in _LABELS if variable.endswith(end)), "")
 
 
 def _price(spec: ModelSpec) -> str | Message:
