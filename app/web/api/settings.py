@@ -23,7 +23,7 @@ def get_settings() -> Response:
 
 @bp.put("/settings")
 @describe(
-    "改设置：写进 .env，马上生效（OSS、HOST、密码重启后，另外改）。没写的不变，空的是不设；限本机，或登录后",
+    "改设置：写进 .env，马上生效；OSS、HOST 等重启后，另外改。空的不设；限本机或登录后",
     answer(text=str, result=str, variables=map_of("Variable")),
     json=strict_object(**dict.fromkeys((*VARIABLES, *START_VARIABLES), text(maxLength=MAX_LENGTH))),
 )
