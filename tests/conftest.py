@@ -43,7 +43,14 @@ ServerProcess.is_forked = sys.platform == "linux"
 _SELECTION = pytest.StashKey[Selection]()
 _TORTURE = "tests/test_torture.py"
 _STATES = "tests/browser/test_accessibility.py::test_every_state"
-_FIRST = (_TORTURE, "tests/browser/", "tests/worker/", "tests/system/", "tests/sheets/")
+_FIRST = (
+    _TORTURE,
+    "tests/browser/",
+    "tests/worker/",
+    "tests/system/",
+    "tests/sheets/",
+    "tests/web/test_secrets.py",
+)
 
 
 def make_apps_cheap() -> None:
