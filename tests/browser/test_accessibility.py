@@ -74,9 +74,7 @@ OPENINGS = {
     "bill": ("/", "populated", ".result-card [data-command=write-off]", "dialog[data-dialog=billing]"),
     "tables": ("/batch?id={ended}", "populated", "[data-table-menu]", ".tables-menu"),
     "record": ("/records?status=success", "populated", "[data-image-url]", "dialog[data-lightbox]"),
-    "sample": ("/samples", "populated", ".sample-link", "dialog[data-lightbox]"),
     "row": ("/batch?id={ended}", "populated", "[data-picture]", "dialog[data-lightbox]"),
-    "usage bill": ("/usage", "populated", "[data-command=write-off]", "dialog[data-dialog=billing]"),
 }
 
 

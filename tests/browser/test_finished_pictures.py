@@ -26,10 +26,7 @@ _BEGINNINGS = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"R
 _PACKET = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
 _AIGC = "{http://www.tc260.org.cn/ns/AIGC/1.0/}AIGC"
 # Of those that differ in their figures only, one.
-_KINDS = (
-    *("淘宝/天猫 主图", "淘宝/天猫 白底图", "京东 主图", "抖音 主图 3:4"),
-    *("详情页", "Amazon MAIN", "eBay", "原图"),
-)
+_KINDS = ("淘宝/天猫 主图", "淘宝/天猫 白底图", "抖音 主图 3:4", "详情页", "Amazon MAIN", "原图")
 _TEXTS = (SECRET, "secret-prompt", "Steps: 20")
 
 
