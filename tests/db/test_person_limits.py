@@ -165,7 +165,7 @@ def test_four_fifths_are_told_once_a_person(db: database.Connection) -> None:
         for _ in range(5):
             queue.charged(db)
     rows = db.execute("SELECT content FROM notifications WHERE event = 'budget' ORDER BY id").fetchall()
-    assert [('"person": "小周"' in row["content"], '"spent": "0.88"' in row["content"]) for row in rows] == [
+    assert [('"person":"小周"' in row["content"], '"spent":"0.88"' in row["content"]) for row in rows] == [
         (True, True),
         (False, True),
     ]
