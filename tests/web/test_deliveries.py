@@ -31,10 +31,10 @@ from tools.fakes.oss import FakeOss
 from tools.waiting import wait_until
 
 ROWS: list[dict[str, Any]] = [
-    {"prompt": "猫", "filename": "红/猫一", "columns": {"SKU": "A1"}},
-    {"prompt": "猫", "filename": "猫二", "columns": {"SKU": "A2"}},
-    {"prompt": "狗", "num_images": 2, "filename": "狗", "columns": {"SKU": "A3"}},
-    {"prompt": "鸟", "columns": {"SKU": ""}},
+    {"prompt": "猫", "resolution": "1K", "filename": "红/猫一", "columns": {"SKU": "A1"}},
+    {"prompt": "猫", "resolution": "1K", "filename": "猫二", "columns": {"SKU": "A2"}},
+    {"prompt": "狗", "resolution": "1K", "num_images": 2, "filename": "狗", "columns": {"SKU": "A3"}},
+    {"prompt": "鸟", "resolution": "1K", "columns": {"SKU": ""}},
 ]
 NAMES = ["红/猫一.jpg", "猫二.jpg", "狗_1.jpg", "狗_2.jpg"]
 PAPERS = ["交付清单.xlsx", "交付说明.txt"]
