@@ -23,7 +23,7 @@ def test_without_a_password_the_owner_is_at_the_machine_and_nobody_can_be_invite
     client = create_app(settings).test_client()
     assert me(client) == {"id": None, "name": "主人", "role": "owner", "month_limit": None}
     refused = answered(client.post("/api/people", json={"name": "小周"}), 409)
-    assert "ACCESS_PASSWORD" in refused["error"]
+    assert "「谁能打开」" in refused["error"]
     assert client.get("/join/x").status_code == 404
 
 
