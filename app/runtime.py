@@ -163,7 +163,8 @@ class Runtime:
             self.engines.apply(settings, db)
             self.engines.pause_others(db)
             self.notifier.apply(settings)
-            self.settings = self.peers.settings = settings
+            self.settings = settings
+            self.peers.apply(settings)
             if self.worker:
                 self.worker.apply_engines(db)
         self.wake()

@@ -49,7 +49,7 @@ class Peers:
         self._engines = engines
         self._owner = owner
         self._is_web = settings.role == "web"
-        self.settings = settings
+        self._settings = settings
         self._next_report = 0.0
         self._reported_at: float | None = None
         self._problem: Problem | None = None
@@ -72,6 +72,10 @@ class Peers:
         found = (each.problem for each in self.workers.values() if (each.state == "stopped") == stops)
         return next(filter(None, found), None)
 
+    def apply(self, settings: Settings) -> None:
+        """Report these settings, and take shares of the models as they now are, at the next turn."""
+        self._settings, self._next_report = settings, 0.0
+
     def report(self, db: database.Connection, under_way: int, state: WorkerState = "") -> bool:
         """Every REPORT_SECONDS: this worker is alive, and has so many records claimed; take its share of each
         model. At the first report it has nothing at any service."""
@@ -89,7 +93,7 @@ class Peers:
             },
             state="stopped" if self.is_stopped else state,
             problem=problem.text if problem else None,
-            settings=_digests(self.settings),
+            settings=_digests(self._settings),
         )
         highest = {id: limit.highest for id, limit in limits.items()}
         shares, self.workers = database.report_worker(
@@ -167,7 +171,7 @@ class Peers:
         return Problem("clock_off", message("{why}，请打开那台机器的自动对时（NTP）", why=why), stops=False)
 
     def _find_other_settings(self) -> Problem | None:
-        own = _digests(self.settings)
+        own = _digests(self._settings)
         for owner, worker in self.workers.items():
             if names := list_differing(own, worker.settings):
                 why = message(

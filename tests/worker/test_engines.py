@@ -270,6 +270,7 @@ def test_a_wrong_key_of_one_model_pauses_a_mixed_batch_but_not_what_another_made
     assert (studio.jimeng.charges, studio.openai.charges) == (1, 6)
 
 
+@pytest.mark.sqlite  # on PostgreSQL they follow at the next report
 def test_threads_follow_the_concurrency_and_end_when_a_model_is_idle(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,14 @@ def test_a_worker_that_was_away_claims_nothing_before_it_has_reported(
     assert worker_of(one).run_once(db)
 
 
+def test_another_concurrency_is_shared_at_the_next_turn(pair: list[Runtime], db: database.Connection) -> None:
+    one = pair[0]
+    assert report(db, one) == [3]
+    one.apply(replace(one.settings, model_concurrency=5), db)
+    worker_of(one)._report(db)
+    assert one.engines.default.limit.share == 5
+
+
 def test_workers_that_were_all_away_take_no_slots_of_each_other(
     pair: list[Runtime], db: database.Connection
 ) -> None:
