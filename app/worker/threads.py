@@ -1,4 +1,4 @@
-"""The threads of a process, the only ones that it starts, each with a database connection of its own."""
+"""The threads of a process; it starts no other, but for one that asks whether a silent PostgreSQL answers."""
 
 import threading
 import time
