@@ -148,10 +148,8 @@ def test_a_suspended_worker_finds_its_record_claimed_by_another(
         "extend_leases": lambda: extend_leases(other, [record_id], owner="me", until=LATER + 99),
     }
     with transaction(db, shared=True):
-        db.execute(
-            "UPDATE generation_records SET attempts = 2, lease_owner = 'other' WHERE id = :id",
-            {"id": record_id},
-        )
+        claims = "UPDATE generation_records SET attempts = 2, lease_owner = 'other' WHERE id = :id"
+        assert db.execute(claims, {"id": record_id}).rowcount == 1  # sends it, so that the row is locked
         late = meanwhile(pool, db, steps[step])
     if step == "open_charge":
         with pytest.raises(database.LeaseLost):
