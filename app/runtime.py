@@ -178,7 +178,7 @@ class Runtime:
             return database.find_stored_output(db, name)
 
     def _fold_changes(self, db: database.Connection) -> None:
-        """Fold what workers noted, so that pages see it: every process does, whoever is first."""
+        """Fold the pending changes of all workers, so that pages see them. Every process runs this loop."""
         while not self.threads.aborting.wait(database.FOLD_SECONDS):
             self.threads.guarded(lambda: database.fold_changes(db))
 

@@ -70,7 +70,7 @@ def _work_of(url: str, number: int, budget: str) -> float:
 
 
 def work(url: str, budget: str) -> None:
-    """One of those processes: it begins when it is told to, and prints how many images it made."""
+    """A worker process: starts on a line of standard input and prints the number of images that it made."""
     with closing(database.connect(url)) as db:
         db.execute("SELECT 1")
         print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""The sums that triggers keep of charges and records, for a table that was empty, in both dialects.
+"""The sums that triggers keep of charges and records, and the statements that fill their empty tables.
 
 In a SQLite file each key has one row, which a change updates. On PostgreSQL every change adds a row, so that
 writers that run beside each other do not wait for one; those of a key are added up from time to time.

@@ -34,7 +34,7 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
             raise NotFound("没有这一轮，可能已被删除")
         table = ensure_checked(db, database.get_table(db, of.table_id), checker)
         pictures = store.pictures_of(db, of)
-        edit = Edit(db, table, told={"round": (of.client, of.number)})
+        edit = Edit(db, table, noted={"round": (of.client, of.number)})
         changed = try_change(edit, partial(_write, of=of, pictures=pictures), checker=checker)
         delivery = _delivery_of(db, edit, of, pictures)
         with database.transaction(db):

@@ -42,7 +42,7 @@ def apply_version(
             version = as_new(edit.table, found)
         else:
             version = compare(edit.db, table_id, found, named_batch=named_batch)
-        edit.told = {"import": True}
+        edit.noted = {"import": True}
         edit.picks = dict(_picks(found, version))
         applied.append((version, _write(edit, version, found, workbook_id, is_new=is_new)))
 

@@ -35,7 +35,7 @@ class Changed:
 @dataclass(slots=True)
 class Edit:
     """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
-    ``picks`` are choices of pictures to make with them, by record; ``told``: what the history says besides.
+    ``picks`` are choices of pictures to make with them, by record; ``noted``: what the history says besides.
 
     What changes is worked out here, in memory; ``store_edit`` writes it when nobody changed it meanwhile.
     """
@@ -45,7 +45,7 @@ class Edit:
     rows: dict[int, Row] = field(default_factory=dict)
     before: dict[int, Row] = field(default_factory=dict)
     picks: dict[int, str] = field(default_factory=dict)
-    told: dict[str, Any] = field(default_factory=dict)
+    noted: dict[str, Any] = field(default_factory=dict)
     person_id: int | None = None
     _order: list[tuple[float, int]] | None = None
     _products: dict[int, list[int]] | None = None
@@ -344,7 +344,7 @@ def store_edit(edit: Edit, key: database.RequestKey | None = None) -> Changed:
     deltas = {ids.get(row.id, row.id): _delta(edit.before.get(row.id), row) for row in changed}
     shown = database.rows_showing(db, picks).get(table.id, ()) if picks else ()
     rows: dict[int, Any] = {i: {} for i in shown} | {i: delta for i, delta in deltas.items() if delta}
-    inverse = {"rows": rows, "workbook": workbook, "picks": picks, **edit.told}
+    inverse = {"rows": rows, "workbook": workbook, "picks": picks, **edit.noted}
     inverse |= {"recipe": recipe} if recipe[0] != recipe[1] else {}
     database.save_change(db, table.id, version, inverse, edit.person_id)
     database.save_answer(db, key, {"version": version})
@@ -410,7 +410,7 @@ def undo(
     picks: dict[str, list[str]] = inverse.get("picks", {})
 
     def change(edit: Edit) -> None:
-        edit.told = {"undo": version}
+        edit.noted = {"undo": version}
         edit.load([*deltas], removed=True)
         for row_id, delta in deltas.items():
             edit.rows[row_id] = _undone(edit.rows[row_id], delta)

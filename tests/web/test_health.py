@@ -114,7 +114,7 @@ def test_no_question_of_a_stranger_uses_the_database(
 def test_a_server_that_only_reads_from_now_on_is_reported(
     settings: Settings, postgres: PostgresServer, role: Literal["all", "web"]
 ) -> None:
-    """As when a standby answers in the place of a lost one."""
+    """So does a standby server that is not promoted."""
     for client in open_client(replace(settings, role=role)):
         worker = () if role == "all" else ("worker",)
         with closing(database.connect(postgres.url("postgres"))) as db:

@@ -7,22 +7,22 @@ _OUT_OF_REACH = """() => {
   const found = [];
   if (document.documentElement.scrollWidth > innerWidth) found.push("the page scrolls sideways");
   const top = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
-  const told = (element) => element.outerHTML.slice(0, 160);
+  const markup = (element) => element.outerHTML.slice(0, 160);
   for (const element of [top, ...top.querySelectorAll("*")]) {
     const sideways = element.scrollWidth > element.clientWidth + 1;
     const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
     const may = element.matches("pre, textarea");
-    if (sideways && scrolls && !may) found.push(`scrolls sideways: ${told(element)}`);
+    if (sideways && scrolls && !may) found.push(`scrolls sideways: ${markup(element)}`);
   }
   const actions = "a[href], button, summary, input, select, textarea, [role=option], [role=menuitem]";
   for (const element of top.querySelectorAll(actions)) {
     if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
     if (element.closest(".sr-only, .skip-link")) continue;
     const { left, right, width, height } = (element.closest("label") ?? element).getBoundingClientRect();
-    if (left < -1 || right > innerWidth + 1) found.push(`beyond the edge: ${told(element)}`);
+    if (left < -1 || right > innerWidth + 1) found.push(`beyond the edge: ${markup(element)}`);
     const isAlone = element.parentElement.textContent.trim() === element.textContent.trim();
     const isWord = getComputedStyle(element).display === "inline" && !isAlone; // within a sentence
-    if (!isWord && Math.min(width, height) < 23.9) found.push(`${width}×${height}: ${told(element)}`);
+    if (!isWord && Math.min(width, height) < 23.9) found.push(`${width}×${height}: ${markup(element)}`);
   }
   return found;
 }"""

@@ -76,8 +76,8 @@ const loadMore = lazy(async () => {
 const more = async (name, ...values) => (await loadMore())[name](...values);
 
 let store = null;
-const isLooking = "looking" in page.dataset; // whoever only looks
-const canEdit = (row) => !isLooking && !store?.isBusy(row);
+const isViewer = "looking" in page.dataset; // may change nothing
+const canEdit = (row) => !isViewer && !store?.isBusy(row);
 const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns)), { table: () => table, stateOf: batch.stateOf });
 const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
   columns, makeRow, copyRow, offerUndo, canEdit,
@@ -101,7 +101,7 @@ const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
     batch.filter?.look();
   },
 });
-table.rows.isFrozen = isLooking;
+table.rows.isFrozen = isViewer;
 const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, store: () => store, onSum: showReportOpener });
 const head = batch.head = makeHead(page);
 store = batch.store = new Store(table, {
