@@ -23,7 +23,7 @@ from app.images.store import PREVIEW, thumbnail_path
 
 SMALL, LARGE = 480, 1600  # pixels of the long side
 _QUALITY = {SMALL: 80, LARGE: 85}
-_FORM = "1"  # another one draws all of them anew
+_FORM = "2"  # another one draws all of them anew
 _LETTERS = 30  # of a watermark in the long side
 _SLOPE = 28  # degrees
 _SHADE, _LIGHT = 70, 120  # of 255: how much of the dark edge and of the light letters is seen
@@ -89,7 +89,7 @@ def draw(content: bytes, watermark: str) -> dict[int, bytes]:
         picture = picture.resize(size_of(*picture.size, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
         packed = io.BytesIO()
         marked = _marked(picture, watermark) if watermark else picture
-        marked.save(packed, "JPEG", quality=_QUALITY[side], exif=b"", icc_profile=b"")
+        marked.save(packed, "JPEG", quality=_QUALITY[side], exif=b"", icc_profile=b"", comment=b"")
         drawn[side] = packed.getvalue()
     return drawn
 

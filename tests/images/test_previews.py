@@ -41,6 +41,7 @@ def test_a_preview_fits_its_size_and_is_never_enlarged() -> None:
         with_c2pa("png"),
         noise_image("webp", xmp=xmp()),
         noise_image("jpeg", exif=Image.Exif().tobytes()),
+        noise_image("jpeg", comment="暗号"),
     ],
 )
 def test_nothing_but_pixels_is_left(content: bytes) -> None:
@@ -98,6 +99,15 @@ def test_a_preview_is_drawn_once_and_anew_for_other_bytes_or_words(tmp_path: Pat
     preview(File(tmp_path, 77, "a", ""), LARGE, read)
     store.delete_image(tmp_path, "x.png", 7)
     assert {path.name.partition("-")[0] for path in tmp_path.glob(".thumbnails/*/*")} == {"77"}
+
+
+def test_previews_of_an_earlier_version_are_drawn_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(previews, "_FORM", "1")
+        kept = preview(File(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40)))
+    assert preview(File(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40), colour="blue")) != kept
 
 
 def test_a_damaged_picture_has_no_preview() -> None:
