@@ -21,8 +21,9 @@ from app.images.previews import can_draw
 from app.rounds import rules, store
 from app.rounds.choosing import choose, choose_new
 from app.rounds.client import draw_ahead
-from app.rounds.rules import Mark, Round, RoundState, Shown
+from app.rounds.rules import MAX_WATERMARK, Mark, Round, RoundState, Shown
 from app.system.listener import address_for_others
+from app.web.i18n import gettext
 from app.web.middleware.login import came_by_https, current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -72,8 +73,8 @@ _BY_WORKBOOK = "也可以下载结果表给客户（有提示词和费用），�
 
 @bp.get("/tables/<table_id>/rounds")
 @describe(
-    "给客户看的各轮，最近的在前；reachable：现在做的链接，客户能不能打开",
-    answer(rounds=array_of(_ROUND), reachable=bool, reason=str),
+    "给客户看的各轮，最近的在前；reachable：现在做的链接，客户能不能打开；watermark：不给下载时图上的字",
+    answer(rounds=array_of(_ROUND), reachable=bool, reason=str, watermark=str),
     query={"marks": enum("0", "1")},
 )
 def list_of_table(table_id: str) -> Response:
@@ -86,6 +87,7 @@ def list_of_table(table_id: str) -> Response:
         rounds=[_json(each, shown[each.id], with_marks=with_marks) for each in rounds],
         reachable=bool(base),
         reason=reason or "",
+        watermark=_usual_watermark(),
     )
 
 
@@ -106,7 +108,7 @@ def list_of_table(table_id: str) -> Response:
         password=or_null(str),
         download=enum("none", "chosen"),
         profile=or_null(text(description="下载用的交付规格，不写是原图")),
-        watermark=or_null(text(maxLength=rules.MAX_WATERMARK)),
+        watermark=or_null(text(maxLength=MAX_WATERMARK)) | {"description": '不写：不给下载的有，"" 没有'},
         request_id=REQUEST_ID,
     ),
 )
@@ -119,6 +121,8 @@ def create(table_id: str) -> Response:
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
     if new.download:
         find_profile(new.download)
+    if body.get("watermark") is None and not new.download:
+        new = replace(new, watermark=_usual_watermark())
     if not can_draw(new.watermark):
         raise InvalidRequest("watermark", "这台电脑没有中文字体，水印请用英文字母")
     rows, records = (
@@ -196,6 +200,12 @@ def remove(round_id: str) -> Response:
     """Delete a round."""
     store.delete_round(connection(), store.get_round(connection(), round_id))
     return success(deleted=round_id)
+
+
+def _usual_watermark() -> str:
+    """What pictures that may not be downloaded bear: the name of the studio, as far as it can be drawn."""
+    names = (services().settings.studio_name[:MAX_WATERMARK], gettext("样图"), "SAMPLE")
+    return next(name for name in names if name and can_draw(name))
 
 
 def _has_later(of: Round) -> bool:

@@ -180,7 +180,7 @@ def test_large_a_picture_has_the_whole_width_and_shows_the_small_one_until_it_is
 def test_large_a_picture_is_marked_said_of_and_left_by_the_phones_way_back(client: ClientPage) -> None:
     client.open()
     client.tile(2).locator("[data-open]").click()
-    expect(client.large).to_contain_text("长按图片可以保存")
+    expect(client.large.locator("[data-save-hint]")).to_be_visible()
     expect(client.large.locator("[data-large-place]")).to_have_text("2 / 5")
     client.page.keyboard.press("ArrowRight")
     expect(client.large.locator("[data-large-label]")).to_have_text("A-3")
@@ -349,6 +349,23 @@ def test_where_it_is_allowed_the_chosen_are_downloaded_after_the_submission(
         desk.page.locator("[data-download]").click()
     with zipfile.ZipFile(started.value.path()) as bundle:
         assert len(bundle.namelist()) == 2
+
+
+def test_without_download_pictures_bear_a_watermark_and_nothing_says_that_they_can_be_saved(
+    page: Page, new_page: NewPage, studio_server: ServerProcess, table: str
+) -> None:
+    studio = RoundsDialog(page, f"http://{LAN}:{studio_server.port}")
+    studio.open(table)
+    watermark, profile = (studio.dialog.locator(f"[name={name}]") for name in ("watermark", "profile"))
+    studio.dialog.locator("summary").click()
+    profile.select_option("原图")
+    expect(watermark).to_have_value("")
+    profile.select_option("")
+    expect(watermark).to_have_value("样图")
+    client = ClientPage(new_page(390, 844, user_agent=WECHAT), open_round(studio_server, table))
+    client.open()
+    client.tile(1).locator("[data-open]").click()
+    expect(client.large.locator("[data-save-hint]")).to_be_hidden()
 
 
 def test_a_link_that_no_client_could_open_is_not_made_and_the_reason_is_told(

@@ -359,6 +359,19 @@ def test_a_round_of_more_pictures_than_a_client_looks_at_is_refused(
     assert answer["error"] == "有 4 张图，一轮最多 3 张，请选一部分行再给客户看"
 
 
+def test_previews_bear_a_watermark_unless_they_may_be_downloaded_or_none_is_asked_for(
+    studio: Studio, table: str
+) -> None:
+    asked: list[dict[str, Any]] = [
+        *({}, {"download": "chosen"}, {"watermark": ""}),
+        {"download": "chosen", "watermark": studio.call("GET", f"/api/tables/{table}/rounds")["watermark"]},
+    ]
+    links = [studio.open_round(table, **fields)["link"] for fields in asked]
+    usual, downloaded, plain, named = (studio.visitor(link).open("/pictures/1").data for link in links)
+    assert usual == named
+    assert downloaded == plain != usual
+
+
 def test_previews_are_drawn_before_a_client_opens_the_link(studio: Studio, table: str) -> None:
     studio.runtime.start()
     try:

@@ -78,7 +78,7 @@ function show() {
     "[data-download-hint]": { hidden: !canDownload || !isWeChat },
   });
   apply(document.body, { classes: { "is-locked": isReady && isLocked } });
-  showParts(largeView, sumParts());
+  showParts(largeView, { ...sumParts(), "[data-save-hint]": { hidden: !isWeChat || round.download !== "chosen" } });
   large.refresh();
 }
 
@@ -176,5 +176,4 @@ addEventListener("pagehide", () => {
   large.keepTyped();
   if (marks.saving) sendWhenLeaving("PUT", `${url}/marks`, JSON.stringify(marks.unsent));
 });
-apply(document.querySelector("[data-save-hint]"), { hidden: !isWeChat });
 open();
