@@ -156,6 +156,7 @@ from app.db.row_pictures import (
     link_pictures,
     link_shared_pictures,
     linked_pictures,
+    rows_bought_for,
 )
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sessions import (

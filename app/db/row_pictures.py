@@ -114,6 +114,12 @@ def linked_pictures(db: Connection, row_ids: Collection[int]) -> dict[int, list[
     return found
 
 
+def rows_bought_for(db: Connection, record_ids: Collection[int]) -> dict[int, int]:
+    """The id of the row of a table that each of these records was bought for, by record."""
+    sql = f"SELECT record_id, row_id FROM row_pictures WHERE record_id {IN_IDS} AND is_shared = 0"
+    return dict(db.execute(sql, {"ids": SqlList(record_ids)}).fetchall())
+
+
 def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list[RowPicture]]:
     """The pictures of any row with these fingerprints, the best first: kept, made, under way, others."""
     rows = db.execute(

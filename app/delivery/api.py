@@ -334,7 +334,7 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planne
             raise NotFound("没有记录 {id}，它可能已被删除", id=record_id)
     records = [found[record_id] for record_id in dict.fromkeys(ids)]
     kept = [record for record in records if record.pick == Pick.KEEP]
-    sources = store.sources_of(kept if pick == Pick.KEEP else records)
+    sources = store.sources_of(connection(), kept if pick == Pick.KEEP else records)
     return *plan_delivery(profile, sources, pick, {}), {"keep": len(kept), "all": len(records)}, None
 
 

@@ -8,7 +8,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from app.domain import file_key
 from app.domain.variables import variable_key
 from app.errors import Message, message
 from app.images.containers import ENDING_OF
-from app.images.filenames import MAX_STEM_BYTES, safe_stem
+from app.images.filenames import MAX_STEM_BYTES, numbers_of, safe_stem
 from app.system import windows_files
 
 _VARIABLE = re.compile(r"\{([^{}\n]+)\}")
@@ -119,8 +118,9 @@ def plan_files(
     for source, requested in named:
         key = file_key(requested)
         digits = max(_LEAST_DIGITS, len(str(alike[key])))
-        is_numbered = max(len(source.pictures), source.wanted) > 1 and "\0" not in requested
-        numbers = _numbers(source)
+        leaving = [(each.number, each.record_id) for each in source.pictures if not each.refused]
+        numbers = numbers_of(leaving, source.wanted)
+        is_numbered = len(numbers) > 1 and "\0" not in requested
         for picture in source.pictures if requested else ():
             if picture.refused:
                 problems.append(Problem(source.row, "fit", "mark", picture.refused))
@@ -177,16 +177,6 @@ def _path(requested: str, ending: str) -> tuple[str, Message | None]:
     if windows_files.utf16_length(path) > _MAX_PATH_UNITS:
         return "", message("文件夹和文件名加起来太长，请缩短这一行的名字")
     return path, None
-
-
-def _numbers(source: Source) -> dict[int, int]:
-    """The number of each picture of the row, by record: that of the picture, else the next free one."""
-    own: dict[int, int] = {}
-    for picture in source.pictures:
-        if picture.number <= max(source.wanted, 1) and picture.number not in own.values():
-            own[picture.record_id] = picture.number
-    free = (number for number in count(1) if number not in own.values())
-    return {each.record_id: own.get(each.record_id) or next(free) for each in source.pictures}
 
 
 def _without_clashes(files: list[File], problems: list[Problem]) -> tuple[list[File], list[Problem]]:

@@ -2,10 +2,12 @@
 
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import database
@@ -149,20 +151,31 @@ def without_visible_marks(db: database.Connection, sources: Sequence[Source], wa
     return [replace(source, pictures=[*map(checked, source.pictures)]) for source in sources]
 
 
-def sources_of(records: Sequence[Record]) -> list[Source]:
-    """Chosen records, numbered as they are given; each is a row of its own."""
+def sources_of(db: database.Connection, records: Sequence[Record]) -> list[Source]:
+    """Chosen records, numbered as they are given; the pictures of one row and name are one source."""
+    rows = database.rows_bought_for(db, [record.id for record in records])
+    groups: dict[object, list[tuple[int, Record]]] = defaultdict(list)
+    for number, record in enumerate(records, 1):
+        row = rows.get(record.id) or (record.batch_id and (record.batch_id, record.row_number))
+        is_apart = not (row and record.image_path)
+        groups[record.id if is_apart else (row, record.requested_filename)].append((number, record))
     return [
         Source(
-            row=number,
+            row=group[0][0],
             row_id=0,
-            wanted=1,
-            requested=record.requested_filename,
-            columns=record.columns,
-            pictures=[Picture(record.id, 1, record.filename, record.width, record.height)]
-            if record.image_path
-            else [],
+            wanted=group[0][1].num_images,
+            requested=group[0][1].requested_filename,
+            columns=group[0][1].columns,
+            pictures=sorted(
+                (
+                    Picture(each.id, each.picture_number, each.filename, each.width, each.height)
+                    for _, each in group
+                    if each.image_path
+                ),
+                key=attrgetter("number", "record_id"),
+            ),
         )
-        for number, record in enumerate(records, 1)
+        for group in groups.values()
     ]
 
 

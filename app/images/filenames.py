@@ -7,8 +7,10 @@ import contextlib
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import count
+from operator import itemgetter
 from pathlib import Path, PurePath
 
 from app.domain import Pick, Record, file_key, normalised
@@ -109,34 +111,45 @@ def requested_stem(requested: str) -> str:
 def delivered_names(records: Iterable[Record]) -> list[str]:
     """The name under which the picture of each record is delivered; "" for one without a file.
 
-    Of the pictures of a row, as many as it asks for have the requested name, without the counter that the
-    disk may have added: those that were kept, then the newest. ``_1``, ``_2`` follow where it asks for
-    several. An earlier picture keeps the name of its file, as one for which no name was asked does.
+    What leaves of a row are the pictures that were kept, else the newest, as many as it asks for. One has
+    exactly the requested name, without the counter that the disk may have added; several are numbered. Any
+    other picture keeps the name of its file, as one for which no name was asked does.
     """
     names: list[str] = []
-    rows: dict[object, list[tuple[int, int, int, int, int, str]]] = defaultdict(list)
+    rows: dict[object, list[tuple[int, int, int, Record]]] = defaultdict(list)
     for index, record in enumerate(records):
         names.append(record.filename)
         stem, stored = requested_stem(record.requested_filename), safe_stem(record.requested_filename)
         if record.filename and stem:
             if record.filename.startswith(stored):  # without the folders, which are in the path
                 names[-1] = stem + record.filename[len(stored) :]
-            rank, wanted = PICK_RANKS.get(record.pick, 1), record.num_images
             row = record.batch_id or record.id, record.row_number
-            rows[row].append((rank, -record.id, index, record.picture_number, wanted, stem))
+            rows[row].append((PICK_RANKS.get(record.pick, 1), -record.id, index, record))
     for pictures in rows.values():
-        wanted = pictures[0][-2]
-        chosen = sorted(pictures)[:wanted]
-        numbers = {number: index for _, _, index, number, *_ in reversed(chosen) if number <= wanted}
-        free = iter(number for number in range(1, wanted + 1) if number not in numbers)
-        own = {index: number for number, index in numbers.items()}
-        for _, _, index, _, _, stem in chosen:
-            ending = f"_{own.get(index) or next(free)}" if wanted > 1 else ""
+        pictures.sort(key=itemgetter(0, 1, 2))
+        first = pictures[0][-1]
+        stem, wanted = requested_stem(first.requested_filename), first.num_images
+        leaving = sum(rank == PICK_RANKS[Pick.KEEP] for rank, *_ in pictures) or wanted
+        numbers = numbers_of([(each.picture_number, i) for *_, i, each in pictures[:leaving]], wanted)
+        for index, number in numbers.items():
+            ending = f"_{number}" if len(numbers) > 1 else ""
             names[index] = f"{stem}{ending}{PurePath(names[index]).suffix}"
-        taken = {file_key(names[index]) for _, _, index, *_ in chosen}
-        for _, _, index, *_ in sorted(pictures)[wanted:]:
+        taken = {file_key(names[index]) for index in numbers}
+        for _, _, index, _ in pictures[leaving:]:
             names[index] = unique_path(names[index], taken)
     return names
+
+
+def numbers_of(pictures: Iterable[tuple[int, int]], wanted: int) -> dict[int, int]:
+    """The numbers of pictures of one row that leave together: (number in the row, id) -> number by id.
+
+    That of the row, unless another one has it or the row asks for fewer: then the next free one.
+    """
+    pictures = sorted(pictures)
+    counts = Counter(number for number, _ in pictures)
+    own = {each: n for n, each in pictures if counts[n] == 1 and n <= max(wanted, 1)}
+    free = (number for number in count(1) if number not in own.values())
+    return {each: own.get(each) or next(free) for _, each in pictures}
 
 
 def is_taken(output_dir: Path, stem: str) -> bool:

@@ -38,9 +38,9 @@ def test_a_picture_has_exactly_the_name_that_its_row_asks_for() -> None:
     ]
 
 
-def test_several_wanted_pictures_are_numbered_as_in_their_row() -> None:
+def test_only_pictures_that_leave_together_are_numbered_as_in_their_row() -> None:
     assert paths(source(1, "猫", wanted=3, numbers=(1, 3))) == ["猫_1.jpg", "猫_3.jpg"]
-    assert paths(source(1, "猫", wanted=2, numbers=(2,))) == ["猫_2.jpg"]
+    assert paths(source(1, "猫", wanted=2, numbers=(2,))) == ["猫.jpg"]
     assert paths(source(1, "猫", wanted=1, numbers=(1, 2))) == ["猫_1.jpg", "猫_2.jpg"]
     assert paths(source(1, "猫", wanted=2, numbers=(2, 5))) == ["猫_2.jpg", "猫_1.jpg"]
 

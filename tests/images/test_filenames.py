@@ -183,6 +183,9 @@ def picture(number: int, **fields: Any) -> Record:
         ([picture(1, row_number=4), picture(2, row_number=5)], ["猫.png", "猫.png"]),
         ([picture(1, filename="a-2.webp", requested_filename="甲/猫.jpg")], ["猫.webp"]),
         ([picture(1, requested_filename="")], ["猫-1.png"]),
+        ([picture(1, num_images=2), picture(2, num_images=2, pick="keep")], ["猫-1.png", "猫.png"]),
+        ([picture(1, num_images=2), picture(2, num_images=2, filename="")], ["猫.png", ""]),
+        ([picture(1, pick="keep"), picture(2, pick="keep")], ["猫_1.png", "猫_2.png"]),
     ],
 )
 def test_a_picture_is_delivered_under_the_name_of_its_row(pictures: list[Record], names: list[str]) -> None:
@@ -193,12 +196,12 @@ def test_a_picture_is_delivered_under_the_name_of_its_row(pictures: list[Record]
     ("numbers", "names"),
     [
         ([1, 2], ["猫_1.png", "猫_2.png"]),
-        ([2], ["猫_2.png"]),
+        ([2], ["猫.png"]),
         ([1, 2, 3], ["猫-1.png", "猫_2.png", "猫_1.png"]),
         ([2, 2], ["猫_1.png", "猫_2.png"]),
     ],
 )
-def test_several_pictures_of_a_row_are_numbered(numbers: list[int], names: list[str]) -> None:
+def test_several_pictures_that_leave_together_are_numbered(numbers: list[int], names: list[str]) -> None:
     pictures = [picture(i, num_images=2, picture_number=number) for i, number in enumerate(numbers, 1)]
 
     assert delivered_names(pictures) == names

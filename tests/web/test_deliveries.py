@@ -157,6 +157,19 @@ def test_two_kept_pictures_of_a_row_that_asks_for_one_are_both_delivered(demo: W
     assert [file["name"] for file in planned(demo, table)["files"]] == ["猫_1.jpg", "猫_2.jpg"]
 
 
+def test_chosen_records_of_a_row_are_delivered_together_whichever_run_they_are_of(demo: WebHarness) -> None:
+    table = table_of(demo, [ROWS[2], ROWS[0]])
+    demo.post(f"/api/tables/{table}/run", {"repeats": "again"}, 202)
+    demo.run()
+    body = {"records": [record["id"] for record in records(demo)], "profile": own_profile(demo)}
+    plan = demo.post("/api/deliveries", body, 201)
+    assert plan["problems"] == []
+    assert sorted(file["name"] for file in plan["files"]) == [
+        *(f"狗_{n}.jpg" for n in (1, 2, 3, 4)),
+        *(f"红/猫一_{n}.jpg" for n in (1, 2)),
+    ]
+
+
 def test_a_template_with_an_empty_column_or_one_name_for_two_rows_is_told_and_delivers_nothing_of_them(
     demo: WebHarness,
 ) -> None:
