@@ -69,7 +69,7 @@ _PROFILE = from_dataclass(
     rules=array_of(_RULE),
     overlay=or_null(_OVERLAY) | {"description": "image 是 PNG 的 data URL；size 占宽的几成"},
 )
-_FIELDS = {name: shape for name, shape in _PROFILE["properties"].items() if name not in ("name", "built_in")}
+_GIVEN = strict_object(**_PROFILE["properties"])  # name and built_in are read only
 _CHECK = closed_object(rule=str, result=enum(PASS, FAIL, NOT_CHECKED), seen=str, wanted=str)
 _FILE = closed_object(
     ("error",),
@@ -113,9 +113,9 @@ def get_profile(name: str) -> Response:
 
 
 @bp.put("/delivery-profiles/<path:name>")
-@describe("存一个自己的交付规格，同名的被替换", answer(profile=_PROFILE), json=strict_object(**_FIELDS))
+@describe("存一个自己的交付规格，同名的被替换", answer(profile=_PROFILE), json=_GIVEN)
 def put_profile(name: str) -> Response:
-    """Store a profile; one of the same name is replaced."""
+    """Store a profile under the name of the path; one of the same name is replaced."""
     _require_own(name)
     profile = read_profile(name, json_body())
     database.save_named(connection(), _STORED, profile.name, asdict(profile))
@@ -263,7 +263,7 @@ def copy_to_folder(delivery_id: str) -> Response:
 @describe(
     "一张图片按规格做成的样子",
     ["image/jpeg", "image/png", "image/webp"],
-    json=strict_object("profile", "record_id", profile=strict_object(**_FIELDS, name=str), record_id=ID),
+    json=strict_object("profile", "record_id", profile=_GIVEN, record_id=ID),
 )
 def preview() -> Response:
     """A picture as a profile, stored or not, makes it."""

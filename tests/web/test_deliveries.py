@@ -525,6 +525,15 @@ def test_own_profiles_are_stored_and_those_of_platforms_are_read_only(demo: WebH
     assert demo.client.delete("/api/delivery-profiles/自己的").status_code == 404
 
 
+@pytest.mark.parametrize("name", ["淘宝/天猫 白底图", "自己的"])
+def test_a_profile_as_it_is_answered_can_be_stored(demo: WebHarness, name: str) -> None:
+    own_profile(demo)
+    profile = demo.get(f"/api/delivery-profiles/{name}")["profile"]
+    assert demo.client.put("/api/delivery-profiles/自己的", json=profile).status_code == 200
+    stored = demo.get("/api/delivery-profiles/自己的")["profile"]
+    assert stored == profile | {"name": "自己的", "built_in": False}
+
+
 def test_a_delivery_keeps_the_profile_that_it_was_made_with(demo: WebHarness) -> None:
     delivery_id = planned(demo, table_of(demo))["id"]
     own_profile(demo, width=60)

@@ -176,7 +176,7 @@ export class Delivery {
   }
 
   async #remove() {
-    const { name, label: _label, built_in: _fixed, ...fields } = this.#profile;
+    const { name, label: _label, ...fields } = this.#profile;
     const url = `${this.#dialog.dataset.profilesUrl}/${encodeURIComponent(name)}`;
     await this.#try(async () => {
       await requestJson("DELETE", url);

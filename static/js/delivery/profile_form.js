@@ -92,7 +92,7 @@ export class ProfileForm {
   /** The fields of the profile, as the API takes them; what is no number stays as it was typed, for the server to refuse. */
   #fields() {
     const { elements } = this.#form;
-    const { name: _name, label: _label, built_in: _fixed, source: _source, checked_on: _day, ...fields } = this.#state.profile;
+    const { label: _label, source: _source, checked_on: _day, ...fields } = this.#state.profile;
     for (const name of TEXTS) fields[name] = elements[name].value.trim();
     for (const name of NUMBERS) fields[name] = elements[name].disabled ? 0 : Number(elements[name].value) || elements[name].value || 0;
     fields.background = elements.ground.value === "other" ? elements.colour.value : elements.ground.value;
