@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 import database
 from app.delivery import store
 from app.delivery.archive import Archive
-from app.delivery.checks import FAIL, NOT_CHECKED, PASS, check_name, check_size
+from app.delivery.checks import FAIL, HINT, NOT_CHECKED, PASS, check_name, check_size
 from app.delivery.making import Maker, Originals
 from app.delivery.plan import File, Problem, Source, plan_files
 from app.delivery.profiles import (
@@ -22,6 +22,7 @@ from app.delivery.profiles import (
     Profile,
     Rule,
     finish_of,
+    read_columns,
     read_profile,
     stored_profile,
 )
@@ -61,16 +62,18 @@ _ALL_CHECKS = 1_000  # files of an answer whose passed checks are in it
 _STORED = "delivery_profiles"  # the table of own ones
 _RULE = closed_object(("at_least", "at_most"), **from_dataclass(Rule)["properties"])
 _OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=float, opacity=float)
+_COLUMNS = array_of(str) | {"description": "交付清单里还要有的自己的列；名字用到的总有"}
 _PROFILE = from_dataclass(
     Profile,
     fit=enum(*FITS),
     focus=enum(*POSITIONS),
     format=enum(*FORMATS),
     rules=array_of(_RULE),
+    columns=_COLUMNS,
     overlay=or_null(_OVERLAY) | {"description": "image 是 PNG 的 data URL；size 占宽的几成"},
 )
 _GIVEN = strict_object(**_PROFILE["properties"])  # name and built_in are read only
-_CHECK = closed_object(rule=str, result=enum(PASS, FAIL, NOT_CHECKED), seen=str, wanted=str)
+_CHECK = closed_object(rule=str, result=enum(PASS, FAIL, HINT, NOT_CHECKED), seen=str, wanted=str)
 _FILE = closed_object(
     ("error",),
     row=int,
@@ -146,7 +149,9 @@ def remove_profile(name: str) -> Response:
         profile=str,
         note=bool,
         workbook=bool,
+        columns=_COLUMNS,
         by_product=bool,
+        counters=bool,
         apply=whole(0, 1, default=1),
         changed_since=text(description="一次交付的编号：只要那以后换了图片的行"),
         request_id=REQUEST_ID,
@@ -159,8 +164,10 @@ def deliver() -> Response:
     if type(applies) is not int or applies not in (0, 1):
         raise InvalidRequest("apply", "apply 应为 0 或 1")
     profile = find_profile(body.get("profile"))
-    note, workbook = (bool_field(body, name, default=getattr(profile, name)) for name in ("note", "workbook"))
-    profile = replace(profile, note=note, workbook=workbook)
+    asked: dict[str, Any] = {"columns": read_columns(body.get("columns", profile.columns))}
+    for name in ("note", "workbook", "counters"):
+        asked[name] = bool_field(body, name, default=getattr(profile, name))
+    profile = replace(profile, **asked)
     pick = body.get("pick") or ("all" if body.get("table") is None else "keep")
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
@@ -180,7 +187,7 @@ def deliver() -> Response:
 
 
 @bp.get("/deliveries")
-@describe("一个表格的交付，最近的在前", answer(deliveries=array_of(_LISTED)), query={"table": str})
+@describe("一个表格的交付，和它自己的列", answer(deliveries=[_LISTED], columns=[str]), query={"table": str})
 def list_of_table() -> Response:
     """The deliveries of a table, and how many rows of each show other pictures by now."""
     table = database.get_table(connection(), request.args.get("table", ""))
@@ -196,7 +203,7 @@ def list_of_table() -> Response:
         }
         for each, shown in deliveries
     ]
-    return success(deliveries=listed)
+    return success(deliveries=listed, columns=[*table.own_columns])
 
 
 @bp.get("/deliveries/<delivery_id>")
@@ -283,15 +290,15 @@ def preview() -> Response:
 
 
 @bp.post("/deliveries/<delivery_id>/make")
-@describe("接着做这次交付的文件，大约一秒；没做完就再调用", answer(files=array_of(_FILE), total=_TOTAL))
+@describe("接着做这次交付的文件，大约一秒；没做完就再调用", answer(**_STATE))
 def make(delivery_id: str) -> Response:
     """Make some of the files that are missing."""
     maker = _maker(delivery_id)
     missing = store.list_open_files(connection(), delivery_id, _MADE_AT_ONCE)
     with services().making:
-        made = maker.make(connection(), missing, seconds=_MAKE_SECONDS)
-        files = [*_files_json(made, maker.profile)]
-    return success(files=files, total=store.get_delivery(connection(), delivery_id).total())
+        made = [*maker.make(connection(), missing, seconds=_MAKE_SECONDS)]
+    delivery = store.get_delivery(connection(), delivery_id)
+    return _state(delivery, made, store.read_problems(connection(), delivery_id))
 
 
 def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
@@ -347,9 +354,8 @@ def plan_delivery(
 ) -> tuple[Delivery, Plan]:
     """A delivery, not stored yet, and its plan; ``fields`` are those of its table."""
     safe = store.without_visible_marks(connection(), sources, finish_of(profile))
-    files, problems = plan_files(
-        safe, file_name=profile.file_name, folder=profile.folder, format=profile.format
-    )
+    names = {name: getattr(profile, name) for name in ("file_name", "folder", "format", "counters")}
+    files, problems = plan_files(safe, **names)
     text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
     text = text if fields else "第 {row} 条记录没有图片，请先生成它"
     empty = [
@@ -437,5 +443,5 @@ def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, A
             size, checks = planned(file.width, file.height)
             shown |= size | {"checks": [*checks, *check_name(profile, file.name)]}
         if file.number >= _ALL_CHECKS:
-            shown["checks"] = [each for each in shown["checks"] if each["result"] == FAIL]
+            shown["checks"] = [each for each in shown["checks"] if each["result"] in (FAIL, HINT)]
         yield shown

@@ -15,7 +15,8 @@ from app import sheets
 from app.config import Settings
 from app.delivery.making import Maker
 from app.delivery.note import note_of
-from app.delivery.store import finish_delivery, list_files, own_columns, read_problems
+from app.delivery.plan import listed_columns
+from app.delivery.store import finish_delivery, list_files, own_columns
 from app.domain import file_key
 from app.errors import Conflict, Translate
 from app.images import atomic_write
@@ -95,7 +96,7 @@ class Archive:
         maker, found = self._maker, list[tuple[str, bytes]]()
         taken = {file_key(file.name.partition("/")[0]) for file in self._files}
         if maker.profile.workbook:
-            names, columns = own_columns(db, maker.delivery, self._files)
+            own, columns = own_columns(db, maker.delivery, self._files)
             lines = [
                 sheets.DeliveredFile(
                     record_id=file.record_id,
@@ -112,10 +113,10 @@ class Archive:
             thumbnails = record_thumbnails(
                 self._settings, maker.originals.outputs, maker.originals.copies, filenames
             )
+            names = listed_columns(own, maker.profile)
             pieces = sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=self._translate)
             found.append((unique_path(self._translate(WORKBOOK), taken), b"".join(pieces)))
         if maker.profile.note:
-            problems = read_problems(db, maker.delivery.id)
-            text = note_of(maker.delivery.title, maker.profile, self._files, problems, self._translate)
+            text = note_of(maker.delivery.title, maker.profile, self._files, self._translate)
             found.append((unique_path(self._translate(NOTE), taken), text.encode("utf-8-sig")))
         return found

@@ -7,10 +7,10 @@ from typing import TypedDict
 from app.delivery.profiles import Profile, Rule, finish_of
 from app.errors import Message, message
 from app.images.containers import sniff
-from app.images.finishing import Finished, layout
-from app.images.ground import ALL_WHITE, WHITE
+from app.images.finishing import FRAMED, SEAM, Finished, layout
+from app.images.ground import ALL_WHITE, SCENE, WHITE
 
-PASS, FAIL, NOT_CHECKED = "pass", "fail", "not_checked"
+PASS, FAIL, HINT, NOT_CHECKED = "pass", "fail", "hint", "not_checked"
 RULES = {
     "pixels": "像素",
     "ratio": "比例",
@@ -21,6 +21,7 @@ RULES = {
     "fill": "商品占比",
     "edge": "商品碰边",
     "smaller": "小于规格",
+    "padded": "四周补边",
     "enlarged": "不放大",
     "name": "文件名",
 }
@@ -31,7 +32,7 @@ _EDGES = {"left": message("左"), "top": message("上"), "right": message("右")
 
 
 class Check(TypedDict):
-    """``rule`` is one of RULES; ``smaller`` is only there where the original is smaller than the profile."""
+    """``rule`` is one of RULES; ``smaller`` and ``padded`` are only there where the original is too small."""
 
     rule: str
     result: str
@@ -63,6 +64,11 @@ def check_size(
         yield _check("ratio", is_alike, _size("{w}:{h}", size), _size("{w}:{h}", target))
         if fits and size != target:  # never silently
             yield _check("smaller", False, _size("{w}×{h}", size), _size("{w}×{h}", target))
+        pairs = [*zip(placed.picture, placed.frame, strict=True)]
+        if all(side < of - 1 for side, of in pairs) and profile.bound("fill") not in profile.rules:
+            share = f"{max(side / of for side, of in pairs) * 100:.0f}"
+            seen = message("四周补边，原图只占 {share} %", share=share)
+            yield _check("padded", False, seen, message("不补边"))
     else:
         fits = size[0] <= target[0] and size[1] <= target[1]
     asked = {"inside": "{w}×{h} 以内", "original": "不限"}.get(profile.fit, "{w}×{h}")
@@ -79,10 +85,12 @@ def check_name(profile: Profile, name: str) -> Iterator[Check]:
     stem = name.rpartition("/")[2].rpartition(".")[0]
     seen, most = message("{name}", name=stem), profile.bound("name").at_most
     if any(rule.rule == "amazon_name" for rule in profile.rules):
-        wanted = message("ASIN.MAIN 这样的名字，不含空格、横线和下划线")
-        yield _check("name", bool(_AMAZON_NAME.fullmatch(stem)), seen, wanted)
+        fits, wanted = bool(_AMAZON_NAME.fullmatch(stem)), message("ASIN.MAIN 这样的名字")
+        wrong = message("不是 ASIN.MAIN 这样的名字，不能有空格、横线和下划线")
+        yield _check("name", fits, seen if fits else wrong, wanted)
     elif most:
-        yield _check("name", len(stem) <= most, seen, message("最多 {n} 个字", n=int(most)))
+        fits, wrong = len(stem) <= most, message("超过 {n} 个字，淘宝会截断", n=int(most))
+        yield _check("name", fits, seen if fits else wrong, message("最多 {n} 个字", n=int(most)))
 
 
 def _of_file(profile: Profile, finished: Finished) -> Iterator[Check]:
@@ -90,7 +98,8 @@ def _of_file(profile: Profile, finished: Finished) -> Iterator[Check]:
     most = min((kb for kb in (profile.max_kb, known.at_most) if kb), default=None)
     least = max((kb for kb in (profile.min_kb, known.at_least) if kb), default=None)
     rule = Rule(rule="bytes", at_least=least, at_most=most)
-    yield _check("bytes", _within(size, rule), message("{n} KB", n=f"{size:.0f}"), _range(rule, " KB"))
+    seen, failing = message("{n} KB", n=f"{size:.0f}"), HINT if size < (least or 0) else FAIL
+    yield _check("bytes", _within(size, rule), seen, _range(rule, " KB"), failing)
     real, asked = sniff(finished.content) or "?", profile.format.replace("original", finished.format)
     yield _check("format", real == asked, message(real.upper()), message(asked.upper()))
     quality = profile.bound("quality")
@@ -106,22 +115,28 @@ def _of_ground(profile: Profile, finished: Finished) -> Iterator[Check]:
     if "white_ground" in rules:
         colour = f"#{bytes(measured.colour).hex().upper()}"
         seen = message("{colour}，纯白占 {share}", colour=colour, share=f"{measured.white:.1%}")
+        seen = message("背景不是纯色，不能当白底图") if measured.kind == SCENE else seen
         fits = measured.kind == WHITE and measured.white >= ALL_WHITE
         yield _check("white_ground", fits, seen, message("#FFFFFF"))
     share, area = measured.fill, measured.fill_area
     if fill in profile.rules:
         is_good = None if share is None else _within(share, fill)
         seen = unseen if share is None else message("{a}（面积 {b}）", a=f"{share:.0%}", b=f"{area:.0%}")
-        yield _check("fill", is_good, seen, _range(fill, " %", 100))
+        seen = message("商品占满了画面") if share == 1 else seen
+        bounds = [f"{100 * bound:.0f}" for bound in (fill.at_least or 0, fill.at_most or 1)]
+        yield _check("fill", is_good, seen, message("{a}–{b} %（最长边）", a=bounds[0], b=bounds[1]))
     if "edge" in rules:
         touched = [_EDGES[edge] for edge in measured.edges]
         is_whole = None if share is None else not touched
         seen = unseen if share is None else _all(touched) if touched else message("没有碰边")
         yield _check("edge", is_whole, seen, message("主体不碰边"))
+    for change in finished.changes:
+        if change.id in (FRAMED, SEAM):
+            yield _check("padded", False, change, message("不补边"), HINT)
 
 
-def _check(rule: str, fits: bool | None, seen: Message, wanted: Message) -> Check:
-    result = NOT_CHECKED if fits is None else PASS if fits else FAIL
+def _check(rule: str, fits: bool | None, seen: Message, wanted: Message, failing: str = FAIL) -> Check:
+    result = NOT_CHECKED if fits is None else PASS if fits else failing
     return Check(rule=rule, result=result, seen=seen, wanted=wanted)
 
 
@@ -129,10 +144,8 @@ def _within(value: float, rule: Rule) -> bool:
     return (rule.at_least or 0) <= value and (rule.at_most is None or value <= rule.at_most)
 
 
-def _range(rule: Rule, unit: str = "", factor: int = 1) -> Message:
-    least, most = (
-        "" if bound is None else f"{bound * factor:.0f}{unit}" for bound in (rule.at_least, rule.at_most)
-    )
+def _range(rule: Rule, unit: str = "") -> Message:
+    least, most = ("" if bound is None else f"{bound:.0f}{unit}" for bound in (rule.at_least, rule.at_most))
     if least and most:
         return message("{a} 到 {b}", a=least, b=most)
     return message("至少 {a}", a=least) if least else message("最多 {b}", b=most) if most else message("不限")

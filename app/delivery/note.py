@@ -1,23 +1,22 @@
-"""The note that goes with a delivery: one page of text."""
+"""The note for the reader of a delivery: one page of text."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
-from app.delivery.checks import FAIL, RULES
-from app.delivery.plan import File, Problem
+from app.delivery.plan import File
 from app.delivery.profiles import Profile
 from app.errors import Message, Translate, message
+from app.images.finishing import FRAMED, NOT_FILLED, NOT_LIFTED, SEAM
 
 _MOST = 100  # lines of a kind
+_FOR_THE_STUDIO = (FRAMED, NOT_FILLED, NOT_LIFTED, SEAM)  # which sees what fails in the dialog
 
 
-def note_of(
-    title: str, profile: Profile, files: Sequence[File], problems: Sequence[Problem], translate: Translate
-) -> str:
-    """The note: what was delivered, what was not and why, what was changed, and the marks of AI.
+def note_of(title: str, profile: Profile, files: Sequence[File], translate: Translate) -> str:
+    """The note: what was delivered, what was changed, and the marks of AI.
 
-    It names no prompt, price, model or path of this computer.
+    It names no prompt, price, model or path of this computer, and nothing that the studio is to do.
     """
     good = [file for file in files if file.bytes is not None]
     size = sum(file.bytes or 0 for file in good)
@@ -32,10 +31,9 @@ def note_of(
         message("文件：{n} 个，共 {size}", n=len(good), size=shown),
         message("尺寸按我们知道的要求做，平台会改，是否通过以平台为准。"),
     ]
+    changes = (each for file in good for each in file.changes if each.id not in _FOR_THE_STUDIO)
     blocks = [
-        ("没有交付的", [*_undelivered(problems, files)]),
-        ("和规格不一样的", _counted(_failed(good))),
-        ("改动", _counted(change for file in good for change in file.changes)),
+        ("改动", _counted(changes)),
         ("AI 标识", _ai_lines(good)),
     ]
     text = [translate(message("交付说明")), "", *map(translate, lines)]
@@ -45,20 +43,6 @@ def note_of(
         if len(found) > _MOST:
             text.append(f"- {translate(message('另外还有 {n} 条', n=len(found) - _MOST))}")
     return "\r\n".join([*(" ".join(line.split()) for line in text), ""])
-
-
-def _undelivered(problems: Sequence[Problem], files: Sequence[File]) -> Iterator[Message]:
-    for problem in problems:
-        yield message("第 {row} 行：{why}", row=problem.row, why=problem.error)
-    for file in files:
-        if file.error:
-            yield message("第 {row} 行，{path}：{why}", row=file.row, path=file.name, why=file.error)
-
-
-def _failed(files: Sequence[File]) -> Iterator[Message]:
-    for check in (check for file in files for check in file.checks if check["result"] == FAIL):
-        rule = message(RULES[check["rule"]])
-        yield message("{rule}：{seen}，要的是{wanted}", rule=rule, seen=check["seen"], wanted=check["wanted"])
 
 
 def _counted(said: Iterable[Message]) -> list[Message]:

@@ -12,19 +12,21 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from app.delivery.checks import Check
+from app.delivery.profiles import Profile
 from app.domain import file_key
 from app.domain.variables import variable_key
 from app.errors import Message, message
 from app.images.containers import ENDING_OF
-from app.images.filenames import MAX_STEM_BYTES, numbers_of, safe_stem
+from app.images.filenames import MAX_STEM_BYTES, numbers_of, safe_stem, unique_path
 from app.system import windows_files
 
 _VARIABLE = re.compile(r"\{([^{}\n]+)\}")
 NAME, NUMBER, ROW = "文件名", "序号", "行号"
 _UNNAMED = "图片"  # never words of the prompt
-_MISSING = {
-    "empty": "这一行的「{name}」是空的，请填好这一格",
-    "column": "没有「{name}」这一列，请改交付规格，或在表里加这一列",
+_EMPTY = "这一行的「{name}」是空的，请填好这一格"
+_NO_COLUMN = {
+    "file_name": "文件名要用「{name}」，这张表没有这一列",
+    "folder": "文件夹要用「{name}」，这张表没有这一列",
 }
 _LEAST_DIGITS = 2
 _MAX_FOLDER_BYTES = 200
@@ -104,11 +106,12 @@ class Problem(NamedTuple):
 
 
 def plan_files(
-    sources: Sequence[Source], *, file_name: str, folder: str, format: str
+    sources: Sequence[Source], *, file_name: str, folder: str, format: str, counters: bool = False
 ) -> tuple[list[File], list[Problem]]:
     """The files of these rows in their order, and the problems; a row with a problem has no file.
 
-    Two files of one path, ignoring case, are a problem of both; those of one picture are one file.
+    Two files of one path, ignoring case, are a problem of both, or with ``counters`` the second one gets a
+    counter; those of one picture are one file.
     """
     files, problems = list[File](), list[Problem]()
     alike, counts = Counter[str](), Counter[str]()
@@ -134,7 +137,14 @@ def plan_files(
             else:
                 size = (picture.width, picture.height)
                 files.append(File(0, source.row, source.row_id, picture.record_id, path, *size))
-    return _without_clashes(files, problems)
+    return _without_clashes(files, problems, counters=counters)
+
+
+def listed_columns(names: Sequence[str], profile: Profile) -> list[str]:
+    """The own columns that the list of the files has: those of their names, and those asked for."""
+    used = {*_VARIABLE.findall(profile.folder + profile.file_name), *profile.columns}
+    keys = {*map(variable_key, used)}
+    return [name for name in names if variable_key(name) in keys]
 
 
 def _requested(source: Source, folder: str, file_name: str, problems: list[Problem]) -> str:
@@ -152,7 +162,8 @@ def _requested(source: Source, folder: str, file_name: str, problems: list[Probl
             key = variable_key(variable[1])
             if not values.get(key):
                 kind = "empty" if key in values else "column"
-                why = message(_MISSING[kind], name=" ".join(variable[1].split()))
+                words = _EMPTY if key in values else _NO_COLUMN[field]
+                why = message(words, name=" ".join(variable[1].split()))
                 problems.append(Problem(source.row, field, kind, why))
             return values.get(key, "")
 
@@ -179,19 +190,25 @@ def _path(requested: str, ending: str) -> tuple[str, Message | None]:
     return path, None
 
 
-def _without_clashes(files: list[File], problems: list[Problem]) -> tuple[list[File], list[Problem]]:
+def _without_clashes(
+    files: list[File], problems: list[Problem], *, counters: bool
+) -> tuple[list[File], list[Problem]]:
     by_path: dict[str, list[File]] = defaultdict(list)
     for file in files:
         same = by_path[file_key(file.name)]
         if file.record_id not in {other.record_id for other in same}:
             same.append(file)
     text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {variable}"
+    names, taken = dict[File, str](), {*by_path}
     for same in by_path.values():
-        for file in same if len(same) > 1 else ():
+        for index, file in enumerate(same):
+            if counters or len(same) == 1:
+                names[file] = unique_path(file.name, taken) if index else file.name
+                continue
             rows = tuple(dict.fromkeys(other.row for other in same if other is not file))[:3]
             why = message(text, rows=rows, path=file.name, variable=f"{{{NUMBER}}}")
             problems.append(Problem(file.row, "file_name", "same_name", why))
-    kept = [file for file in files if by_path[file_key(file.name)] == [file]]
+    kept = [file._replace(name=names[file]) for file in files if file in names]
     return [file._replace(number=number) for number, file in enumerate(kept)], sorted(
         problems, key=lambda problem: problem.row
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from app.domain import MAX_OWN_COLUMNS, MAX_OWN_NAME_LENGTH
 from app.errors import InvalidRequest
 from app.images.finishing import BEST_QUALITY, FLOOR_QUALITY, POSITIONS, Finish, Overlay
 
@@ -36,7 +37,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The fields of the API; sizes in pixels and kB (1,000 bytes), 0: no bound. ``checked_on`` is a day."""
+    """The fields of the API; sizes in pixels and kB (1,000 bytes), 0: no bound. ``checked_on`` is a day.
+
+    ``columns`` are own columns that the list of the files has besides those that their names use; with
+    ``counters`` a second file of one name gets a counter.
+    """
 
     name: str
     width: int = 0
@@ -51,6 +56,8 @@ class Profile:
     folder: str = ""
     rules: tuple[Rule, ...] = ()
     workbook: bool = True
+    columns: tuple[str, ...] = ()
+    counters: bool = False
     parameters: bool = False
     note: bool = True
     overlay: Mapping[str, Any] | None = None
@@ -99,9 +106,18 @@ def read_profile(name: str, given: Mapping[str, Any]) -> Profile:
         if type(value) is not kind or not 0 <= (len(value) if kind is str else value) <= most:
             raise InvalidRequest(field, _KINDS[kind], most=most)
     rules, overlay = _rules(given.get("rules") or ()), _overlay(given.get("overlay"))
+    values["columns"] = read_columns(given.get("columns") or ())
     profile = Profile(name=name, rules=rules, overlay=overlay, **values)
     _check(profile)
     return profile
+
+
+def read_columns(given: Any) -> tuple[str, ...]:
+    """Untrusted names of columns. Raises InvalidRequest."""
+    names = given if isinstance(given, (list, tuple)) and len(given) <= MAX_OWN_COLUMNS else [None]
+    if not all(isinstance(name, str) and len(name) <= MAX_OWN_NAME_LENGTH for name in names):
+        raise InvalidRequest("columns", "请填列名的列表")
+    return tuple(names)
 
 
 def stored_profile(stored: Mapping[str, Any]) -> Profile:
@@ -109,7 +125,7 @@ def stored_profile(stored: Mapping[str, Any]) -> Profile:
     rules = tuple(
         Rule(**{name: rule[name] for name in ("rule", "at_least", "at_most")}) for rule in stored["rules"]
     )
-    return Profile(**{**stored, "rules": rules})
+    return Profile(**{**stored, "rules": rules, "columns": tuple(stored.get("columns", ()))})
 
 
 def _check(profile: Profile) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import database
@@ -166,14 +165,11 @@ def sources_of(db: database.Connection, records: Sequence[Record]) -> list[Sourc
             wanted=group[0][1].num_images,
             requested=group[0][1].requested_filename,
             columns=group[0][1].columns,
-            pictures=sorted(
-                (
-                    Picture(each.id, each.picture_number, each.filename, each.width, each.height)
-                    for _, each in group
-                    if each.image_path
-                ),
-                key=attrgetter("number", "record_id"),
-            ),
+            pictures=[
+                Picture(each.id, each.picture_number, each.filename, each.width, each.height)
+                for _, each in group
+                if each.image_path
+            ],
         )
         for group in groups.values()
     ]

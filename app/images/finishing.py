@@ -33,6 +33,9 @@ _STEPS = 14  # of quality, for twice the bytes
 _MAX_SHRINKS = 6
 _FILL_MARGIN = 0.03  # inside the bounds of the share of the goods, which is measured to a hundredth
 _MAX_OVERLAY_PIXELS = 4_000_000
+# Changes that could not be made, or show.
+NOT_LIFTED, NOT_FILLED = "底色没有提白：{why}", "商品占比没有调：{why}"
+FRAMED, SEAM = "背景不是纯色，补的边会像加了框", "原图底色是 {colour}，看得出接缝"
 
 
 class CannotFinish(Conflict):
@@ -244,7 +247,7 @@ def _on_white(image: Image.Image, wanted: Finish, changes: list[Message]) -> Ima
     if found.kind != ground.WHITE or found.white < ground.ALL_WHITE:
         lifted = ground.lift_ground(image)
         if isinstance(lifted, Message):
-            changes.append(message("底色没有提白：{why}", why=lifted))
+            changes.append(message(NOT_LIFTED, why=lifted))
             return image
         image = lifted[0]
         changes.append(message("底色从 {colour} 提到纯白", colour=_hex(found.colour)))
@@ -253,7 +256,7 @@ def _on_white(image: Image.Image, wanted: Finish, changes: list[Message]) -> Ima
         return image
     if found.box is None or found.edges:
         why = message("商品碰到了边" if found.box else "没有找到商品")
-        changes.append(message("商品占比没有调：{why}", why=why))
+        changes.append(message(NOT_FILLED, why=why))
         return image
     left, top, right, bottom = found.box
     size, (least, most) = _framed(image.size, (wanted.width, wanted.height)), wanted.fill
@@ -338,9 +341,9 @@ def _on_ground(
     padded.paste(image, (across, down), image if image.mode == "RGBA" else None)
     changes.append(message("四周补了 {colour}", colour=_hex(colour)))
     if kind == ground.SCENE:
-        changes.append(message("背景不是纯色，补的边会像加了框"))
+        changes.append(message(FRAMED))
     elif kind != ground.TRANSPARENT and max(abs(a - b) for a, b in zip(found, colour, strict=True)) > 2:
-        changes.append(message("原图底色是 {colour}，看得出接缝", colour=_hex(found)))
+        changes.append(message(SEAM, colour=_hex(found)))
     return padded
 
 

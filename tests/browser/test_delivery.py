@@ -74,7 +74,7 @@ def test_a_table_is_delivered_by_keys_and_the_focus_comes_back(delivery: Deliver
     with zipfile.ZipFile(started.value.path()) as bundle:
         assert {f"白底图/A-{n}.jpg" for n in range(1, KEPT + 1)} <= {*bundle.namelist()}
     delivery.expect_sum("做好了 3 个文件")
-    expect(delivery.part("delivery-groups")).to_contain_text("3 张的白底不是纯白")
+    expect(delivery.part("delivery-groups")).to_contain_text("3 张不能当白底图")
     expect(delivery.part("delivery-past")).to_contain_text("淘宝/天猫 白底图 3 个")
     page.keyboard.press("Escape")
     expect(page.locator("[data-command=more]")).to_be_focused()

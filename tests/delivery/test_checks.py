@@ -64,7 +64,25 @@ def test_goods_on_a_scene_are_not_measured() -> None:
         "fill": "not_checked",
         "edge": "not_checked",
     }
+    assert str(found["white_ground"]["seen"]) == "背景不是纯色，不能当白底图"
     assert str(found["fill"]["seen"]) == "背景不是纯色，测不了"
+
+
+def test_goods_as_wide_as_the_frame_fill_it() -> None:
+    image = Image.new("RGB", (800, 800), "white")
+    image.paste("black", (0, 200, 800, 600))
+    packed = io.BytesIO()
+    image.save(packed, "PNG")
+    found = of(WHITE_SLOT, packed.getvalue())["fill"]
+    assert (found["result"], str(found["seen"])) == ("fail", "商品占满了画面")
+    assert str(found["wanted"]) == "70–80 %（最长边）"
+
+
+def test_a_file_smaller_than_a_platform_is_used_to_is_a_hint() -> None:
+    packed = io.BytesIO()
+    Image.new("RGB", (800, 800), "white").save(packed, "PNG")
+    found = of(WHITE_SLOT, packed.getvalue())["bytes"]
+    assert (found["result"], str(found["wanted"])) == ("hint", "40 KB 到 300 KB")
 
 
 def test_before_a_picture_is_made_what_its_size_decides_is_known() -> None:
@@ -89,6 +107,21 @@ def test_a_picture_that_stays_smaller_than_its_profile_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("side", "seen"),
+    [(1024, "四周补边，原图只占 71 %"), (1439, None), (1440, None), (2048, None), (800, None)],
+)
+def test_a_border_around_an_original_that_is_a_little_too_small_fails(side: int, seen: str | None) -> None:
+    profile = Profile(name="我的", width=1440, height=1440)
+    found = {one["rule"]: one for one in check(profile, "猫.jpg", None, (side, side - 200))}.get("padded")
+    assert (found and (found["result"], str(found["seen"]))) == (seen and ("fail", seen))
+
+
+def test_a_border_around_a_scene_of_another_shape_is_a_hint() -> None:
+    found = of(Profile(name="我的", width=900, height=600), noise_image("png", size=(600, 600)))["padded"]
+    assert (found["result"], str(found["seen"])) == ("hint", "背景不是纯色，补的边会像加了框")
+
+
+@pytest.mark.parametrize(
     ("profile", "name", "result"),
     [
         (AMAZON, "B000123456.MAIN.jpg", "pass"),
@@ -102,7 +135,11 @@ def test_a_picture_that_stays_smaller_than_its_profile_is_told() -> None:
     ],
 )
 def test_names_are_those_that_the_platform_takes(profile: Profile, name: str, result: str) -> None:
-    assert results({c["rule"]: c for c in check(profile, name, None, (2000, 2000))})["name"] == result
+    found = {c["rule"]: c for c in check(profile, name, None, (2000, 2000))}["name"]
+    assert found["result"] == result
+    if result == "fail":
+        platform = "超过 50 个字，淘宝会截断" if profile is WHITE_SLOT else "不是 ASIN.MAIN 这样的名字"
+        assert str(found["seen"]).startswith(platform)
 
 
 def test_bytes_format_and_quality_are_those_of_the_file() -> None:

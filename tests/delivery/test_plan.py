@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.delivery.plan import Picture, Source, plan_files
+from app.delivery.plan import Picture, Source, listed_columns, plan_files
+from app.delivery.profiles import Profile
 
-FILE_NAME = {"file_name": "{文件名}", "folder": "", "format": "jpeg"}
+FILE_NAME: dict[str, Any] = {"file_name": "{文件名}", "folder": "", "format": "jpeg"}
 
 
 def source(
@@ -18,7 +19,7 @@ def source(
     return Source(row=row, row_id=row, wanted=wanted, requested=requested, columns=columns, pictures=pictures)
 
 
-def paths(*sources: Source, **templates: str) -> list[str]:
+def paths(*sources: Source, **templates: Any) -> list[str]:
     files, problems = plan_files(sources, **{**FILE_NAME, **templates})
     assert problems == []
     return [file.name for file in files]
@@ -101,6 +102,22 @@ def test_two_rows_with_one_path_are_a_problem_of_both_ignoring_case() -> None:
 )
 def test_an_empty_or_unknown_column_is_told_at_the_row(columns: dict[str, Any], kind: str) -> None:
     assert problems(source(4, "猫", **columns), folder="{SKU}") == [(4, "folder", kind)]
+
+
+def test_a_column_that_the_table_has_not_is_told_by_what_uses_it() -> None:
+    _, (found,) = plan_files([source(1, "猫")], file_name="{ASIN}.MAIN", folder="", format="jpeg")
+    assert str(found.error) == "文件名要用「ASIN」，这张表没有这一列"
+
+
+def test_with_counters_a_second_file_of_a_name_gets_one_that_no_other_file_has() -> None:
+    rows = [source(1, "Cat"), source(2, "cat-2"), source(3, "cAT"), source(4, "cat", numbers=(1, 2))]
+    assert paths(*rows, counters=True) == ["Cat.jpg", "cat-2.jpg", "cAT-3.jpg", "cat_1.jpg", "cat_2.jpg"]
+    assert paths(rows[0], replace(rows[0], row=9, row_id=9), counters=True) == ["Cat.jpg"]
+
+
+def test_the_list_has_the_columns_of_names_and_folders_and_those_asked_for() -> None:
+    profile = Profile(name="我的", folder="{ 店铺}", file_name="{sku}-{文件名}", columns=("颜色", "没有的"))
+    assert listed_columns(["SKU", "店铺", "备注", "颜色"], profile) == ["SKU", "店铺", "颜色"]
 
 
 def test_two_rows_with_one_path_and_one_picture_are_one_file() -> None:

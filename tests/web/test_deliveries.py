@@ -115,11 +115,8 @@ def test_each_row_delivers_its_kept_pictures_under_its_name_with_workbook_and_no
     assert sum(len(found[name]) for name in NAMES) == total["bytes"]
     assert {Image.open(io.BytesIO(found[name])).size for name in NAMES} == {(40, 30)}
     assert lines(found["交付清单.xlsx"]) == [
-        ("行号", "缩略图", "图片文件", "SKU"),
-        *(
-            (n, None, name, sku)
-            for n, name, sku in zip((1, 2, 3, 3), NAMES, ("A1", "A2", "A3", "A3"), strict=True)
-        ),
+        ("行号", "缩略图", "图片文件"),
+        *((n, None, name) for n, name in zip((1, 2, 3, 3), NAMES, strict=True)),
     ]
     note = found["交付说明.txt"].decode("utf-8-sig")
     assert found["交付说明.txt"].startswith(b"\xef\xbb\xbf")
@@ -129,12 +126,41 @@ def test_each_row_delivers_its_kept_pictures_under_its_name_with_workbook_and_no
         "规格：自己的",
         "文件：4 个",
         "缩小到 30×30（4 个文件）",
-        "第 4 行：",
         "4 张全部由 AI 生成",
         "声明图片由 AI 生成",
     ):
         assert words in note
     assert originals(demo.settings) == before
+
+
+def test_the_list_of_the_files_has_own_columns_that_names_use_or_that_were_ticked(demo: WebHarness) -> None:
+    table = table_of(demo, [{"prompt": "猫", "columns": {"SKU": "A1", "备注": "杯口不要金边", "色": "红"}}])
+    assert demo.get(f"/api/deliveries?table={table}")["columns"] == ["SKU", "备注", "色"]
+    profile = own_profile(demo, file_name="{SKU}", columns=["备注"])
+    for ticked, columns in (
+        ({}, ["SKU", "备注"]),
+        ({"columns": []}, ["SKU"]),
+        ({"columns": ["色"]}, ["SKU", "色"]),
+    ):
+        found = unzipped(demo, planned(demo, table, profile, 201, **ticked)["id"])
+        assert [*lines(found["交付清单.xlsx"])[0]] == ["行号", "缩略图", "图片文件", *columns]
+    assert planned(demo, table, profile, columns="SKU", status=400)["field"] == "columns"
+
+
+def test_which_rows_are_left_out_stays_in_every_answer_of_a_delivery(demo: WebHarness) -> None:
+    plan = planned(demo, table_of(demo))
+    url = f"/api/deliveries/{plan['id']}"
+    assert [problem["row"] for problem in plan["problems"]] == [4]
+    assert plan["problems"] == demo.post(f"{url}/make")["problems"] == demo.get(url)["problems"]
+
+
+def test_rows_of_one_name_are_delivered_with_counters_when_asked(demo: WebHarness) -> None:
+    table = table_of(demo, [ROWS[0], {**ROWS[1], "prompt": "小猫"}])
+    profile = own_profile(demo, file_name="图")
+    body = {"table": table, "profile": profile}
+    assert "文件名一样" in demo.post("/api/deliveries", body, 400)["error"]
+    numbered = planned(demo, table, profile, counters=True)
+    assert [file["name"] for file in numbered["files"]] == ["图.jpg", "图-2.jpg"]
 
 
 def test_all_pictures_of_chosen_rows_or_records_are_delivered_when_asked(demo: WebHarness) -> None:
@@ -246,6 +272,18 @@ def test_note_and_workbook_can_be_left_out(demo: WebHarness) -> None:
     assert planned(demo, table, note="no", status=400)["field"] == "note"
 
 
+def test_the_note_is_for_the_client_and_names_nothing_that_failed_or_was_left_out(demo: WebHarness) -> None:
+    delivery_id = planned(demo, table_of(demo), "淘宝/天猫 白底图")["id"]
+    made(demo, delivery_id)
+    files = demo.get(f"/api/deliveries/{delivery_id}")["files"]
+    assert {"white_ground": "fail"}.items() <= {
+        check["rule"]: check["result"] for check in files[0]["checks"]
+    }.items()
+    note = next(text for name, text in unzipped(demo, delivery_id).items() if name.endswith(PAPERS[1]))
+    for words in ("第 4 行", "请先选", "白底：", "纯色", "没有提白"):
+        assert words not in note.decode("utf-8-sig")
+
+
 SECRETS = ("密语一二三", "反词四五六", "jimeng", "即梦", "0.22", "Negative prompt", "Sampler", "Steps:")
 
 
@@ -301,7 +339,6 @@ def test_an_original_that_is_gone_is_named_and_the_rest_is_delivered(demo: WebHa
     assert "原图读不出来" in file["error"]
     found = unzipped(demo, plan["id"])
     assert [*found] == ["红/猫一.jpg", "猫二.jpg", "狗_2.jpg", *PAPERS]
-    assert f"狗_1.jpg：{file['error']}" in found["交付说明.txt"].decode("utf-8-sig")
     assert [line[2] for line in lines(found["交付清单.xlsx"])[1:]] == [*found][:3]
 
 
@@ -375,7 +412,7 @@ def test_a_finished_file_that_cannot_be_made_again_breaks_the_download_and_the_n
         demo.client.get(f"/api/deliveries/{plan['id']}.zip", buffered=True)
     found = unzipped(demo, plan["id"])
     assert [name for name in NAMES if name not in found] == ["狗_1.jpg"]
-    assert "原图读不出来" in found["交付说明.txt"].decode("utf-8-sig")
+    assert "原图读不出来" in demo.get(f"/api/deliveries/{plan['id']}")["files"][2]["error"]
 
 
 def test_originals_are_read_from_oss_by_a_machine_that_never_had_them(

@@ -54,7 +54,7 @@ export class Delivery {
     if (this.#dialog.open) return;
     this.#what = what;
     this.#state = {
-      profiles: this.#state.profiles, profile: "", pick: what.records ? "all" : "keep", since: "", note: null, workbook: null, byProduct: true,
+      profiles: this.#state.profiles, profile: "", pick: what.records ? "all" : "keep", since: "", note: null, workbook: null, columns: null, counters: false, byProduct: true, own: [],
       plan: null, isPlanning: true, job: null, error: "", history: [], isForm: false,
     };
     this.#set({});
@@ -83,8 +83,8 @@ export class Delivery {
 
   async #loadHistory() {
     if (!this.#what.table) return;
-    const { deliveries } = await requestJson("GET", `${this.#url}?table=${encodeURIComponent(this.#what.table)}`);
-    this.#set({ history: deliveries });
+    const { deliveries, columns } = await requestJson("GET", `${this.#url}?table=${encodeURIComponent(this.#what.table)}`);
+    this.#set({ history: deliveries, own: columns });
   }
 
   /** The one used last first, then those of one's own. */
@@ -105,10 +105,11 @@ export class Delivery {
 
   #order() {
     const { table, rows, records } = this.#what;
-    const { profile, pick, since, byProduct } = this.#state;
+    const { profile, pick, since, byProduct, counters } = this.#state;
+    const columns = this.#state.columns ?? this.#profile.columns;
     const note = this.#state.note ?? this.#profile.note;
     const workbook = Boolean(table) && (this.#state.workbook ?? this.#profile.workbook);
-    return { ...(table && { table, by_product: byProduct }), ...(rows && { rows }), ...(records && { records }), ...(since && { changed_since: since }), profile, pick, note, workbook };
+    return { ...(table && { table, by_product: byProduct }), ...(rows && { rows }), ...(records && { records }), ...(since && { changed_since: since }), profile, pick, note, workbook, columns, counters };
   }
 
   /** Another profile, other pictures: counted anew, the sums before it stay until then. Without a kept picture at first: all. */
@@ -132,8 +133,8 @@ export class Delivery {
     this.#set({ error: "", job: { id: "", ...plan, ...job, folder: "", isRunning: true } });
     await this.#try(async (isCurrent) => {
       const { id: known } = this.#state.job;
-      const { id, files, total } = await (known ? requestJson("GET", `${this.#url}/${known}`) : postOnce(this.#url, this.#order()));
-      if (isCurrent()) this.#setJob({ id, files, total });
+      const { id, files, problems, total } = await (known ? requestJson("GET", `${this.#url}/${known}`) : postOnce(this.#url, this.#order()));
+      if (isCurrent()) this.#setJob({ id, files, problems, total });
       await this.#makeAll(isCurrent);
       if (isCurrent()) await this.#handOver(target);
       if (!isCurrent()) return;

@@ -26,6 +26,7 @@ export class DeliveryView {
       "[data-delivery-pick]": ({ deliveryPick: pick }) => commands.choose({ pick }),
       "[data-delivery-changed]": ({ deliveryChanged: since, deliveryProfile: profile }) => commands.choose({ since, profile }),
       "[data-delivery-resume]": ({ deliveryResume: id, deliveryProfile: profile }) => commands.resume({ profile, job: { id, files: [], total: NOTHING } }),
+      "[data-delivery-counters]": () => commands.choose({ counters: true }),
       "[data-delivery-row]": ({ deliveryRow: row }) => commands.goToRow(Number(row)),
       "[data-delivery-edit]": commands.edit, "[data-delivery-copy]": commands.copy, "[data-delivery-delete]": commands.remove,
       "[data-delivery-make]": () => commands.make("zip"), "[data-delivery-folder]": () => commands.make("folder"), "[data-delivery-stop]": commands.stop,
@@ -37,6 +38,7 @@ export class DeliveryView {
     dialog.addEventListener("change", ({ target }) => {
       if (target.name === "delivery-profile") commands.choose({ profile: target.value, since: "" });
       if (target.name === "by_product") commands.choose({ byProduct: target.checked });
+      if (target.name === "columns") commands.toggle({ columns: [...dialog.querySelectorAll("[name=columns]:checked")].map(({ value }) => value) });
       if (target.matches("[data-delivery-switch]")) commands.toggle({ [target.name]: target.checked });
     });
     dialog.addEventListener("keydown", ({ key, target }) => { if (key === "Enter" && target.name === "delivery-profile") commands.make("zip"); });
@@ -53,7 +55,7 @@ export class DeliveryView {
     const { plan, job, pick, isForm, isPlanning } = state;
     const isRunning = Boolean(job?.isRunning);
     const { total, files = [] } = job ?? plan ?? {};
-    const groups = { problems: job ? [] : problemGroups(plan?.problems ?? [], pick), ...checkGroups(files, this.#rules) };
+    const groups = { problems: problemGroups((job ?? plan)?.problems ?? [], pick), ...checkGroups(files, this.#rules) };
     const [sum, notes] = sumWords(state, groups);
     show(this.#dialog, {
       "[data-delivery-title]": isForm ? _("自己的规格") : _("交付"), "[data-delivery-of]": isForm ? "" : what.title ?? "",
@@ -72,6 +74,7 @@ export class DeliveryView {
     this.#showShots(files.slice(0, MOST_SHOTS), job);
     this.#showGroups(groups);
     this.#showChoices(state, isRunning);
+    this.#showColumns(state);
     this.#showHistory(state, isRunning);
   }
 
@@ -109,7 +112,7 @@ export class DeliveryView {
   /** Problems with the rows to go to, then what is wrong with files, with their pictures. */
   #showGroups({ problems, failed }) {
     const [list, template] = [this.#find("[data-delivery-groups]"), this.#find("[data-delivery-group]")];
-    reconcileChildren(list, [...problems.map((group) => this.#problem(group)), ...failed.map(({ rule }) => copyOf(template, { "": { data: { key: rule } } }))], keyOf);
+    reconcileChildren(list, [...problems.map((group) => this.#problem(group)), ...failed.map(({ key }) => copyOf(template, { "": { data: { key } } }))], keyOf);
     failed.forEach(({ words, files }, index) => {
       const group = list.children[problems.length + index];
       if (group.dataset.words === words) return;
@@ -124,7 +127,8 @@ export class DeliveryView {
     const chips = rows.slice(0, MOST_ROWS).map(({ row, error }) => create(canGo ? "button" : "span", {
       className: "chip", textContent: String(row), title: error, ...(canGo && { type: "button", ariaLabel: _("第 {row} 行：{error}", { row, error }), data: { deliveryRow: row } }),
     }));
-    const what = [create("span", { className: "delivery-kind", textContent: words }), create("span", { className: "hint", textContent: kind === "pick" ? "" : rows[0].error })];
+    const what = [create("span", { className: "delivery-kind", textContent: words }), create("span", { className: "hint", textContent: ["pick", "column"].includes(kind) ? "" : rows[0].error })];
+    if (kind === "same_name") what.push(create("button", { type: "button", className: "button is-small", textContent: _("给重名的加上序号"), data: { deliveryCounters: "" } }));
     return create("div", { className: "delivery-problem", data: { key: `${words} ${rows.map(({ row }) => row)}` } }, ...what, create("p", {}, ...chips, moreThan(MOST_ROWS, rows)));
   }
 
@@ -151,6 +155,18 @@ export class DeliveryView {
         textContent: !job ? _("做好并下载") : isRunning ? _("正在做…") : job.isDone ? _("再下载一次") : _("接着做"), ariaDisabled: String(isEmpty || isRunning),
       },
     });
+  }
+
+  /** The own columns that the list can have besides those that names and folders use. */
+  #showColumns({ plan, job, own, columns, byProduct, workbook }) {
+    const { folder = "", file_name: name = "", columns: usual = [], workbook: isListed } = { ...this.#profile, ...(byProduct ? plan?.by_product : null) };
+    const used = new Set(Array.from(`${folder}${name}`.matchAll(/\{([^{}]+)\}/g), ([, column]) => column.trim().toLowerCase()));
+    const others = own.filter((column) => !used.has(column.trim().toLowerCase()));
+    const list = this.#find("[data-delivery-columns]");
+    const draw = (column) => create("label", { data: { key: column } }, create("input", { type: "checkbox", name: "columns", value: column }), create("span", { className: "truncate", textContent: column }));
+    reconcileChildren(list, others.map(draw), keyOf);
+    for (const input of list.querySelectorAll("input")) apply(input, { checked: (columns ?? usual).includes(input.value) });
+    show(this.#dialog, { "[data-delivery-listed]": { hidden: Boolean(job) || !plan || !(workbook ?? isListed) || others.length === 0 } });
   }
 
   #showHistory({ profiles, history, isForm, job }, isRunning) {

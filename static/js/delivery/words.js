@@ -6,9 +6,12 @@ const MB = 1_000_000;
 
 // What is said of files that fail a rule, where its name and what it asks for do not say it.
 const FAILED = {
-  white_ground: (of) => _("{n} 张的白底不是纯白", of), edge: (of) => _("{n} 张的商品碰到了边", of),
+  white_ground: (of) => _("{n} 张不能当白底图", of), name: (of) => _("{n} 个文件名{seen}", of), padded: (of) => _("{n} 张的四周补了边", of), edge: (of) => _("{n} 张的商品碰到了边", of),
   smaller: (of) => _("{n} 张的原图不到 {wanted}，按原图的大小做，不放大", of), enlarged: (of) => _("{n} 张的原图不够大，要放大", of),
 };
+
+// What is not as usual, and no failure.
+const HINTS = { bytes: (of) => _("{n} 张的文件比平台写的小（{wanted}），一般没有关系", of), padded: (of) => _("{n} 张补的边看得出来", of) };
 
 /** 1.4 MB, 480 KB */
 export function sizeWords(bytes) {
@@ -32,23 +35,26 @@ export function problemGroups(problems, pick) {
   const words = {
     pick: (of) => (pick === "keep" ? _("{n} 行没有留下的图", of) : _("{n} 行没有图", of)), same_name: (of) => _("{n} 行重名", of),
     mark: (of) => _("{n} 行的图有看得见的 AI 标识", of),
-    empty: (of) => _("{n} 行缺名字要用的格子", of), column: (of) => _("{n} 行没有名字要用的列", of), name: (of) => _("{n} 行的名字不能用", of),
+    empty: (of) => _("{n} 行缺名字要用的格子", of), column: ({ error }) => error, name: (of) => _("{n} 行的名字不能用", of),
   };
-  const groups = Object.groupBy(problems, ({ kind }) => kind);
-  return Object.entries(groups).map(([kind, rows]) => ({ kind, words: words[kind]({ n: new Set(rows.map(({ row }) => row)).size }), rows }));
+  const groups = Object.values(Object.groupBy(problems, ({ kind, error }) => (kind === "column" ? error : kind)));
+  return groups.map((rows) => [rows, rows[0]]).map(([rows, { kind, error }]) => ({ kind, words: words[kind]({ n: new Set(rows.map(({ row }) => row)).size, error }), rows }));
 }
 
-/** What files fail, by rule, and what was checked: {failed: [{rule, words, files}], passed: names, open: names of what was not checked}; names: of rules. */
+/** What files fail, by rule, or may fail, and what was checked: {failed: [{key, rule, isHint, words, files}], passed: names, open: names of what was not checked}; names: of rules. */
 export function checkGroups(files, names) {
   const found = files.flatMap((file) => (file.checks ?? []).map((check) => ({ ...check, file })));
   const result = { failed: [], passed: [], open: [] };
   const broken = files.filter(({ error }) => error).map((file) => ({ ...file, seen: file.error }));
-  if (broken.length > 0) result.failed.push({ rule: "", words: _("{n} 张做不出来，没有放进去", { n: broken.length }), files: broken });
+  if (broken.length > 0) result.failed.push({ key: "", rule: "", words: _("{n} 张做不出来，没有放进去", { n: broken.length }), files: broken });
   for (const [rule, checks] of Object.entries(Object.groupBy(found, (check) => check.rule))) {
-    const words = FAILED[rule] ?? ((of) => _("{n} 张的{name}不对，要 {wanted}", of));
-    const failed = checks.filter((check) => check.result === "fail");
-    if (failed.length > 0) result.failed.push({ rule, words: words({ n: failed.length, wanted: failed[0].wanted, name: names[rule] }), files: failed.map(({ file, seen }) => ({ ...file, seen })) });
-    else result[checks.some((check) => check.result === "pass") ? "passed" : "open"].push(names[rule]);
+    const usual = FAILED[rule] ?? ((of) => _("{n} 张的{name}不对，要 {wanted}", of));
+    for (const [kind, of] of Object.entries(Object.groupBy(checks, (check) => check.result))) {
+      const words = { fail: usual, hint: HINTS[rule] }[kind];
+      const [{ seen, wanted }] = of;
+      if (words) result.failed.push({ key: `${rule} ${kind}`, rule, isHint: kind === "hint", words: words({ n: of.length, seen, wanted, name: names[rule] }), files: of.map((check) => ({ ...check.file, seen: check.seen })) });
+    }
+    if (checks.every(({ result: is }) => !["fail", "hint"].includes(is))) result[checks.some((check) => check.result === "pass") ? "passed" : "open"].push(names[rule]);
   }
   return result;
 }
@@ -63,9 +69,9 @@ export function sumWords({ plan, job, since, isPlanning }, { problems, failed })
     return [since ? _("改过的 {n} 个文件", { n }) : _("{n} 个文件", { n }), join(problems.map(({ words }) => words))];
   }
   const { made, failed: broken, bytes, files } = job.total;
-  const wrong = failed.filter(({ rule }) => rule).reduce((n, group) => n + group.files.length, 0);
+  const wrong = failed.filter(({ rule, isHint }) => rule && !isHint).reduce((n, group) => n + group.files.length, 0);
   return [
     job.isDone ? _("做好了 {n} 个文件", { n: number(made) }) : _("{made} / {files} 个文件", { made: number(made + broken), files: number(files) }),
-    join([job.isDone || job.isRunning ? "" : _("停下了"), bytes && sizeWords(bytes), broken && _("{n} 张做不出来", { n: broken }), wrong && _("{n} 项检查没过", { n: wrong })]),
+    join([job.isDone || job.isRunning ? "" : _("停下了"), bytes && sizeWords(bytes), broken && _("{n} 张做不出来", { n: broken }), wrong && _("{n} 项检查没过", { n: wrong }), ...problems.map(({ words }) => words)]),
   ];
 }
