@@ -1,9 +1,11 @@
 """The dialog of 交付: what is delivered, made in steps, by profiles of one's own; the contact sheet."""
 
+import io
 import zipfile
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 from playwright.sync_api import Locator, Page, expect
 
 from tools.pages.pictures_page import made_table
@@ -74,6 +76,7 @@ def test_a_table_is_delivered_by_keys_and_the_focus_comes_back(delivery: Deliver
     with zipfile.ZipFile(started.value.path()) as bundle:
         assert {f"白底图/A-{n}.jpg" for n in range(1, KEPT + 1)} <= {*bundle.namelist()}
     delivery.expect_sum("做好了 3 个文件")
+    expect(delivery.part("delivery-groups")).to_contain_text("2 行没有留下的图")  # as before it was made
     expect(delivery.part("delivery-groups")).to_contain_text("3 张不能当白底图")
     expect(delivery.part("delivery-past")).to_contain_text("淘宝/天猫 白底图 3 个")
     page.keyboard.press("Escape")
@@ -96,6 +99,27 @@ def test_only_rows_that_were_chosen_anew_are_delivered_again(delivery: DeliveryP
     delivery.dialog.get_by_role("button", name="交付后改过 1 → 只交付改过的").click()
     delivery.expect_sum("改过的 1 个文件")
     expect(delivery.part("delivery-example")).to_have_text("名字像这样：主图/A-4.jpg")
+
+
+def test_files_of_one_name_get_counters_at_a_press(page: Page, demo_server: ServerProcess) -> None:
+    rows = [{"prompt": f"同名的第 {n} 款", "resolution": "1K", "filename": "茶具"} for n in (1, 2)]
+    delivery = DeliveryPage(page, demo_server, made_table(demo_server, rows))
+    delivery.open()
+    delivery.expect_sum("0 个文件 · 2 行重名")
+    delivery.part("delivery-counters").press("Enter")
+    delivery.expect_sum("2 个文件")
+    expect(delivery.part("delivery-counters")).to_have_count(0)
+    expect(delivery.chosen).to_be_focused()
+
+
+def test_the_list_of_the_files_has_the_own_columns_that_are_ticked(delivery: DeliveryPage) -> None:
+    delivery.open()
+    delivery.dialog.get_by_label("SKU").check()
+    with delivery.page.expect_download() as started:
+        delivery.make.click()
+    with zipfile.ZipFile(started.value.path()) as bundle:
+        workbook = load_workbook(io.BytesIO(bundle.read("交付清单.xlsx")))
+    assert [cell.value for cell in workbook.worksheets[0][1]][-1] == "SKU"
 
 
 def test_sets_are_delivered_by_product_unless_that_is_switched_off(delivery: DeliveryPage) -> None:

@@ -26,7 +26,7 @@ export class DeliveryView {
       "[data-delivery-pick]": ({ deliveryPick: pick }) => commands.choose({ pick }),
       "[data-delivery-changed]": ({ deliveryChanged: since, deliveryProfile: profile }) => commands.choose({ since, profile }),
       "[data-delivery-resume]": ({ deliveryResume: id, deliveryProfile: profile }) => commands.resume({ profile, job: { id, files: [], total: NOTHING } }),
-      "[data-delivery-counters]": () => commands.choose({ counters: true }),
+      "[data-delivery-counters]": () => { commands.choose({ counters: true }); this.focus(); },
       "[data-delivery-row]": ({ deliveryRow: row }) => commands.goToRow(Number(row)),
       "[data-delivery-edit]": commands.edit, "[data-delivery-copy]": commands.copy, "[data-delivery-delete]": commands.remove,
       "[data-delivery-make]": () => commands.make("zip"), "[data-delivery-folder]": () => commands.make("folder"), "[data-delivery-stop]": commands.stop,
@@ -128,8 +128,8 @@ export class DeliveryView {
       className: "chip", textContent: String(row), title: error, ...(canGo && { type: "button", ariaLabel: _("第 {row} 行：{error}", { row, error }), data: { deliveryRow: row } }),
     }));
     const what = [create("span", { className: "delivery-kind", textContent: words }), create("span", { className: "hint", textContent: ["pick", "column"].includes(kind) ? "" : rows[0].error })];
-    if (kind === "same_name") what.push(create("button", { type: "button", className: "button is-small", textContent: _("给重名的加上序号"), data: { deliveryCounters: "" } }));
-    return create("div", { className: "delivery-problem", data: { key: `${words} ${rows.map(({ row }) => row)}` } }, ...what, create("p", {}, ...chips, moreThan(MOST_ROWS, rows)));
+    const mend = kind === "same_name" ? create("button", { type: "button", className: "button is-small", textContent: _("给重名的加上序号"), data: { deliveryCounters: "" } }) : "";
+    return create("div", { className: "delivery-problem", data: { key: `${words} ${rows.map(({ row }) => row)}` } }, ...what, create("p", {}, ...chips, moreThan(MOST_ROWS, rows), mend));
   }
 
   #file({ record_id: id, name, seen }) {

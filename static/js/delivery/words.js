@@ -6,7 +6,7 @@ const MB = 1_000_000;
 
 // What is said of files that fail a rule, where its name and what it asks for do not say it.
 const FAILED = {
-  white_ground: (of) => _("{n} 张不能当白底图", of), name: (of) => _("{n} 个文件名{seen}", of), padded: (of) => _("{n} 张的四周补了边", of), edge: (of) => _("{n} 张的商品碰到了边", of),
+  white_ground: (of) => _("{n} 张不能当白底图", of), name: (of) => _("{n} 个文件名{seen}", of), padded: (of) => _("{n} 张{seen}", of), edge: (of) => _("{n} 张的商品碰到了边", of),
   smaller: (of) => _("{n} 张的原图不到 {wanted}，按原图的大小做，不放大", of), enlarged: (of) => _("{n} 张的原图不够大，要放大", of),
 };
 
@@ -49,12 +49,13 @@ export function checkGroups(files, names) {
   if (broken.length > 0) result.failed.push({ key: "", rule: "", words: _("{n} 张做不出来，没有放进去", { n: broken.length }), files: broken });
   for (const [rule, checks] of Object.entries(Object.groupBy(found, (check) => check.rule))) {
     const usual = FAILED[rule] ?? ((of) => _("{n} 张的{name}不对，要 {wanted}", of));
-    for (const [kind, of] of Object.entries(Object.groupBy(checks, (check) => check.result))) {
+    const alike = Object.groupBy(checks, ({ result: kind, seen }) => (rule === "padded" && kind === "fail" ? seen : kind)); // how much of the frame is the original's
+    if (!checks.some(({ result: kind }) => kind === "fail" || kind === "hint")) result[alike.pass ? "passed" : "open"].push(names[rule]);
+    for (const [key, of] of Object.entries(alike)) {
+      const { result: kind, seen, wanted } = of[0];
       const words = { fail: usual, hint: HINTS[rule] }[kind];
-      const [{ seen, wanted }] = of;
-      if (words) result.failed.push({ key: `${rule} ${kind}`, rule, isHint: kind === "hint", words: words({ n: of.length, seen, wanted, name: names[rule] }), files: of.map((check) => ({ ...check.file, seen: check.seen })) });
+      if (words) result.failed.push({ key: rule + key, rule, isHint: kind === "hint", words: words({ n: of.length, seen, wanted, name: names[rule] }), files: of.map((check) => ({ ...check.file, seen: check.seen })) });
     }
-    if (checks.every(({ result: is }) => !["fail", "hint"].includes(is))) result[checks.some((check) => check.result === "pass") ? "passed" : "open"].push(names[rule]);
   }
   return result;
 }
