@@ -23,8 +23,8 @@ from app.system import windows_files
 _VARIABLE = re.compile(r"\{([^{}\n]+)\}")
 NAME, NUMBER, ROW = "文件名", "序号", "行号"
 _UNNAMED = "图片"  # never words of the prompt
-_EMPTY = "这一行的「{name}」是空的，请填好这一格"
-_NO_COLUMN = {
+_MISSING = {
+    "empty": "这一行的「{name}」是空的，请填好这一格",
     "file_name": "文件名要用「{name}」，这张表没有这一列",
     "folder": "文件夹要用「{name}」，这张表没有这一列",
 }
@@ -162,7 +162,7 @@ def _requested(source: Source, folder: str, file_name: str, problems: list[Probl
             key = variable_key(variable[1])
             if not values.get(key):
                 kind = "empty" if key in values else "column"
-                words = _EMPTY if key in values else _NO_COLUMN[field]
+                words = _MISSING[kind if kind == "empty" else field]
                 why = message(words, name=" ".join(variable[1].split()))
                 problems.append(Problem(source.row, field, kind, why))
             return values.get(key, "")

@@ -37,11 +37,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The fields of the API; sizes in pixels and kB (1,000 bytes), 0: no bound. ``checked_on`` is a day.
-
-    ``columns`` are own columns that the list of the files has besides those that their names use; with
-    ``counters`` a second file of one name gets a counter.
-    """
+    """The fields of the API; sizes in pixels and kB (1,000 bytes), 0: no bound. ``checked_on`` is a day."""
 
     name: str
     width: int = 0
@@ -56,8 +52,8 @@ class Profile:
     folder: str = ""
     rules: tuple[Rule, ...] = ()
     workbook: bool = True
-    columns: tuple[str, ...] = ()
-    counters: bool = False
+    columns: tuple[str, ...] = ()  # own ones, that the workbook has besides those of the names
+    counters: bool = False  # in the names of files that are otherwise named alike
     parameters: bool = False
     note: bool = True
     overlay: Mapping[str, Any] | None = None

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -153,25 +152,25 @@ def without_visible_marks(db: database.Connection, sources: Sequence[Source], wa
 def sources_of(db: database.Connection, records: Sequence[Record]) -> list[Source]:
     """Chosen records, numbered as they are given; the pictures of one row and name are one source."""
     rows = database.rows_bought_for(db, [record.id for record in records])
-    groups: dict[object, list[tuple[int, Record]]] = defaultdict(list)
+    groups: dict[object, tuple[int, list[Record]]] = {}
     for number, record in enumerate(records, 1):
         row = rows.get(record.id) or (record.batch_id and (record.batch_id, record.row_number))
-        is_apart = not (row and record.image_path)
-        groups[record.id if is_apart else (row, record.requested_filename)].append((number, record))
+        key = (row, record.requested_filename) if row and record.image_path else record.id
+        groups.setdefault(key, (number, []))[1].append(record)
     return [
         Source(
-            row=group[0][0],
+            row=number,
             row_id=0,
-            wanted=group[0][1].num_images,
-            requested=group[0][1].requested_filename,
-            columns=group[0][1].columns,
+            wanted=group[0].num_images,
+            requested=group[0].requested_filename,
+            columns=group[0].columns,
             pictures=[
                 Picture(each.id, each.picture_number, each.filename, each.width, each.height)
-                for _, each in group
+                for each in group
                 if each.image_path
             ],
         )
-        for group in groups.values()
+        for number, group in groups.values()
     ]
 
 

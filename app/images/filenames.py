@@ -10,7 +10,6 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import count
-from operator import itemgetter
 from pathlib import Path, PurePath
 
 from app.domain import Pick, Record, file_key, normalised
@@ -116,26 +115,26 @@ def delivered_names(records: Iterable[Record]) -> list[str]:
     other picture keeps the name of its file, as one for which no name was asked does.
     """
     names: list[str] = []
-    rows: dict[object, list[tuple[int, int, int, Record]]] = defaultdict(list)
+    rows: dict[object, list[tuple[int, int, int, int, int, str]]] = defaultdict(list)
     for index, record in enumerate(records):
         names.append(record.filename)
         stem, stored = requested_stem(record.requested_filename), safe_stem(record.requested_filename)
         if record.filename and stem:
             if record.filename.startswith(stored):  # without the folders, which are in the path
                 names[-1] = stem + record.filename[len(stored) :]
+            rank, wanted = PICK_RANKS.get(record.pick, 1), record.num_images
             row = record.batch_id or record.id, record.row_number
-            rows[row].append((PICK_RANKS.get(record.pick, 1), -record.id, index, record))
+            rows[row].append((rank, -record.id, index, record.picture_number, wanted, stem))
     for pictures in rows.values():
-        pictures.sort(key=itemgetter(0, 1, 2))
-        first = pictures[0][-1]
-        stem, wanted = requested_stem(first.requested_filename), first.num_images
+        pictures.sort()
+        *_, wanted, stem = pictures[0]
         leaving = sum(rank == PICK_RANKS[Pick.KEEP] for rank, *_ in pictures) or wanted
-        numbers = numbers_of([(each.picture_number, i) for *_, i, each in pictures[:leaving]], wanted)
+        numbers = numbers_of([(number, i) for _, _, i, number, *_ in pictures[:leaving]], wanted)
         for index, number in numbers.items():
             ending = f"_{number}" if len(numbers) > 1 else ""
             names[index] = f"{stem}{ending}{PurePath(names[index]).suffix}"
         taken = {file_key(names[index]) for index in numbers}
-        for _, _, index, _ in pictures[leaving:]:
+        for _, _, index, *_ in pictures[leaving:]:
             names[index] = unique_path(names[index], taken)
     return names
 

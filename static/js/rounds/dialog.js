@@ -26,14 +26,15 @@ export class Rounds {
       event.preventDefault();
       this.#make();
     });
-    this.#part("[name=profile]").addEventListener("change", () => this.#showWatermark());
+    const { profile, watermark } = this.#part("[data-rounds-form]").elements; // the usual one where nothing is downloaded, unless other words were typed
+    profile.addEventListener("change", () => { if (["", watermark.defaultValue].includes(watermark.value)) watermark.value = profile.value ? "" : watermark.defaultValue; });
     dialog.addEventListener("click", ({ target }) => this.#press(target.closest("button")));
   }
 
   /** what: {table: id, rows: ids, or null for all, title}. */
   async open(what) {
     this.#what = what;
-    this.#state = { view: "", rounds: [], profiles: [], reason: "", error: "", watermark: "", link: null, isCopied: false };
+    this.#state = { view: "", rounds: [], profiles: [], reason: "", error: "", link: null, isCopied: false };
     this.#set({});
     this.#dialog.showModal();
     await this.#try(async () => {
@@ -77,7 +78,8 @@ export class Rounds {
     const { rounds, reachable, reason, watermark } = await requestJson("GET", this.#url("roundsUrl", this.#what.table));
     this.#part("[data-rounds-list]").replaceChildren(...rounds.map((round) => this.#item(round, rounds)));
     this.#part("[data-rounds-clients]").replaceChildren(...[...new Set(rounds.map(({ client }) => client))].map((value) => create("option", { value })));
-    this.#set({ rounds, watermark, reason: reachable ? "" : reason });
+    this.#part("[name=watermark]").defaultValue = watermark;
+    this.#set({ rounds, reason: reachable ? "" : reason });
     if (document.activeElement === document.body) this.#part("[data-rounds-new]").focus(); // the item that had the focus was drawn anew
   }
 
@@ -103,15 +105,8 @@ export class Rounds {
 
   #begin() {
     this.#part("[name=ends_at]").valueAsDate = new Date(Date.now() + USUAL);
-    this.#showWatermark();
     this.#set({ view: "form", error: "" });
     this.#part("[name=client]").focus();
-  }
-
-  /** The usual one where nothing is downloaded, unless other words were typed. */
-  #showWatermark() {
-    const [field, { value: profile }] = [this.#part("[name=watermark]"), this.#part("[name=profile]")];
-    if (["", this.#state.watermark].includes(field.value)) field.value = profile ? "" : this.#state.watermark;
   }
 
   #make() {
