@@ -17,6 +17,7 @@ MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
 MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
 
 
+_NEVER_NULL = ("array", "object", "integer")
 _DIGITS = re.compile("[0-9]{1,18}")
 
 
@@ -62,7 +63,8 @@ def parse_ids(values: Any, field: str) -> list[int]:
 
 
 def json_body() -> dict[str, Any]:
-    """The posted JSON object; names that the description of the route rejects are refused.
+    """The posted JSON object; names that the description of the route rejects are refused, and so are lists,
+    objects and integers that are null against it.
 
     Raises InvalidRequest, or TooLarge before parsing.
     """
@@ -80,6 +82,9 @@ def json_body() -> dict[str, Any]:
     schema = body_schema(current_app.view_functions[request.endpoint or ""], request.method)
     if schema.get("additionalProperties") is False:
         only_known(body, schema["properties"])
+    for name, member in schema.get("properties", {}).items():  # without a list often all are meant
+        if body.get(name, "") is None and (member.get("type") in _NEVER_NULL or "$ref" in member):
+            raise InvalidRequest(name, "{name} 不能是 null：请写上内容，或不写这一项", name=name)
     return body
 
 

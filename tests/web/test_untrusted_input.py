@@ -62,6 +62,34 @@ def test_an_invalid_record_id_is_refused(client: FlaskClient, record_id: object)
     answered(client.post("/api/records/restore", json={"undo": record_id}), 400)
 
 
+@pytest.mark.parametrize(
+    ("door", "body"),
+    [
+        ("tables/{table}/run", {"rows": None}),
+        ("tables/{table}/run", {"again": None}),
+        ("tables/{table}/run", {"pictures": None}),
+        ("tables/{table}/recipe", {"rows": None, "recipe": "淘宝主图"}),
+        ("tables/{table}/recipe", {"back": None, "recipe": "淘宝主图"}),
+        ("tables/{table}/rounds", {"rows": None, "client": "甲"}),
+        ("tables/{table}/rounds", {"records": None, "client": "甲"}),
+        ("deliveries", {"records": None, "table": "{table}", "profile": "原图"}),
+        ("batches/{batch}/retry", {"records": None}),
+        ("batches/{batch}/retry", {"changes": None}),
+        ("batches/{batch}/uncancel", {"records": None}),
+        ("batches/{batch}/release", {"roles": None}),
+    ],
+)
+def test_null_never_stands_for_all(client: FlaskClient, door: str, body: dict[str, Any]) -> None:
+    added = client.post("/api/batches", json={"rows": [{"prompt": "猫"}, {"prompt": "狗"}]}).get_json()
+    ids = {"table": added["table_id"], "batch": added["batch_id"]}
+    client.post(f"/api/batches/{ids['batch']}/cancel")
+    before = client.get("/api/records").get_json()
+    sent = {name: value and str(value).format(**ids) for name, value in body.items()}
+    refused = answered(client.post(f"/api/{door.format(**ids)}", json=sent), 400)
+    assert refused["field"] == next(name for name, value in body.items() if value is None)
+    assert client.get("/api/records").get_json() == before
+
+
 @pytest.mark.parametrize("body", [b'{"rows":' + b"[" * 50_000, b"[" * 50_000, b'{"a":' * 50_000])
 def test_deeply_nested_json_is_refused(client: FlaskClient, body: bytes) -> None:
     answered(client.post("/api/batches", data=body, content_type="application/json"), 400)

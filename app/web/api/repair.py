@@ -45,9 +45,7 @@ def change_errors(error: ChangeErrors) -> Response:
 @describe(
     "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
     answer(batch="Batch", records=int, skipped=["SkippedRow"]),
-    json=strict_object(
-        records=or_null([ID]), paused={"type": "boolean", "default": False}, repeats=REPEATS_OR_AGAIN
-    ),
+    json=strict_object(records=[ID], paused={"type": "boolean", "default": False}, repeats=REPEATS_OR_AGAIN),
     is_body_optional=True,
 )
 def uncancel_batch(batch_id: str) -> Response:
@@ -75,8 +73,8 @@ def uncancel_batch(batch_id: str) -> Response:
     answer(batch="Batch", retried=int, skipped=["SkippedRow"], shared=SHARED),
     headers=KEY_HEADERS,
     json=strict_object(
-        records=or_null([ID]),
-        changes=or_null("Changes"),
+        records=[ID],
+        changes="Changes",
         repeats=REPEATS_OR_AGAIN,
         request_id=REQUEST_ID,
     ),
@@ -91,7 +89,7 @@ def retry_batch(batch_id: str) -> Response:
         placed = Placed.before(first)
     else:
         changes = _changes(body, batch_id, ids)
-        ids = list(changes) if ids is None and body.get("changes") is not None else ids
+        ids = list(changes) if ids is None and "changes" in body else ids
         order = Retry(
             models=current.models,
             person_id=current.person_id,
@@ -112,7 +110,7 @@ def retry_batch(batch_id: str) -> Response:
     answer(batch="Batch", records=[ID]),
     status=202,
     headers=KEY_HEADERS,
-    json=strict_object("records", records=[ID], changes=or_null("Changes"), request_id=REQUEST_ID),
+    json=strict_object("records", records=[ID], changes="Changes", request_id=REQUEST_ID),
 )
 def add_pictures(batch_id: str) -> Response:
     """Queue one more picture of the row of each named record; its other pictures stay as they are."""
@@ -142,7 +140,7 @@ def add_pictures(batch_id: str) -> Response:
 def _changes(body: Mapping[str, Any], batch_id: str, ids: Sequence[int] | None) -> dict[int, Changes]:
     """The ``changes`` of a body, by record id: of some of ``ids``. Raises InvalidRequest, Conflict,
     ChangeErrors."""
-    value = {} if body.get("changes") is None else body["changes"]
+    value = body.get("changes", {})
     if not isinstance(value, dict):
         raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
     found: dict[int, Mapping[str, Any]] = {}
@@ -161,4 +159,4 @@ def _changes(body: Mapping[str, Any], batch_id: str, ids: Sequence[int] | None) 
 def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:
     """The optional JSON body, and its ``records``; None stands for all of the batch."""
     body = json_body() if request.get_data() else {}
-    return body, None if body.get("records") is None else parse_ids(body["records"], "records")
+    return body, parse_ids(body["records"], "records") if "records" in body else None

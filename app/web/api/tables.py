@@ -389,12 +389,12 @@ def _model_of(body: Mapping[str, Any]) -> str:
 def run(table_id: str) -> Response:
     """Order the pictures of rows; with ``repeats: skip`` those that there are of equal rows are shown."""
     body, db = json_body(), connection()
-    ids = parse_ids(body["rows"], "rows") if body.get("rows") is not None else None
+    ids = parse_ids(body["rows"], "rows") if "rows" in body else None
     resolution, pictures = body.get("resolution"), body.get("pictures")
     if pictures is not None and (type(pictures) is not int or not 1 <= pictures <= MAX_PICTURES_A_ROW):
         raise InvalidRequest("pictures", "pictures 应为 1–{limit} 的整数", limit=MAX_PICTURES_A_ROW)
     choices = RunChoices(
-        again=frozenset(parse_ids(body.get("again") or [], "again")),
+        again=frozenset(parse_ids(body.get("again", []), "again")),
         pictures=pictures,
         spec=model_of(body) if body.get("model") else None,
         resolution="" if resolution in (None, "") else read_resolution(resolution),
