@@ -84,7 +84,7 @@ class _Edited(OneMore):
             number=record.row_number,
             request=self.models.accept(self.request),
             numbers=[number],
-            stem=self.stem_for(record, {}),
+            stem=self.stem_for(record),
             extras=RowExtras(columns=record.columns),  # its words are not those of the row
             skips=self.skips,
             origin=record,

@@ -237,14 +237,13 @@ class OneMore(Order):
 
     It has the next picture number of the row and no seed, which would make the same picture. An ended batch
     becomes active, also one whose sample is done; another paused one stays paused. ``stem_for`` is the
-    preferred file name of the row with these changes, without extension and number. Raises Conflict when a
-    record is none of those, and when the model or the batch cannot take them.
+    preferred file name of the row, without extension and number. Raises Conflict when a record is none of
+    those, and when the model or the batch cannot take them.
     """
 
     batch_id: str
     ids: Sequence[int]
-    stem_for: Callable[[Record, Changes], str]
-    changes: Mapping[int, Changes] = field(default_factory=dict)
+    stem_for: Callable[[Record], str]
 
     def read(self, db: database.Connection) -> Any:
         """The records, and how many pictures the batch and its rows have."""
@@ -270,19 +269,16 @@ class OneMore(Order):
 
     def _row(self, record: Record, number: int) -> OrderRow:
         """The picture of this number of the record's row."""
-        changes = self.changes.get(record.id, {})
-        changed = differing(record, changes)
-        request = self.models.accept(replace(changed_request(record, changed), seed=None))
+        request = self.models.accept(replace(changed_request(record, {}), seed=None))
         for problem in self.models.unsupported(request):
             raise Conflict("{place}：{reason}", place=database.row_label(record), reason=problem.message)
         return OrderRow(
             number=record.row_number,
             request=request,
             numbers=[number],
-            stem=self.stem_for(record, changes),
-            extras=_extras(record, changed),
+            stem=self.stem_for(record),
+            extras=record.extras,
             origin=record,
-            changes=changed,
         )
 
     def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Sequence[int]]:
@@ -293,10 +289,6 @@ class OneMore(Order):
         """Count the pictures in the batch, and activate it."""
         if not new:
             return 0
-        for each, record_id in zip(planned, new, strict=True):
-            if each.row.origin and each.row.changes:
-                text = "{place}：改了{fields}，再做一张。原来是{values}"
-                _log_changes(db, each.row.origin, each.row.changes, text, record_id=record_id)
         database.check_models(db, self.batch_id, self.models.ids)
         price = total_price(planned, self.models)
         prices = [each.price(self.models) or Decimal(0) for each in planned]
@@ -393,15 +385,9 @@ def validated_changes(
     }
 
 
-def stem_for(output_dir: Path, record: Record, changes: Changes) -> str:
-    """The preferred file name of one more picture of the record's row, without extension and number.
-
-    That of the record, unless it was made from words that have changed.
-    """
-    name = record.reserved_stem.removesuffix(f"_{record.picture_number}")
-    if record.num_images == 1 and record.picture_number == 1:
-        name = record.reserved_stem
-    if name and (record.requested_filename or "prompt" not in changes):
-        return name
-    prompt = changes.get("prompt", record.prompt)
-    return filename_for(output_dir, record.requested_filename, prompt)
+def stem_for(output_dir: Path, record: Record) -> str:
+    """The preferred file name of one more picture of the record's row, without extension and number."""
+    name = record.reserved_stem
+    if not (record.num_images == 1 and record.picture_number == 1):
+        name = name.removesuffix(f"_{record.picture_number}")
+    return name or filename_for(output_dir, record.requested_filename, record.prompt)

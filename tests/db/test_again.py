@@ -11,7 +11,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import Changes, ImageRequest, RowExtras, SampleImage, Status, fingerprint
+from app.domain import RowExtras, SampleImage, Status, fingerprint
 from app.errors import Billed, Conflict
 from app.orders.place import Placed, place
 from app.orders.repeats import OneMore
@@ -27,7 +27,6 @@ def placed(
     db: database.Connection,
     batch_id: str,
     *ids: int,
-    changes: dict[int, Changes] | None = None,
     key: database.RequestKey | None = None,
     taken: Sequence[str] = (),
 ) -> Placed:
@@ -37,7 +36,6 @@ def placed(
         is_taken=lambda stem: stem in taken,
         batch_id=batch_id,
         ids=ids,
-        changes=changes or {},
         stem_for=lambda *_: "猫",
     )
     return place(db, order)
@@ -62,15 +60,6 @@ def test_another_picture_stands_beside_the_first(db: database.Connection) -> Non
     assert (batch.total, batch.estimated_cost, batch.status) == (2, Decimal("0.44"), "running")
     assert queue.log(db, batch_id)[-1] == "再做 1 张"
     assert queue.claimed(db).id == new
-
-
-def test_a_picture_made_again_may_be_changed(db: database.Connection) -> None:
-    batch_id, ids = queue.add(db, CAT)
-    first = queue.make(db)
-    (new,) = again(db, batch_id, *ids, changes={first: {"prompt": "白猫", "aspect_ratio": "1:1"}})
-    assert (database.get_record(db, new).prompt, database.get_record(db, first).prompt) == ("白猫", "猫")
-    assert queue.log(db, batch_id)[-2:] == ["第 1 行：改了提示词，再做一张。原来是「猫」", "再做 1 张"]
-    assert queue.column(db, "fingerprint")[-1] == queue.fingerprint_of(ImageRequest(prompt="白猫"))
 
 
 def test_numbers_and_names_are_never_used_twice(db: database.Connection) -> None:
@@ -104,8 +93,9 @@ def test_every_ended_record_may_be_made_again_and_no_other(db: database.Connecti
 def test_a_request_the_model_does_not_support_adds_nothing(db: database.Connection) -> None:
     batch_id, ids = queue.add(db, CAT, DOG)
     made = [queue.make(db) for _ in ids]
+    db.execute("UPDATE generation_records SET aspect_ratio = '5:1' WHERE id = :id", {"id": made[1]})
     with pytest.raises(Conflict):
-        again(db, batch_id, *made, changes={made[1]: {"aspect_ratio": "5:1"}})
+        again(db, batch_id, *made)
     assert database.get_batch(db, batch_id).total == 2
     assert queue.claim(db) is None
 
@@ -166,12 +156,6 @@ def test_another_picture_names_its_references_as_the_first_does(db: database.Con
     batch_id, _ = queue.add(db, replace(CAT, sample_images=(image,)))
     (new,) = again(db, batch_id, queue.make(db))
     assert database.get_record(db, new).sample_images == (image,)
-
-
-def test_a_picture_that_is_not_changed_is_not_said_to_be(db: database.Connection) -> None:
-    batch_id, _ = queue.add(db, CAT)
-    again(db, batch_id, queue.make(db))
-    assert not any("改了" in line for line in queue.log(db, batch_id))
 
 
 @pytest.mark.parametrize(("last", "is_added"), [(98, True), (99, False)])

@@ -9,7 +9,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import Changes, Models, ModelSpec, Record, Status
+from app.domain import Models, ModelSpec, Record, Status
 from app.domain.models import UPSCALERS
 from app.errors import Conflict, Message, message
 from app.library.library import Library
@@ -124,7 +124,7 @@ def one_more(case: Case, elsewhere: Callable[[], None]) -> int:
     return case.repeat(OneMore, batch_id=batch_id, ids=ids, stem_for=stem)
 
 
-def stem(_record: Record, _changes: Changes) -> str:
+def stem(_record: Record) -> str:
     return "猫"
 
 

@@ -70,10 +70,7 @@ def uncancel(db: database.Connection) -> Order:
 def one_more(db: database.Connection) -> Order:
     batch_id, ids = queue.add(db, CAT)
     queue.make(db)
-    changes = {ids[0]: {"prompt": "鸟"}}
-    return OneMore(
-        models=MODELS, key=KEY, batch_id=batch_id, ids=ids, stem_for=lambda *_: "猫", changes=changes
-    )
+    return OneMore(models=MODELS, key=KEY, batch_id=batch_id, ids=ids, stem_for=lambda _: "猫")
 
 
 def resubmit(db: database.Connection) -> Order:

@@ -15,7 +15,7 @@ from app.orders.place import Placed, place
 from app.orders.repeats import ChangeErrors, OneMore, Retry, Uncancel, stem_for, validated_changes
 from app.web.api.batches import SHARED, batch_answer, shared_json
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import ID, answer, or_null, strict_object
+from app.web.openapi.schemas import ID, answer, strict_object
 from app.web.params import bool_field, is_id, json_body, only_known, parse_ids, whole_number
 from app.web.serializers import failure
 from app.web.services import connection
@@ -106,11 +106,11 @@ def retry_batch(batch_id: str) -> Response:
 
 @bp.post("/batches/<batch_id>/again")
 @describe(
-    "这些图片的行各再做一张，可以先改（changes）；原来的都留着",
+    "这些图片的行各再做一张；原来的都留着",
     answer(batch="Batch", records=[ID]),
     status=202,
     headers=KEY_HEADERS,
-    json=strict_object("records", records=[ID], changes="Changes", request_id=REQUEST_ID),
+    json=strict_object("records", records=[ID], request_id=REQUEST_ID),
 )
 def add_pictures(batch_id: str) -> Response:
     """Queue one more picture of the row of each named record; its other pictures stay as they are."""
@@ -121,7 +121,6 @@ def add_pictures(batch_id: str) -> Response:
         return batch_answer(batch_id, status=202, records=first["records"])
     if not ids:
         raise InvalidRequest("records", "请选至少一张图片")
-    changes = _changes(body, batch_id, ids)
     current = conditions()
     order = OneMore(
         models=current.models,
@@ -130,7 +129,6 @@ def add_pictures(batch_id: str) -> Response:
         is_taken=TakenStems(current.output_dir),
         batch_id=batch_id,
         ids=ids,
-        changes=changes,
         stem_for=partial(stem_for, current.output_dir),
         require=current.require_models_of,
     )
