@@ -240,10 +240,17 @@ def resume_in_transaction(db: Connection, batch_id: str) -> bool:
 def finish_if_done(db: Connection, batch_id: str | None) -> None:
     """End the batch when it has no queued and no running records left; inside a transaction.
 
-    It is finished, or paused when some are held.
+    It is finished, or paused when some are held. When all that are left wait for a person's limit, they are
+    tried at once, which pauses it.
     """
     row = db.execute("SELECT state, paused_cause FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
-    if row is None or row["state"] not in ("active", "paused") or _has_open(db, batch_id):
+    if row is None or row["state"] not in ("active", "paused"):
+        return
+    if _has_open(db, batch_id):
+        waits = f"batch_id = :id AND status = 'queued' AND cause = '{PauseCause.LIMIT}'"
+        others = f"batch_id = :id AND status IN ('queued', 'running') AND NOT ({waits})"
+        if not has_record(db, others, {"id": batch_id}):
+            update_records(db, "not_before = 0", waits, {"id": batch_id})
         return
     if _has_open(db, batch_id, Status.HELD):
         _wait_for_release(db, batch_id, was_waiting=row["paused_cause"] == PauseCause.SAMPLE)

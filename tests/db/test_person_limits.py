@@ -248,8 +248,16 @@ def refuse(db: database.Connection, now: float = NOW) -> None:
     database.pause_over_budget(db, record, PRICE, None, now=now)
 
 
-def test_a_run_goes_on_for_others_while_a_limit_is_reached_and_pauses_after_them(
-    db: database.Connection,
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda db, record: database.finish_record(db, record, queue.SAVED),
+        lambda db, record: database.fail_record(db, record, REFUSED),
+    ],
+    ids=["made", "failed"],
+)
+def test_a_run_goes_on_for_others_while_a_limit_is_reached_and_pauses_at_once_after_them(
+    db: database.Connection, end: Callable[..., Any]
 ) -> None:
     batch_id, ids = add(db, person(db, limit=Decimal(0)), 3)
     give(db, ids[1], person(db, "小李", limit=None))
@@ -259,9 +267,10 @@ def test_a_run_goes_on_for_others_while_a_limit_is_reached_and_pauses_after_them
     assert (waits.cause, str(waits.error).startswith("小周 这个月的上限 ¥0 只剩")) == ("limit", True)
     other = queue.charged(db)
     assert other.id == ids[1]
-    database.finish_record(db, other, queue.SAVED)
     assert claim(db) is None
-    refuse(db, NOW + 60)
+    end(db, other)
+    database.fold_changes(db, at_once=True)
+    refuse(db)
     assert state(db, batch_id)[:2] == ("paused", "limit")
 
 
