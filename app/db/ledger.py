@@ -167,12 +167,12 @@ def save_usage(db: Connection, record: Record, usage: Usage) -> None:
 def _store_usage(db: Connection, record: Record, usage: Usage) -> None:
     """Store the counts and the cost with their charge, and warn in the batch's log when the counts differ
     from the order."""
-    if not usage.counts:
-        return
     if usage.cost is not None:
         sql = "UPDATE charges SET price_micros = :price, is_priced = 1 WHERE id = :id"
         db.execute(sql, {"id": usage.charge_id, "price": micros(usage.cost)})
         recompute_costs(db, record.id)
+    if not usage.counts:
+        return
     fields = {"id": usage.charge_id, "usage": object_text(usage.counts), "differs": usage.differs}
     db.execute("UPDATE charges SET usage = :usage, usage_differs = :differs WHERE id = :id", fields)
     if usage.differs:

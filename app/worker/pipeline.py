@@ -173,7 +173,7 @@ class Pipeline:
         )
         if result.image is None:
             self._save_task_id(db, record, result.task_id or "", usage, spec.watermark)
-        elif usage.counts:
+        elif usage.counts or usage.cost is not None:
             with suppress(DatabaseError):  # the image is worth more
                 database.save_usage(db, record, usage)
         return result.task_id or "", result.image, began

@@ -3,6 +3,7 @@
 import json
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import pytest
@@ -109,6 +110,14 @@ def test_the_usage_of_an_image_that_comes_at_once_is_stored(byte_harness: Harnes
     assert byte_harness.make("猫").status is Status.SUCCESS
     (found,) = charges(byte_harness.db)
     assert found[0].keys() == {"input_tokens", "output_tokens", "total_tokens"}
+
+
+def test_a_cost_without_counts_is_booked(byte_harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = generator.submit
+    stated = {"usage": {}, "cost": Decimal("0.123456")}
+    monkeypatch.setattr(generator, "submit", lambda *args: replace(submit(*args), **stated))
+    assert byte_harness.make("猫").cost == Decimal("0.123456")
+    assert charges(byte_harness.db) == [({}, False)]
 
 
 def test_an_image_is_kept_when_its_usage_cannot_be_stored(
