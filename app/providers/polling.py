@@ -10,6 +10,7 @@ from typing import Self
 from app.providers.base import Sleep
 from app.providers.latency import LONGEST, SHORTEST, LatencyEstimate
 
+_SOON = 2.0  # seconds from a submission to its first wait
 _LOOK = 0.1  # seconds after which a task that waits for its turn looks whether another is done
 
 
@@ -19,12 +20,17 @@ class Poller:
     def __init__(
         self, latency: LatencyEstimate, seconds: float, sleep: Sleep, *, submitted_at: float | None
     ) -> None:
-        """``submitted_at`` is a monotonic time; None: submitted by an earlier process, may be done."""
+        """``submitted_at`` is a monotonic time; None: submitted by an earlier process, may be done.
+
+        So may one that was submitted long before: its id waited for the database, which is not the
+        service's time.
+        """
         self._latency = latency
         self._seconds = seconds
         self._sleep = sleep
-        self._is_new = self._takes_turns = submitted_at is not None
-        self._started = time.monotonic() if submitted_at is None else submitted_at
+        now = time.monotonic()
+        self._is_new = self._takes_turns = submitted_at is not None and now - submitted_at < _SOON
+        self._started = submitted_at if submitted_at is not None and self._is_new else now
         self._paused = 0.0
         self._step = 0.0
         self._still_running = 0.0

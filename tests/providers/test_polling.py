@@ -4,6 +4,7 @@ import heapq
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -30,6 +31,15 @@ class Service:
             pass
         poller.finished()
         return sum(pauses), len(pauses)
+
+
+def test_a_task_whose_id_was_stored_late_is_polled_at_once_and_is_no_sample() -> None:
+    """The wait for the database is not the service's time."""
+    latency, pauses = LatencyEstimate(), list[float]()
+    with Poller(latency, 20.0, pauses.append, submitted_at=time.monotonic() - 40) as poller:
+        assert poller.wait()
+        poller.finished()
+    assert (pauses, latency.seconds) == ([0.0], None)
 
 
 @pytest.mark.parametrize("waiting", [1, 8, 64])
