@@ -12,6 +12,7 @@ from app.db.whose import shown_names
 from app.domain import PauseCause
 from app.domain.tables import Table
 
+_THERE = "status NOT IN ('failed', 'cancelled')"  # of what is bought: made, or not ended yet
 _THUMBNAILS = 4
 _SEARCHED = 12  # pictures of the first rows, of which equal rows have the same
 
@@ -28,12 +29,14 @@ class Sets:
 class TableTotals:
     """The rows of a table that are not empty, the pictures that they ask for, and how many of those are to be
     bought, for how much (CNY; None: the price of one is not known). Equal rows buy one picture a number.
+    ``paid``: how many rows lack only pictures that were charged.
     ``sets`` is None where no product has more than one row."""
 
     rows: int = 0
     pictures: int = 0
     to_make: int = 0
     price: Decimal | None = Decimal(0)
+    paid: int = 0
     sets: Sets | None = None
 
 
@@ -111,10 +114,13 @@ def _totals(db: Connection, ids: Sequence[str]) -> dict[str, tuple[TableTotals, 
             sum(CASE WHEN made >= number THEN rows ELSE 0 END) AS made,
             sum(max(number - bought, 0)) AS to_make,
             coalesce(sum(max(number - bought, 0) * price), 0) AS price,
-            count(*) FILTER (WHERE number > bought AND price IS NULL) AS unpriced
+            count(*) FILTER (WHERE number > bought AND price IS NULL) AS unpriced,
+            sum(CASE WHEN number BETWEEN there + 1 AND bought AND there = made THEN rows ELSE 0 END) AS paid
         FROM (
             SELECT wanted.*,
                 CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) ELSE count(id) END AS bought,
+                CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) FILTER (WHERE {_THERE})
+                    ELSE count(id) FILTER (WHERE {_THERE}) END AS there,
                 CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) FILTER (WHERE status = 'success')
                     ELSE count(id) FILTER (WHERE status = 'success') END AS made
             FROM (
@@ -154,6 +160,7 @@ def _totals(db: Connection, ids: Sequence[str]) -> dict[str, tuple[TableTotals, 
             pictures=int(row["pictures"]),
             to_make=int(row["to_make"]),
             price=priced(int(row["price"]), row["unpriced"]),
+            paid=int(row["paid"]),
             sets=sets.get(table_id),
         )
         return totals, int(row["made"])

@@ -94,6 +94,7 @@ class Placed:
     batch_id  of a new batch; empty when there is none, because all pictures were left out
     ids       of the records that are queued, or held until they are released
     skipped   the rows with pictures that were left out, and the records that have these
+    shared    those of the table that show such pictures; what was charged without one is none
     waiting   how many of the records wait because their batch is paused
     number    how many they are; an answer of an earlier version has only this
     table_id  the table whose rows are made or left out; empty: of none
@@ -102,6 +103,7 @@ class Placed:
     batch_id: str = ""
     ids: list[int] = field(default_factory=list)
     skipped: list[SkippedRow] = field(default_factory=list)
+    shared: list[SkippedRow] = field(default_factory=list)
     waiting: int = 0
     number: int = 0
     table_id: str = ""
@@ -115,6 +117,7 @@ class Placed:
             batch_id=answer.get("batch_id", ""),
             ids=ids,
             skipped=[SkippedRow(**row) for row in answer.get("skipped", ())],
+            shared=[SkippedRow(**row) for row in answer.get("shared", answer.get("skipped", ()))],
             waiting=answer.get("waiting", 0),
             number=answer.get("number", len(ids) or records or 0),
             table_id=answer.get("table_id", ""),
@@ -253,10 +256,10 @@ def _write(
     table_id, repeated = order.table_id, planned[0].row.records if planned else ()
     if skipped and repeated:
         table_id = database.table_of_batch(db, repeated[0].batch_id)
-    if table_id:
-        shared = {each.row: each.records for each in shown_rows(planned, added)}
+    shared = shown_rows(planned, added) if table_id else []
+    if shared:
         run = repeated[0].batch_id if repeated else batch_id
-        database.link_shared_pictures(db, table_id, run or "", shared)
+        database.link_shared_pictures(db, table_id, run or "", {row.row: row.records for row in shared})
     database.requeue_as_they_are(db, kept)
     database.queue_records_again(db, again)
     database.cancel_bought(db, bought)
@@ -272,6 +275,7 @@ def _write(
         batch_id=batch_id,
         ids=added + queued,
         skipped=skipped,
+        shared=shared,
         waiting=waiting,
         number=len(added) + len(queued),
         table_id=table_id,

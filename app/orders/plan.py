@@ -25,8 +25,9 @@ from app.domain import (
     fingerprint,
 )
 from app.images.filenames import filename_for
-from app.orders.read import SKIP, ParsedRow
+from app.orders.read import AGAIN, PAID, ParsedRow
 
+_WITHOUT_PICTURE = (Standing.CHARGED, Standing.TRASHED)
 Pictures = Mapping[str, Sequence[KnownPicture]]  # by fingerprint
 
 
@@ -43,6 +44,7 @@ class OrderRow:
     changes  how ``request`` differs from ``origin``, for the log
     is_kept  the records are queued again as they are: fetched, or held until they are released
     lacking  how many more pictures the row waits for, which take the first of those that are bought
+    pays_again  whether what was charged without a picture is bought once more
     """
 
     number: int
@@ -56,6 +58,7 @@ class OrderRow:
     changes: Changes = field(default_factory=dict)
     is_kept: bool = False
     lacking: int = 0
+    pays_again: bool = False
     fingerprint: str = field(init=False)
     is_changed: bool = field(init=False)
 
@@ -94,7 +97,8 @@ def order_rows(
                     numbers=range(1, request.num_images + 1),
                     stem=filename_for(output_dir, request.filename, request.prompt) if output_dir else "",
                     extras=row.extras,
-                    skips=skips if row.repeats is None else row.repeats == SKIP,
+                    skips=skips if row.repeats is None else row.repeats != AGAIN,
+                    pays_again=row.repeats == PAID,
                 )
             )
     return rows
@@ -170,7 +174,8 @@ def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[Pla
         if row.compares and row.is_unchanged:
             found = [each for each in later.get(row.fingerprint, ()) if each.id > row.records[0].id]
         elif row.compares:
-            found = [*recorded, *ordered]
+            paid = Standing.CHARGED if row.pays_again else None
+            found = [each for each in [*recorded, *ordered] if each.standing is not paid]
         if row.request.seed is not None:
             found = [each for each in found if each.number in row.numbers]
         numbers = missing_numbers(row.request, found, row.numbers, lacking=row.lacking)
@@ -244,10 +249,11 @@ def shown_rows(planned: Sequence[PlannedRow], new: Sequence[int]) -> list[Skippe
     found = []
     for each in planned:
         lacking = len(each.row.numbers) - len(each.numbers)
-        ids = [new[-known - 1] if known < 0 else known for known in each.bought]
+        shown = [picture.id for picture in each.known if picture.standing not in _WITHOUT_PICTURE]
+        ids = [new[-known - 1] if known < 0 else known for known in shown]
         numbers = {picture.id: picture.number for picture in each.known}
         if each.row.request.seed is not None:  # each number is a picture of its own
-            first = {numbers[known]: ids[place] for place, known in reversed([*enumerate(each.bought)])}
+            first = {numbers[known]: ids[place] for place, known in reversed([*enumerate(shown)])}
             ids = [first[number] for number in sorted(first)]
         if lacking and ids:
             found.append(SkippedRow(row=each.row.number, records=ids[:lacking]))

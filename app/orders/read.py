@@ -26,6 +26,7 @@ from app.library.names import LibraryNames
 FixReferences = Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]]
 SKIP, AGAIN = "skip", "again"
 REPEATS = (SKIP, AGAIN)
+PAID = "paid"  # as SKIP, but what was charged without a picture is made once more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

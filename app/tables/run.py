@@ -11,10 +11,11 @@ from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
 from app.orders.batches import BatchOptions, submit_parsed
 from app.orders.place import Conditions, Placed
-from app.orders.read import AGAIN, SKIP, ParsedRow
+from app.orders.read import AGAIN, PAID, SKIP, ParsedRow
 from app.tables.check import order_positions, read_rows
 from app.tables.recipes import products_of
-from app.tables.states import missing_pictures
+from app.tables.states import RowState, missing_pictures
+from app.tables.view import view_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def run_table(
     key: database.RequestKey | None = None,
 ) -> Placed:
     """Order the pictures of these rows of a table, or of all, which are read anew. A used ``key`` orders
-    nothing.
+    nothing. What was charged without a picture is made once more only of rows that are named.
 
     ``options`` need not say what the table has. The pictures of another model are earlier versions of their
     rows, which ask for their own model as before. Raises RowErrors with nothing ordered, NotFound for a row
@@ -62,11 +63,15 @@ def run_table(
     def read_anew() -> list[ParsedRow]:
         only_missing = options.repeats == SKIP and not choices.spec
         rows = _rows_to_run(conditions.db, table, ids, choices.again, only_missing=only_missing)
+        named = [row for row in rows if row.id in (ids or ())] if only_missing else []
+        states = {view.row.number: view.state for view in view_of(conditions.db, named, {})}
         positions = order_positions(conditions.db, table.id)
         read = read_rows(conditions.reader, conditions.library.pin, table, rows, positions)
         again = {row.number for row in rows if row.id in choices.again}
         for index, row in enumerate(read):
             request, repeats = row.request, AGAIN if row.number in again else row.repeats
+            if repeats is None and states.get(row.number) is RowState.PAID:
+                repeats = PAID
             if request and choices.pictures:
                 request = replace(request, num_images=choices.pictures)
             read[index] = replace(row, request=request, repeats=repeats)

@@ -12,7 +12,8 @@ _NOT_BOUGHT = (None, Standing.TRASHED)
 
 
 class RowState(StrEnum):
-    """What a row needs, or waits for. HELD waits for the user; UNKNOWN: nobody knows whether it was made."""
+    """What a row needs, or waits for. HELD waits for the user; UNKNOWN: nobody knows whether it was made;
+    PAID: what it lacks was charged, so that nothing is bought for it unless it is named."""
 
     EMPTY = "empty"
     PROBLEM = "problem"
@@ -24,6 +25,7 @@ class RowState(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    PAID = "paid"
     TRASHED = "trashed"
 
 
@@ -50,13 +52,13 @@ def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
         return RowState.MADE
     if row.problems:
         return RowState.PROBLEM
+    if not missing_pictures(row, own):
+        return RowState.PAID
     bought = bought_numbers(own)
     failed = [
         picture
         for picture in own
-        if picture.status is Status.FAILED
-        and not picture.is_trashed
-        and (picture.is_charged or picture.number not in bought)
+        if picture.status is Status.FAILED and not picture.is_trashed and picture.number not in bought
     ]
     if failed:
         newest = max(failed, key=lambda picture: picture.record_id)

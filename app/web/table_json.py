@@ -37,8 +37,7 @@ def table_json(table: Table, **more: Any) -> dict[str, Any]:
 
 def totals_json(totals: database.TableTotals) -> dict[str, Any]:
     """The totals of a table."""
-    found = asdict(totals)
-    return found if totals.sets else {name: value for name, value in found.items() if name != "sets"}
+    return {name: value for name, value in asdict(totals).items() if value or name not in ("sets", "paid")}
 
 
 def rows_json(views: Sequence[RowView], *, known: int = 0) -> list[dict[str, Any]]:

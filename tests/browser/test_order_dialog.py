@@ -130,14 +130,14 @@ def test_made_rows_and_charged_failures_are_made_once_more_only_when_asked(
     start_to_end(server, rows_of("坏的"))  # charged, and cannot be decoded
     jimeng.image_format = "png"
     batch = table(priced, ("坏的", "1:1"), ("猫", "1:1"))
-    batch.expect_status(1, "failed")
+    batch.expect_status(1, "paid")
     batch.start_batch()
     batch.expect_status(2, "made")
     dialog = batch.open_start()
     expect(yes(dialog)).to_be_disabled()
     expect(yes(dialog)).to_have_text("没有要做的")
     expect(dialog.locator("[data-order-hint]")).to_contain_text("改一改要换的那几行，或勾选再做")
-    expect(line(dialog, "charged")).to_contain_text("1 行失败了，但已计费")
+    expect(line(dialog, "paid")).to_contain_text("1 行付过，没有图")
     dialog.get_by_label("再付一次 · ¥0.22").check()
     dialog.get_by_label("再做一遍 · ¥0.22").check()
     expect(yes(dialog)).to_have_text("生成 2 张 · ¥0.44")

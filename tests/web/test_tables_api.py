@@ -476,6 +476,26 @@ def test_another_model_makes_rows_that_are_made_and_they_keep_what_they_ask_for(
     assert run(web, table, 200, model=other, resolution="2K")["records"] == []
 
 
+def test_what_was_written_off_as_billed_is_made_once_more_only_when_it_is_named(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, CAT)
+    lost, _ = run(web, table)["records"]
+    web.execute("UPDATE generation_records SET status = 'unknown' WHERE id = ?", [lost])
+    charge = "INSERT INTO charges (record_id, model, price_micros, outcome) VALUES (?, 'm', 1, 'unknown')"
+    web.execute(charge, [lost])
+    web.run()
+    web.post("/api/records/drop", {"ids": [lost], "billed": True})
+    assert states(web, table) == ["paid", "made", "paid"]
+    totals = opened(web, table)["table"]["totals"]
+    assert (totals["to_make"], totals["paid"]) == (0, 2)
+    web.post(f"/api/tables/{table}/run", {}, 400)
+    first, second, third = (row["id"] for row in rows_of(web, table))
+    named = run(web, table, rows=[first, second, third])
+    assert (len(named["records"]), [one["row"] for one in named["shared"]]) == (1, [second, third])
+    web.run()
+    assert states(web, table) == ["made"] * 3
+    assert "paid" not in opened(web, table)["table"]["totals"]
+
+
 def test_a_run_can_try_some_rows_first(web: WebHarness) -> None:
     table = new(web, CAT, DOG, BIRD)
     batch_id = run(web, table, sample=1)["batch_id"]

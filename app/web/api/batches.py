@@ -215,11 +215,10 @@ def _added_answer(placed: Placed) -> Response:
 
 def shared_json(placed: Placed) -> list[dict[str, Any]]:
     """The rows of the order's table that show pictures of equal rows: their ids, and the records."""
-    if not (placed.table_id and placed.skipped):
+    if not (placed.table_id and placed.shared):
         return []
-    numbers = [skipped.row for skipped in placed.skipped]
-    ids = database.row_ids_of(connection(), placed.table_id, numbers)
-    return [{"row": ids[one.row], "records": one.records} for one in placed.skipped if one.row in ids]
+    ids = database.row_ids_of(connection(), placed.table_id, [shared.row for shared in placed.shared])
+    return [{"row": ids[one.row], "records": one.records} for one in placed.shared if one.row in ids]
 
 
 def _rows_of(body: Mapping[str, Any]) -> list[Any]:

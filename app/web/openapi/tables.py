@@ -22,7 +22,11 @@ from app.web.openapi.schemas import (
 )
 
 _TOTALS = closed_object(
-    ("sets",), rows=int, pictures=int, to_make=int, price=or_null(float), sets=map_of(int)
+    ("sets", "paid"),
+    **dict.fromkeys(("rows", "pictures", "to_make"), int),
+    price=or_null(float),
+    paid=WHOLE | {"description": "付过却没有图片的行，要再做就在 run 里写上它的编号；没有就不写"},
+    sets=map_of(int),
 )
 _TABLE_FIELDS: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "model", "created_at", "updated_at"), str),

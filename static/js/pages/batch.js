@@ -151,6 +151,7 @@ batch.commands = {
   report: () => more("toggleReport"),
   "next-problem": () => goToNextProblem(table),
   "only-problems": () => more("filterProblems"),
+  "only-paid": () => more("filterPaid"),
   export: (button) => more("exportTable", button),
   columns: (button) => more("chooseColumns", button),
   "bulk-edit": () => more("bulkEdit"),

@@ -72,10 +72,7 @@ export function makeCommands(batch) {
     return orders.open({ rows });
   }
 
-  function filterProblems() {
-    if (batch.filter.which) return batch.filter.clear();
-    return batch.filter.show(_("有问题的"), (row) => Object.keys(table.validation.problemsOf(row)).length > 0);
-  }
+  const filterBy = (which, matches) => () => (batch.filter.which ? batch.filter.clear() : batch.filter.show(which, matches));
 
   // Pictures become rows; of other files the first is a workbook.
   async function takeFiles(files, folders = []) {
@@ -87,7 +84,9 @@ export function makeCommands(batch) {
   return {
     ...Object.fromEntries(["openTables", "rename", "copyTable", "deleteTable", "exportTable", "bulkEdit", "openRecipes", "openRowMenu", "openHistory"]
       .map((name) => [name, tool(name)])),
-    takeFiles, filterProblems,
+    takeFiles,
+    filterProblems: filterBy(_("有问题的"), (row) => Object.keys(table.validation.problemsOf(row)).length > 0),
+    filterPaid: filterBy(_("付过，没有图的"), (row) => store.shownOf(row).state === "paid"),
     restorePictures: (ids) => restorePictures(batch, ids),
     order,
     orderRow: (row) => orders.open({ rows: [row] }),

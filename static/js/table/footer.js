@@ -26,7 +26,7 @@ export function makeFooter(footer, { table, model, store, onSum }) {
   }
 
   function render() {
-    const { rows, pictures, made, toMake, cost, problems } = sum();
+    const { rows, pictures, made, toMake, cost, problems, paid } = sum();
     const [left, chosen, { isFiltered }] = [budgetLeft(), pickedRows(), table.rows];
     const figures = [
       _("{n} 行", { n: rows }), _("{n} 张", { n: pictures }),
@@ -40,6 +40,7 @@ export function makeFooter(footer, { table, model, store, onSum }) {
       "[data-footer-price]": cost.price > 0 ? ` · ${formatSum(cost)}` : "",
       '[data-command="next-problem"]': { hidden: problems === 0, textContent: _("{bad} 处要改", { bad: problems }) },
       '[data-command="only-problems"]': { hidden: problems === 0 && !isFiltered, ariaPressed: String(isFiltered) },
+      '[data-command="only-paid"]': { hidden: paid === 0, textContent: _("{n} 行付过，没有图", { n: paid }) },
       '[data-command="start-part"]': {
         hidden: chosen.length === 0,
         textContent: chosen.length > 0 ? _("做选中的 {n} 行 · {sum}", { n: chosen.length, sum: formatSum(sumRows(chosen).cost) }) : "",
@@ -59,11 +60,11 @@ export function makeFooter(footer, { table, model, store, onSum }) {
 }
 
 /**
- * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells, good: rows without any of which
+ * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells, paid: rows that lack what was charged, good: rows without any of which
  * something is to be made}. What was changed since the server was asked counts as it stands.
  */
 function sumOf(rows, { model, validation, store }) {
-  const sum = { rows: 0, pictures: 0, made: 0, toMake: 0, problems: 0, good: [] };
+  const sum = { rows: 0, pictures: 0, made: 0, toMake: 0, problems: 0, paid: 0, good: [] };
   const costs = [];
   for (const row of rows.filter(validation.isFilled)) {
     const known = row.id !== null && !store.isStale(row) ? store.shownOf(row) : null;
@@ -74,6 +75,7 @@ function sumOf(rows, { model, validation, store }) {
     sum.pictures += pictures;
     sum.made += known ? Math.min(madePictures(known).length, pictures) : 0;
     sum.problems += problems;
+    sum.paid += Number(known?.state === "paid");
     if (problems > 0 || lacking === 0) continue;
     sum.toMake += lacking;
     sum.good.push(row);

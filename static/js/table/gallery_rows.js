@@ -5,7 +5,7 @@
 import { _ } from "../core/i18n.js";
 import { ownSize } from "../core/sizes.js";
 
-const ENDED = ["failed", "unknown"];
+const ENDED = ["failed", "unknown", "cancelled"];
 const BEGUN = ["success", "running", "queued", ...ENDED];
 const [NARROWEST, WIDEST] = [0.5, 2.4];
 export const GROUPS = ["all", "none", "keep", "reject", "failed", "waiting", "incomplete", "said"];
@@ -17,8 +17,8 @@ export const GROUPS = ["all", "none", "keep", "reject", "failed", "waiting", "in
  */
 export function lookAt(row, { pictures = [], missing = 0, state, is_gone: isGone = false }, { isOpen = false, model = "", role = "" } = {}) {
   const [now, others, earlier] = [[], [], []]; // asked for now, made of it by another model, and before
-  for (const picture of pictures) {
-    if (picture.status === "cancelled") continue;
+  const seen = pictures.filter(({ status, charged }) => status !== "cancelled" || charged);
+  for (const picture of seen) {
     if (!picture.earlier) now.push(picture);
     else if (picture.model !== undefined && picture.model !== model) others.push(picture);
     else if (picture.status === "success") earlier.push(picture);
@@ -32,7 +32,7 @@ export function lookAt(row, { pictures = [], missing = 0, state, is_gone: isGone
     ...others.map((picture) => [picture, picture.model]),
     ...(isOpen ? earlier : []).map((picture) => [picture, _("早先")]),
   ];
-  const first = parts.findIndex(([picture]) => !picture || picture.status === "failed");
+  const first = parts.findIndex(([picture]) => !picture || picture.status === "failed" || picture.status === "cancelled");
   const shots = parts.map(([picture, label], index) => ({
     key: `${row.number}:${picture?.record_id ?? "-"}`, row, role, picture, number: index + 1, ratio: ratioOf(picture ?? {}, row), label,
     missing: picture ? 0 : lacking, isFirst: index === first, line: null, group: 0, // where it stands: see gallery_grid.js
@@ -40,7 +40,7 @@ export function lookAt(row, { pictures = [], missing = 0, state, is_gone: isGone
   const made = (of) => of.filter(({ status }) => status === "success");
   return {
     shots, role, earlier: earlier.length, made: made([...now, ...others]), own: made(now),
-    isBegun: pictures.some(({ status }) => BEGUN.includes(status)),
+    isBegun: seen.some(({ status }) => BEGUN.includes(status)),
     isFailed: now.some(({ status }) => ENDED.includes(status)),
     isWaiting: state === "held" || (missing > 0 && state !== "failed" && state !== "refused"),
   };

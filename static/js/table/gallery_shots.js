@@ -8,7 +8,7 @@ import { signOf } from "../rounds/said.js";
 
 const STATES = {
   running: [_("生成中"), "is-accent"], queued: [_("等待中"), ""], held: [_("等你看过"), ""], unknown: [_("结果未知"), "is-warn"],
-  failed: [_("失败"), "is-bad"], success: [_("图片文件不见了"), "is-bad"], none: [_("还没做"), ""],
+  failed: [_("失败"), "is-bad"], cancelled: [_("付过，没有图"), "is-warn"], success: [_("图片文件不见了"), "is-bad"], none: [_("还没做"), ""],
   problem: [_("要改"), "is-bad"], trashed: [_("在回收站"), ""], to_make: [_("还没做"), ""],
 };
 const [RECIPE_COLUMNS, VARIANT_COLUMN] = [/^(角色|变体|原提示词)$/, /^变体$/]; // as app/domain/recipes.py has them
@@ -39,6 +39,7 @@ export function titleOf({ row, role }) {
 
 /** What a press on the row's button orders, with its price. */
 export function orderWords({ state, price }) {
+  if (state === "paid") return _("再做一张");
   const sum = formatPrice(price);
   return state === "failed" || state === "refused" ? _("重试 {sum}", { sum }) : _("做 {sum}", { sum });
 }
@@ -99,7 +100,7 @@ function pictureParts({ row, role, number, picture: { url, thumbnail_url: thumbn
 function placeParts({ row, role, picture, missing, isFirst }, shown) {
   const status = picture?.status ?? "none";
   const [word, tone] = STATES[status === "none" && shown.state in STATES ? shown.state : status];
-  const canOrder = isFirst && shown.missing > 0;
+  const canOrder = isFirst && (shown.missing > 0 || shown.state === "paid");
   const isRefused = shown.state === "refused"; // the same words would be refused again
   return {
     "[data-shot]": { ariaLabel: titleOf({ row, role }) + _("：") + word },

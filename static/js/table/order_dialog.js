@@ -54,7 +54,7 @@ export class OrderDialog {
     for (const field of this.#fields) field.value = "";
     show(this.#dialog, { "[data-order-changes]": { open: false }, "[data-order-size]": { value: String(SAMPLE) } });
     this.#state = {
-      mode, rows, batch, chosen: {}, changes: {}, isSample: false, size: SAMPLE, stops: true,
+      mode, rows, batch, chosen: { paid: rows?.length === 1 }, changes: {}, isSample: false, size: SAMPLE, stops: true,
       busy: "", isPosting: false, error: "", problems: [],
     };
     if (mode === "model") {

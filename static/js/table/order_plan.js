@@ -1,11 +1,12 @@
 // What an order of rows comes to, by what the server says of each of them: the lines of the order dialog. No page, no call.
 
 import { addUp } from "./costs.js";
+import { madePictures } from "./states.js";
 import { _, formatDuration, formatSum } from "../core/i18n.js";
 
 /** Kinds of rows: these are ordered unless they are left out, those only when it is asked for, the others never. */
 const ORDERED = ["make", "failed", "trashed"];
-const REPEATABLE = ["share", "made", "charged", "unknown"];
+const REPEATABLE = ["share", "made", "paid", "unknown"];
 const FAILED = ["failed", "refused"];
 const ROLE = "role:"; // before its name, a kind of what is released of a table with a recipe
 const WORDS = {
@@ -14,7 +15,7 @@ const WORDS = {
   trashed: (n) => _("图片在回收站的 {n} 行", { n }),
   share: (n) => _("{n} 行和别的行一样：共用那一行的图，不再付钱", { n }),
   made: (n) => _("{n} 行已经有图", { n }),
-  charged: (n) => _("{n} 行失败了，但已计费", { n }),
+  paid: (n) => _("{n} 行付过，没有图", { n }),
   unknown: (n) => _("{n} 行结果未知，可能已计费", { n }),
   held: (n) => _("{n} 行等你看过", { n }),
   busy: (n) => _("{n} 行正在做", { n }),
@@ -24,7 +25,7 @@ const OPTIONS = {
   failed: () => _("也再试一次"),
   share: (sum) => _("各做一张 · {sum}", { sum }),
   made: (sum) => _("再做一遍 · {sum}", { sum }),
-  charged: (sum) => _("再付一次 · {sum}", { sum }),
+  paid: (sum) => _("再付一次 · {sum}", { sum }),
   unknown: (sum) => _("再付一次 · {sum}", { sum }),
 };
 
@@ -34,12 +35,11 @@ export function missingOf({ state, missing, same_as: sameAs }, wanted) {
 }
 
 export function kindOf(shown, wanted = 1) {
-  const { state, pictures = [], same_as: sameAs } = shown;
+  const { state } = shown;
   if (state === "empty" || state === "problem" || state === "held") return state;
   if (missingOf(shown, wanted) > 0) return state === "trashed" ? state : FAILED.includes(state) ? "failed" : "make";
   if (state === "queued" || state === "running") return "busy";
-  if (state === "made" || state === "unknown") return state;
-  return sameAs && !pictures.some(({ charged, earlier }) => charged && !earlier) ? "share" : "charged";
+  return state === "made" || state === "unknown" || state === "paid" ? state : "share";
 }
 
 /**
@@ -62,7 +62,7 @@ export function planOrder(entries, { mode = "start", chosen = {} } = {}) {
     lines: kinds.map((kind) => lineOf(kind, groups[kind], { mode, isOn: isOrdered(kind) })),
     rows: [...ordered, ...(ordered.length > 0 ? shared : [])].map(({ row }) => row),
     ordered, made: ordered.length,
-    again: ordered.filter(({ kind }) => mode === "more" || REPEATABLE.includes(kind)).map(({ row }) => row),
+    again: ordered.filter(({ kind }) => mode === "more" || (REPEATABLE.includes(kind) && kind !== "paid")).map(({ row }) => row), // what was paid is ordered by its name
     pictures: total(ordered),
     ...addUp(ordered),
     isUniform: ordered.every(({ count, price }) => count === ordered[0].count && price === ordered[0].price),
@@ -81,7 +81,7 @@ function kindIn(mode, { shown, wanted, role }) {
 function dueOf({ shown, wanted, held, each }, kind, mode) {
   const isMissing = mode === "start" && ORDERED.includes(kind);
   if (isMissing && shown.missing) return { count: shown.missing, price: shown.price };
-  const count = mode === "more" ? 1 : mode === "release" ? held : wanted;
+  const count = mode === "more" ? 1 : mode === "release" ? held : kind === "paid" ? Math.max(wanted - madePictures(shown).length, 1) : wanted;
   return { count, price: count * each };
 }
 

@@ -4,7 +4,7 @@ import { addUp } from "./costs.js";
 import { _, formatDuration, formatPrice } from "../core/i18n.js";
 
 const GROUPS = [
-  { name: "failed", statuses: ["failed"], states: ["failed", "refused"], which: _("失败的"), label: (n) => _("失败 {n}", { n }) },
+  { name: "failed", statuses: ["failed"], states: ["failed", "refused", "paid"], which: _("失败的"), label: (n) => _("失败 {n}", { n }) },
   { name: "unknown", statuses: ["unknown"], states: ["unknown"], which: _("结果未知的"), label: (n) => _("结果未知 {n}", { n }) },
   { name: "held", statuses: ["held"], states: ["held"], which: _("等你看过的"), label: (n) => _("等你看过 {n}", { n }) },
   { name: "left", statuses: ["queued", "running"], states: ["queued", "running"], which: _("还没做完的"), label: (n) => _("剩 {n}", { n }) },

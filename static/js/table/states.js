@@ -3,8 +3,8 @@
 import { _ } from "../core/i18n.js";
 
 const FAILED = ["failed", "refused"];
-const TONES = { queued: "", running: "busy", failed: "bad", refused: "bad", unknown: "warn", made: "good" };
-const ACTIONS = { to_make: _("生成"), trashed: _("生成"), failed: _("重试"), refused: _("重试") };
+const TONES = { queued: "", running: "busy", failed: "bad", refused: "bad", unknown: "warn", paid: "warn", made: "good" };
+const ACTIONS = { to_make: _("生成"), trashed: _("生成"), failed: _("重试"), refused: _("重试"), paid: _("再做一张") };
 
 /** The pictures that a row shows now, not those of what it asked for earlier; made ones only. */
 export function madePictures({ pictures }) {
@@ -32,6 +32,7 @@ function wordsOf(shown, made, wanted, urls) {
   if (state === "running") return { label: share + _("生成中") };
   if (state === "held") return { label: _("等你看过") };
   if (state === "unknown") return { label: _("结果未知，可能已计费"), href: urls.usage };
+  if (state === "paid") return { label: share + _("付过，没有图：再做一张？") };
   if (FAILED.includes(state)) return { label: share + (errorOf(shown) || _("失败")) };
   if (state === "problem") return { label: shown.problems.length > 0 ? _("要改") : "" };
   if (sameAs !== null && made === 0 && missing === 0 && state === "to_make") return { label: _("同第 {number} 行", { number: sameAs }), sameAs, action: "" };
@@ -55,7 +56,7 @@ function errorOf({ pictures }) {
 
 function titleOf(shown) {
   const { state, problems } = shown;
-  if (FAILED.includes(state)) return errorOf(shown);
+  if (FAILED.includes(state) || state === "paid") return errorOf(shown);
   if (state === "problem") return problems.map(({ error }) => error).join("\n");
   const sizes = madePictures(shown).filter(({ width }) => width).map(({ width, height }) => `${width}×${height}`);
   const charged = shown.pictures.filter((picture) => picture.charged && !picture.earlier).length;

@@ -69,6 +69,8 @@ test("a row belongs to its groups by what is chosen of the pictures that it show
   assert.equal(groups([picture(1, { pick: "reject" }), picture(2)]), "all none");
   assert.equal(groups([picture(1), picture(2, { pick: "keep", earlier: true, model: "甲" })]), "all none");
   assert.equal(groups([{ status: "failed" }], { state: "failed", missing: 1 }), "all failed");
+  assert.equal(groups([{ status: "cancelled", charged: true }], { state: "paid" }), "all failed");
+  assert.equal(groups([{ status: "cancelled" }], { state: "to_make" }), "");
   assert.equal(groups([{ status: "held" }], { state: "held" }), "waiting");
   assert.equal(groups([], { state: "to_make", missing: 1 }), "waiting");
 });

@@ -15,11 +15,10 @@ const cents = ({ price }) => Math.round(price * 100);
 const linesOf = (plan) => plan.lines.map(({ kind, pictures, isOn }) => `${kind} ${pictures} ${isOn}`);
 
 test("each row is of the kind that its state and its pictures say", () => {
-  const charged = { state: "failed", pictures: [{ status: "failed", charged: true }] };
   const expected = [
     [missing(), "make"], [{ state: "running", missing: 1, price: 1 }, "make"], [{ state: "refused", missing: 1 }, "failed"],
     [{ state: "trashed", missing: 1 }, "trashed"], [{ state: "to_make", same_as: 2 }, "share"], [{ state: "failed", same_as: 2 }, "share"],
-    [charged, "charged"], [{ ...charged, same_as: 2 }, "charged"], [{ state: "unknown" }, "unknown"], [made, "made"],
+    [{ state: "paid" }, "paid"], [{ state: "paid", same_as: 2 }, "paid"], [{ state: "unknown" }, "unknown"], [made, "made"],
     [held, "held"], [{ state: "queued" }, "busy"], [{ state: "problem", missing: 1 }, "problem"], [{ state: "empty" }, "empty"],
   ];
   for (const [shown, kind] of expected) assert.equal(kindOf(shown), kind, JSON.stringify(shown));
@@ -46,6 +45,13 @@ test("rows that are made, or may have been charged, are made once more only when
   const plan = planOrder(entries, { chosen: { made: true, share: true } });
   assert.deepEqual([plan.rows, plan.again, plan.pictures, cents(plan)], [[3, 1], [3, 1], 3, 66]);
   assert.deepEqual(planOrder(entries, { chosen: { held: true, busy: true } }).rows, []);
+});
+
+test("what was paid and has no picture is made once more only when that is chosen, without what there is", () => {
+  const entries = [entry(1, { state: "paid", pictures: [{ status: "success", url: "/a.png" }, { status: "cancelled", charged: true }] }, { wanted: 2 }), entry(2, missing())];
+  assert.deepEqual([planOrder(entries).rows, planOrder(entries).lines[1].words], [[2], "1 行付过，没有图"]);
+  const plan = planOrder(entries, { chosen: { paid: true } });
+  assert.deepEqual([plan.rows, plan.again, plan.pictures, cents(plan)], [[2, 1], [], 2, 44]);
 });
 
 test("rows that failed are tried again unless they are left out", () => {

@@ -25,6 +25,7 @@ test("each state has its words and what can be done", () => {
   assert.deepEqual(words("failed", { pictures: [failed(1, "网络断了"), failed(2, "余额不足")] }), ["余额不足", "重试", "bad"]);
   assert.deepEqual(words("refused", { pictures: [failed(1, "内容不合规")] }), ["内容不合规", "重试", "bad"]);
   assert.deepEqual(words("trashed"), ["在回收站", "生成", ""]);
+  assert.deepEqual(words("paid", { pictures: [picture(1)] }, 2), ["1/2 付过，没有图：再做一张？", "再做一张", "warn"]);
 });
 
 test("a row that is equal to one above leads there", () => {
