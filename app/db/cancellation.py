@@ -1,14 +1,22 @@
 """Cancel held and queued records before they are submitted."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.db.batch_log import add_log
 from app.db.batches import finish_if_done
 from app.db.connection import Connection, transaction
 from app.db.pending_changes import fold_in_transaction
-from app.db.row_mapping import has_record, record_ids, utc_now
+from app.db.row_mapping import IN_IDS, SqlList, has_record, record_ids, utc_now
 from app.db.versions import update_records
 from app.errors import Conflict, NotFound, message
+
+# Whether a record is held for a row of a table that asks for something else now, or was removed.
+HELD_OF_CHANGED = """
+    status = 'held' AND generation_records.fingerprint <> ''
+    AND (removed_at IS NOT NULL OR table_rows.fingerprint NOT IN ('', generation_records.fingerprint))
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,27 @@ def cancel_record(db: Connection, record_id: int) -> tuple[str, Cancelled]:
         else:
             _end_batch(db, row["id"])
     return row["id"], Cancelled(number=1, ids=tuple(ids), was_paused=row["state"] == "paused")
+
+
+def cancel_held_of_changed(db: Connection, row_ids: Iterable[int]) -> None:
+    """Cancel what is held for these rows of a table and they do not ask for any more; in a transaction."""
+    rows = db.execute(
+        f"""
+        SELECT generation_records.id, generation_records.batch_id
+        FROM row_pictures
+        JOIN generation_records ON generation_records.id = record_id
+        JOIN table_rows ON table_rows.id = row_id
+        WHERE row_id {IN_IDS} AND is_shared = 0 AND {HELD_OF_CHANGED}
+        """,
+        {"ids": SqlList(row_ids)},
+    ).fetchall()
+    ids = SqlList(row["id"] for row in rows)
+    changes = "status = 'cancelled', cause = 'held', finished_at = :now"
+    update_records(db, changes, f"id {IN_IDS}", {"ids": ids, "now": utc_now()})
+    for batch_id, number in Counter(row["batch_id"] for row in rows).items():
+        text = message("{n} 张的行后来改过，没有照原来的做", n=number)
+        add_log(db, batch_id, "info", text)
+        finish_if_done(db, batch_id)
 
 
 def _cancel(db: Connection, batch_id: str, which: str, values: dict[str, int]) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.db.batch_names import free_name
 from app.db.batches import NOT_CHARGED
+from app.db.cancellation import HELD_OF_CHANGED
 from app.db.connection import Connection
 from app.db.file_names import FileName
 from app.db.row_mapping import (
@@ -93,14 +94,12 @@ def read_held(db: Connection, batch_id: str) -> HeldRows:
     clauses = "WHERE batch_id = :id AND status = 'held' ORDER BY row_number, picture_number"
     records = read_records(db, clauses, {"id": batch_id})
     changed = db.execute(
-        """
+        f"""
         SELECT DISTINCT number
         FROM generation_records
         JOIN batches ON batches.id = batch_id
         JOIN table_rows ON table_rows.table_id = batches.table_id AND number = row_number
-        WHERE batch_id = :id AND status = 'held' AND generation_records.fingerprint <> ''
-            AND (removed_at IS NOT NULL
-                OR table_rows.fingerprint NOT IN ('', generation_records.fingerprint))
+        WHERE batch_id = :id AND {HELD_OF_CHANGED}
         """,
         {"id": batch_id},
     ).fetchall()

@@ -324,6 +324,7 @@ def store_edit(edit: Edit, key: database.RequestKey | None = None) -> Changed:
     there = [replace(row, version=version) for row in changed if row.id > 0]
     ids = dict(zip((row.id for row in new), database.insert_rows(db, table.id, new, version), strict=True))
     database.update_rows(db, table.id, there)
+    database.cancel_held_of_changed(db, (row.id for row in there))
     if database.last_row(db, table.id)[0] > MAX_ROWS_A_TABLE:
         raise too_many_rows()
     equal_after = shares_of(database.list_equal_rows(db, table.id, prints))
@@ -406,8 +407,7 @@ def undo(
     inverse = database.get_change(db, table_id, version)
     deltas: dict[int, Any] = {int(row_id): delta for row_id, delta in inverse["rows"].items()}
     earlier, workbook_id = inverse.get("workbook", (None, None))
-    recipes = inverse.get("recipe")
-    picks: dict[str, list[str]] = inverse.get("picks", {})
+    recipes, picks = inverse.get("recipe"), inverse.get("picks", {})
 
     def change(edit: Edit) -> None:
         edit.noted = {"undo": version}

@@ -522,6 +522,21 @@ def test_rows_that_were_changed_while_they_were_held_are_not_made_as_they_were(w
     assert left["field"] == "sample"
 
 
+def test_a_run_holds_no_row_that_asks_for_something_else_now(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, BIRD)
+    batch_id = run(web, table, sample=1)["batch_id"]
+    web.run()
+    first, second = [row for row in rows_of(web, table) if row["state"] == "held"]
+    change(web, table, setting(first, prompt="虎"))
+    assert (web.batch(batch_id)["status"], web.batch(batch_id)["counts"]["held"]) == ("paused", 1)
+    change(web, table, setting(second, filename="鸟"))
+    assert web.batch(batch_id)["counts"]["held"] == 1  # the words are the same
+    change(web, table, {"op": "remove", "rows": [second["id"]]})
+    batch = web.batch(batch_id)
+    assert (batch["status"], batch["counts"]["held"], batch["counts"]["cancelled"]) == ("finished", 0, 2)
+    assert len(run(web, table)["records"]) == 1
+
+
 def test_a_batch_of_rows_makes_a_table_of_them(web: WebHarness) -> None:
     rows = [
         {"prompt": "{SKU} 的猫", "columns": {"SKU": "A1"}, "filename": "{SKU}", "number": 4},
