@@ -24,7 +24,7 @@ _BUDGETS_KEPT = 40 * _DAY
 
 
 def note_done(db: Connection, batch_id: str | None) -> None:
-    """Add the notification of a batch that finished, before its log says so; inside a transaction."""
+    """Add the notification of a batch that finished; inside a transaction. The first one has its key."""
     batch = _batch(db, batch_id)
     if batch is None:
         return
@@ -41,8 +41,12 @@ def note_done(db: Connection, batch_id: str | None) -> None:
     ended = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
     cost = priced(sum(row["cost"] for row in rows), sum(row["unpriced"] for row in rows))
     facts = {status.value: counts.get(status, 0) for status in ended}
-    facts |= {"cost": None if cost is None else f"{cost:.2f}", "minutes": _minutes(db, batch)}
-    _add(db, NotificationEvent.DONE, {"batch": batch_id, "name": batch["name"], **facts})
+    key = f"done:{batch_id}"
+    is_first = not db.execute("SELECT 1 FROM notifications WHERE key = :key", {"key": key}).fetchone()
+    minutes = _minutes(batch) if is_first else None
+    facts |= {"cost": None if cost is None else f"{cost:.2f}", "minutes": minutes}
+    facts |= {"batch": batch_id, "name": batch["name"]}
+    _add(db, NotificationEvent.DONE, facts, key=key if is_first else None)
 
 
 def note_paused(db: Connection, batch_id: str | None, reason: Message, cause: PauseCause) -> None:
@@ -177,13 +181,11 @@ def _batch(db: Connection, batch_id: str | None) -> Row | None:
     return row
 
 
-def _minutes(db: Connection, batch: Row) -> int | None:
-    """Minutes since it was created, at least 1; None when it had finished before."""
-    finished = "SELECT 1 FROM batch_log WHERE batch_id = :id AND text = :text LIMIT 1"
-    if db.execute(finished, {"id": batch["id"], "text": "批次完成"}).fetchone():
-        return None
+def _minutes(batch: Row) -> int | None:
+    """Minutes since it was created, at least 1; None after a day: an earlier notification may be removed."""
     created = datetime.fromisoformat(batch["created_at"]).replace(tzinfo=UTC)
-    return max(round((datetime.now(UTC) - created).total_seconds() / 60), 1)
+    seconds = (datetime.now(UTC) - created).total_seconds()
+    return max(round(seconds / 60), 1) if seconds < _DAY else None
 
 
 def _update(db: Connection, change: str, notification_id: int, at: float) -> None:

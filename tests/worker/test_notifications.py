@@ -63,10 +63,20 @@ def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness)
 def test_a_batch_that_finishes_again_is_told_again_without_minutes(harness: Harness) -> None:
     batch_id, ids = harness.ask(PROMPT, "违禁")
     harness.run()
+    harness.db.execute("DELETE FROM batch_log")  # whose sentences are for people
     orders.retry(harness.db, batch_id, ids[1:], models=harness.runtime.engines.models)
     harness.run()
     assert events(harness.db) == ["done", "done"]
     assert ['"minutes":null' in row["content"] for row in told(harness.db)] == [False, True]
+
+
+def test_a_batch_that_took_more_than_a_day_is_told_without_minutes(harness: Harness) -> None:
+    """Whether it had finished before is known for a day."""
+    harness.ask(PROMPT)
+    harness.db.execute("UPDATE batches SET created_at = '2026-01-01 00:00:00'")
+    harness.run()
+    (row,) = told(harness.db)
+    assert '"minutes":null' in row["content"]
 
 
 @pytest.mark.sqlite
