@@ -114,7 +114,7 @@ def test_the_usage_of_an_image_that_comes_at_once_is_stored(byte_harness: Harnes
 
 def test_a_cost_without_counts_is_booked(byte_harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     submit = generator.submit
-    stated = {"usage": {}, "cost": Decimal("0.123456")}
+    stated: dict[str, Any] = {"usage": {}, "cost": Decimal("0.123456")}
     monkeypatch.setattr(generator, "submit", lambda *args: replace(submit(*args), **stated))
     assert byte_harness.make("猫").cost == Decimal("0.123456")
     assert charges(byte_harness.db) == [({}, False)]
