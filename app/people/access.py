@@ -60,12 +60,16 @@ _BY_ROLE = {
     """,
 }
 LEAST_ROLE = {endpoint: role for role, endpoints in _BY_ROLE.items() for endpoint in endpoints.split()}
-# What gives access to others, or to more than it has, is not done with a token.
+# What gives access or money to others, takes it away, or gives more than a token has, needs a login in a browser.
 IN_BROWSER = [
     "people.change_me",
+    "people.end_session",
     "people.add_token",
+    "people.delete_token",
     "people.add_person",
+    "people.change_person",
     "people.invite",
+    "api.usage.put_budgets",
     "api.settings.put_settings",
     "model.submit",
     "model.restore",

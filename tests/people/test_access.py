@@ -11,6 +11,28 @@ from tests.people.harness import Office, token_of
 from tests.web.harness import answered
 from tests.web.test_security import calls
 
+# Refused to a token, of whichever role.
+WITH_A_LOGIN_ONLY = {
+    "people.change_me",
+    "people.end_session",
+    "people.add_token",
+    "people.delete_token",
+    "people.add_person",
+    "people.change_person",
+    "people.invite",
+    "api.usage.put_budgets",
+    "api.settings.put_settings",
+    "model.submit",
+    "model.restore",
+    "model.download_backup",
+}
+HARMLESS = {  # what only owners may call, and their tokens may too
+    "model.index": "reads; no value of a secret",
+    "api.settings.get_settings": "reads; no value of a secret",
+    "people.list_people": "reads; no password, link or token",
+    "api.settings.post_test": "asks a service whether the stored key works, for free",
+    "api.notifications.send_test": "sends a fixed sentence to the stored receiver",
+}
 REFUSED = {
     "member": ("只有主人可以做这件事",),
     "viewer": ("只有主人可以做这件事", "您的身份是「只看」"),
@@ -39,6 +61,20 @@ def test_a_role_calls_what_its_line_allows_and_is_refused_everything_else(office
         if is_refused is Role(role).covers(LEAST_ROLE[endpoint]):
             wrong.append(name)
     assert wrong == []
+
+
+@pytest.mark.sqlite
+def test_an_owner_s_token_does_nothing_that_gives_access_or_money(office: Office) -> None:
+    """A new route of owners is either refused to tokens, or named as harmless."""
+    script, headers = office.browser(), token_of(office.owner)
+    adapter, refused = office.app.url_map.bind("localhost"), set()
+    for method, address, _ in calls(office.app):
+        with script.open(address, method=method, headers=headers) as answer:
+            if answer.status_code == 403 and "令牌不能做这件事" in answer.text:
+                refused.add(adapter.match(address, method)[0])
+    of_owners = {name for name, role in LEAST_ROLE.items() if role is Role.OWNER}
+    assert refused == WITH_A_LOGIN_ONLY
+    assert of_owners - refused == HARMLESS.keys()
 
 
 def test_a_route_without_a_line_is_refused_to_everybody(
