@@ -161,6 +161,7 @@ from app.db.row_pictures import (
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sessions import (
     Account,
+    Limit,
     Pass,
     add_session,
     count_people,

@@ -60,7 +60,7 @@ _BY_ROLE = {
     """,
 }
 LEAST_ROLE = {endpoint: role for role, endpoints in _BY_ROLE.items() for endpoint in endpoints.split()}
-# What gives access or money to others, takes it away, or gives more than a token has, needs a login in a browser.
+# What gives access or money to others or takes it away, or gives more than it has, is not done with a token.
 IN_BROWSER = [
     "people.change_me",
     "people.end_session",

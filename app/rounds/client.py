@@ -49,6 +49,7 @@ _HEADERS = {
     ),
 }
 _MINUTE, _MOST_TRIES, _MOST_STRANGERS = 60.0, 30, 10_000
+_DAY, _TRIES_A_DAY = 86_400.0, 1_000  # passwords of a link, from whatever addresses
 _GONE = "这个链接打不开了，请向给您发链接的人要一个新的"
 _PAGES = ("client.page", "client.enter", "client.nothing")
 
@@ -163,14 +164,16 @@ def enter(token: str) -> Response:
     if not asked.password_digest:
         return target
     attempt = request.form.get("password", "")[: rules.MAX_PASSWORD]
-    client = f"{asked.id} {client_key(client_address())}"
+    client, link = f"{asked.id} {client_key(client_address())}", f"round {asked.token_digest[:32]}"
+    own, a_minute = database.Limit(client), database.Limit(f"{link} minute", _MOST_TRIES, _MINUTE)
+    limits = own, a_minute, database.Limit(f"{link} day", _TRIES_A_DAY, _DAY)
     with _bounds().passwords:
-        if (wait := math.ceil(database.start_attempt(connection(), client, now=time.time()))) > 0:
+        if (wait := math.ceil(database.start_attempt(connection(), *limits, now=time.time()))) > 0:
             raise TooOften("密码错误次数过多，请 {seconds} 秒后再试", seconds=wait, retry_after=wait)
         is_right = is_password(attempt, asked.password_digest)
     if not is_right:
         raise Forbidden("密码不对，请再试一次")
-    database.forget_attempts(connection(), client)
+    database.forget_attempts(connection(), own)
     name, value = rules.pass_of(asked)
     target.set_cookie(name, value, path="/r/", secure=came_by_https(), httponly=True, samesite="Lax")
     return target

@@ -70,7 +70,7 @@ def link(module_studio: Studio, table: str) -> str:
 def guarded(module_studio: Studio, table: str) -> str:
     """A link with a password."""
     module_studio.execute("DELETE FROM login_attempts")
-    made = module_studio.open_round(table, client="李总", password="芝麻开门", download="chosen")
+    made = module_studio.open_round(table, client="李总", password="芝麻芝麻开门", download="chosen")
     return str(made["link"])
 
 
@@ -105,9 +105,9 @@ def dump_of(studio: Studio) -> list[str]:
 
 def test_the_cookie_of_one_link_opens_no_other(module_studio: Studio, guarded: str, table: str) -> None:
     """PicPeak #737: the token of any gallery opened the thumbnails of every other."""
-    other = module_studio.open_round(table, client="赵总", password="芝麻关门")["link"]
+    other = module_studio.open_round(table, client="赵总", password="芝麻芝麻关门")["link"]
     visitor = module_studio.visitor(guarded)
-    assert visitor.open("", "POST", data={"password": "芝麻开门"}).status_code == 303
+    assert visitor.open("", "POST", data={"password": "芝麻芝麻开门"}).status_code == 303
     assert visitor.open("/state").status_code == 200
     elsewhere = Visitor(visitor.browser, other)
     assert {elsewhere.open(path).status_code for path in ("/state", "/pictures/1", "/chosen.zip")} == {401}
@@ -127,12 +127,12 @@ def test_a_picture_of_another_round_is_not_found_by_counting(module_studio: Stud
 def test_a_password_in_the_address_opens_nothing(module_studio: Studio, guarded: str) -> None:
     """immich-public-proxy#59: who passed on the address passed on the access."""
     visitor = module_studio.visitor(guarded)
-    for path in ("?password=芝麻开门", "/state?password=芝麻开门"):
+    for path in ("?password=芝麻芝麻开门", "/state?password=芝麻芝麻开门"):
         assert "A-1" not in visitor.open(path).text
-    answer = visitor.open("?password=芝麻开门", "POST")
+    answer = visitor.open("?password=芝麻芝麻开门", "POST")
     assert "Set-Cookie" not in answer.headers
     module_studio.execute("DELETE FROM login_attempts")
-    right = module_studio.visitor(guarded).open("", "POST", data={"password": "芝麻开门"})
+    right = module_studio.visitor(guarded).open("", "POST", data={"password": "芝麻芝麻开门"})
     assert re.fullmatch(r"http://[\d.:]+/r/[\w-]{43}|/r/[\w-]{43}", right.headers["Location"])
     cookie = right.headers["Set-Cookie"]
     assert re.fullmatch(r"round_\w{16}=\w{64}; HttpOnly; Path=/r/; SameSite=Lax", cookie)
@@ -146,14 +146,14 @@ def test_the_cookie_of_a_password_is_secure_behind_https(settings: Settings) -> 
     secure = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "8.8.8.8"}
     made = studio.client.post(
         f"/api/tables/{studio.make_table()}/rounds",
-        json={"client": "王", "pick": "all", "password": "1234"},
+        json={"client": "王", "pick": "all", "password": "123456"},
         base_url="http://studio.example",
         headers=secure,
     ).get_json()
     assert made["link"].startswith("https://studio.example/r/")
     path = made["link"].removeprefix("https://studio.example")
     answer = studio.client.post(
-        path, data={"password": "1234"}, base_url="http://studio.example", headers=secure
+        path, data={"password": "123456"}, base_url="http://studio.example", headers=secure
     )
     assert "; Secure;" in answer.headers["Set-Cookie"]
 
@@ -400,7 +400,7 @@ def test_other_sites_change_nothing(module_studio: Studio, link: str) -> None:
 def test_the_form_of_a_page_without_referrer_is_taken(module_studio: Studio, guarded: str) -> None:
     """Browsers send "Origin: null" with it."""
     answer = module_studio.visitor(guarded).open(
-        "", "POST", data={"password": "芝麻开门"}, headers={"Origin": "null"}
+        "", "POST", data={"password": "芝麻芝麻开门"}, headers={"Origin": "null"}
     )
     assert answer.status_code == 303
 
@@ -411,7 +411,7 @@ def test_a_link_is_stored_as_its_digest(module_studio: Studio, link: str, guarde
     with closing(database.connect(module_studio.settings.database)) as db:
         stored = "\n".join(dump(db))
     assert secret_digest(token) in stored
-    for secret in (token, guarded.rpartition("/")[2], "芝麻开门"):
+    for secret in (token, guarded.rpartition("/")[2], "芝麻芝麻开门"):
         assert secret not in stored
 
 
@@ -467,15 +467,34 @@ def test_passwords_are_slowed_down_by_link_and_address(studio: Studio) -> None:
     assert visitor.open("", "POST", data={"password": "123456"}).status_code == 303
 
 
+def test_passwords_of_a_link_are_counted_together_from_all_addresses(studio: Studio) -> None:
+    made = studio.open_round(studio.make_table(), password="123456")
+
+    def enter(number: int, link: str, password: str = "000000") -> int:
+        visitor = studio.visitor(link)
+        visitor.browser.environ_base["REMOTE_ADDR"] = f"10.0.0.{number}"
+        return int(visitor.open("", "POST", data={"password": password}).status_code)
+
+    assert [enter(n, made["link"]) for n in range(32)] == [403] * 30 + [429] * 2
+    studio.execute("UPDATE login_attempts SET next_at = next_at - 61")
+    assert enter(40, made["link"]) == 403
+    studio.execute(
+        "UPDATE login_attempts SET failures = 1000, next_at = next_at - 61 WHERE client LIKE '%day'"
+    )
+    assert enter(41, made["link"], "123456") == 429
+    renewed = studio.call("POST", f"/api/rounds/{made['round']['id']}/renew")
+    assert enter(41, renewed["link"], "123456") == 303
+
+
 def test_another_password_ends_the_cookie_of_the_one_before(studio: Studio) -> None:
-    made = studio.open_round(studio.make_table(), password="第一个词")
+    made = studio.open_round(studio.make_table(), password="第一个词一二")
     visitor = studio.visitor(made["link"])
-    visitor.open("", "POST", data={"password": "第一个词"})
+    visitor.open("", "POST", data={"password": "第一个词一二"})
     assert visitor.open("/state").status_code == 200
-    renewed = studio.call("POST", f"/api/rounds/{made['round']['id']}/renew", {"password": "第二个词"})
+    renewed = studio.call("POST", f"/api/rounds/{made['round']['id']}/renew", {"password": "第二个词一二"})
     again = Visitor(visitor.browser, renewed["link"])
     assert again.open("/state").status_code == 401
-    assert again.open("", "POST", data={"password": "第二个词"}).status_code == 303
+    assert again.open("", "POST", data={"password": "第二个词一二"}).status_code == 303
     assert again.open("/state").status_code == 200
     with closing(database.connect(studio.settings.database)) as db:
         of = get_round(db, made["round"]["id"])
@@ -485,9 +504,9 @@ def test_another_password_ends_the_cookie_of_the_one_before(studio: Studio) -> N
 
 def test_reading_changes_nothing(studio: Studio) -> None:
     """Chats, scanners and browsers open a link before its client does."""
-    made = studio.open_round(studio.make_table(), download="chosen", password="1234")
+    made = studio.open_round(studio.make_table(), download="chosen", password="123456")
     visitor = studio.visitor(made["link"])
-    visitor.open("", "POST", data={"password": "1234"})
+    visitor.open("", "POST", data={"password": "123456"})
     visitor.open("/pictures/1")
     before = dump_of(studio)
     for method in SAFE:

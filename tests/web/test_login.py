@@ -23,6 +23,7 @@ from tools.fakes.clock import Clock
 from web_app import create_app
 
 SLOW_HASH = people._hash
+LIMIT = database.Limit("10.0.0.1")
 RIGHT = database.Account(person=Person(id=1), password="", password_version=0)
 
 
@@ -314,11 +315,11 @@ def test_a_wrong_password_that_another_process_counts_meanwhile_delays(
     def begin_late(mine: database.Connection, **how: bool) -> AbstractContextManager[None]:
         monkeypatch.setattr("app.db.sessions.transaction", begin)
         with closing(database.connect(settings.database)) as other:
-            assert sessions.start_attempt(other, "10.0.0.1", now=0.0) == 0.0
+            assert sessions.start_attempt(other, LIMIT, now=0.0) == 0.0
         return begin(mine, **how)
 
     monkeypatch.setattr("app.db.sessions.transaction", begin_late)
-    assert sessions.start_attempt(db, "10.0.0.1", now=0.0) == 1.0
+    assert sessions.start_attempt(db, LIMIT, now=0.0) == 1.0
 
 
 def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password(db: database.Connection) -> None:
@@ -370,12 +371,30 @@ def test_an_ipv6_network_counts_as_one_client(
 def test_the_number_of_remembered_clients_is_bounded(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_MAX_CLIENTS", 2)
+    monkeypatch.setattr(sessions, "_MAX_CLIENTS", 6)
     guesses = LoginThrottle(Clock())
     for number in range(50):
-        guesses.check(db, wrong, f"10.0.0.{number}")
-    assert db.execute("SELECT count(*) FROM login_attempts").fetchone()[0] == 2
-    assert guesses.check(db, right, "10.0.0.49")[0] is None
+        guesses.check(db, wrong, f"10.0.0.{number}", str(number))
+    assert db.execute("SELECT count(*) FROM login_attempts").fetchone()[0] == 6
+    assert guesses.check(db, right, "10.0.0.49", "49")[0] is None
+
+
+def test_the_wrong_passwords_of_a_name_count_together_from_all_addresses(db: database.Connection) -> None:
+    clock = Clock()
+    guesses = LoginThrottle(clock)
+    waits = [guesses.check(db, wrong, f"10.0.0.{number}", "主 人")[1] for number in range(31)]
+    assert waits == [0.0] * 30 + [60.0]
+    assert guesses.check(db, right, "10.0.1.1", "小周") == (RIGHT, 0.0)
+    clock.now += 60
+    assert guesses.check(db, right, "10.0.1.1", "主人") == (RIGHT, 0.0)
+
+
+def test_the_wrong_passwords_of_an_address_count_together_for_all_names(db: database.Connection) -> None:
+    clock = Clock()
+    guesses = LoginThrottle(clock)
+    waits = [guesses.check(db, wrong, "10.0.0.1", f"小{number}")[1] for number in range(61)]
+    assert waits == [0.0] * 60 + [60.0]
+    assert guesses.check(db, right, "10.0.0.2", "小周") == (RIGHT, 0.0)
 
 
 def test_no_client_has_to_wait_longer_after_the_clock_is_set_back(db: database.Connection) -> None:

@@ -590,7 +590,7 @@ CREATE TABLE setting_changes (
     what TEXT COLLATE "C" NOT NULL
 );
 
--- Clients that sent wrong passwords: how many, and when the next is compared, in Unix seconds.
+-- What counts wrong passwords (Limit in app/db/sessions.py): how many, and until when, in Unix seconds.
 CREATE TABLE login_attempts (
     client TEXT COLLATE "C" PRIMARY KEY,
     failures BIGINT NOT NULL,

@@ -38,6 +38,7 @@ _COOKIE_BYTES = 32
 _COOKIE_CHARS = 43  # in base64
 _SESSION_SECONDS = 7 * 24 * 3600
 _KEY = "ai_image_generator_guesses"
+_MINUTE, _OF_NAME, _OF_CLIENT = 60.0, 30, 60  # attempts that a minute takes
 _NOTED_SECONDS = 600.0  # between two notes of a login's use
 _AGENTS = (
     {"MicroMessenger": "WeChat", "Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"},
@@ -47,9 +48,9 @@ bp = Blueprint("login", __name__)
 
 
 class LoginThrottle:
-    """Rate limit of login attempts: the delay of a client grows with each wrong password.
+    """Rate limit of login attempts: the delay of a client at a name grows with each wrong password.
 
-    One password at a time is hashed by a process.
+    A minute takes a number of each name and of each client. One password at a time is hashed by a process.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -58,23 +59,30 @@ class LoginThrottle:
         self._of_server = ""
 
     def check(
-        self, db: database.Connection, look_up: Callable[[], database.Account | None], address: str
+        self,
+        db: database.Connection,
+        look_up: Callable[[], database.Account | None],
+        address: str,
+        name: str = "",
     ) -> tuple[database.Account | None, float]:
         """(whose the password is, seconds to wait when it was not checked); ``look_up`` hashes it.
 
         Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
-        A client that has to wait is refused first, so that its attempts do not delay other clients.
+        A client that has to wait is refused first, so that its attempts do not delay other clients. A right
+        password clears only what counts for its own name.
         """
-        client = client_key(address)
-        if (wait := database.seconds_to_wait(db, client, now=self._clock())) > 0:
+        client, who = client_key(address), secret_digest(fold_name(name))[:16]
+        own = database.Limit(f"{client} {who}"), database.Limit(f"name {who}", _OF_NAME, _MINUTE)
+        limits = (*own, database.Limit(client, _OF_CLIENT, _MINUTE))
+        if (wait := database.seconds_to_wait(db, *limits, now=self._clock())) > 0:
             return None, wait
         if not self._lock.acquire(blocking=False):
             raise TryLater("有别人正在登录，请 1 秒后再试", retry_after=1)
         try:
-            if (wait := database.start_attempt(db, client, now=self._clock())) > 0:
+            if (wait := database.start_attempt(db, *limits, now=self._clock())) > 0:
                 return None, wait
             if account := look_up():
-                database.forget_attempts(db, client)
+                database.forget_attempts(db, *own)
             return account, 0.0
         finally:
             self._lock.release()
@@ -101,7 +109,7 @@ def check_password(name: str, attempt: str) -> tuple[database.Account | None, fl
     """``LoginThrottle.check`` of a name and a password in this request."""
     throttle: LoginThrottle = current_app.extensions[_KEY]
     with _database() as db:
-        return throttle.check(db, lambda: find_account(db, name, attempt), client_address())
+        return throttle.check(db, lambda: find_account(db, name, attempt), client_address(), name)
 
 
 def client_address() -> str:
@@ -197,8 +205,8 @@ def _of_token(token: str) -> Person:
     with _database() as db:
         if person := _person_of(db, database.find_token(db, digest, now=now), digest, now):
             return person
-        client = f"token {client_key(client_address())}"
-        wait = database.seconds_to_wait(db, client, now=now) or database.start_attempt(db, client, now=now)
+        limit = database.Limit(f"token {client_key(client_address())}")
+        wait = database.seconds_to_wait(db, limit, now=now) or database.start_attempt(db, limit, now=now)
     if wait > 0:
         seconds = math.ceil(wait)
         text = "令牌错误次数过多，请 {seconds} 秒后再试"
