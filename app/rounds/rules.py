@@ -17,7 +17,7 @@ from app.domain.tables import Row
 from app.errors import InvalidRequest, TryLater
 
 MAX_CLIENT, MAX_WATERMARK, MAX_LABEL = 40, 40, 80  # characters
-LEAST_PASSWORD, MAX_PASSWORD = 4, 100
+LEAST_PASSWORD, MAX_PASSWORD = 6, 100
 MAX_COMMENT = 500
 MAX_PICTURES = 500  # of a round
 CHANGES_A_MINUTE = 30

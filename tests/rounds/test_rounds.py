@@ -51,7 +51,7 @@ def test_a_picture_that_equal_rows_share_is_shown_once(studio: Studio) -> None:
 
 def test_a_round_says_what_it_is(studio: Studio, table: str) -> None:
     made = studio.open_round(
-        table, at_most=2, download="chosen", password="1234", ends_at="2026-12-24T18:00:00+08:00"
+        table, at_most=2, download="chosen", password="123456", ends_at="2026-12-24T18:00:00+08:00"
     )["round"]
     assert made == {
         "id": made["id"],
@@ -85,7 +85,7 @@ def test_a_round_says_what_it_is(studio: Studio, table: str) -> None:
         ({"pick": "kept"}, "keep 或 all"),
         ({"download": "all"}, "none 或 chosen"),
         ({"download": "chosen", "profile": "没有的"}, "没有交付规格"),
-        ({"password": "123"}, "4–100"),
+        ({"password": "12345"}, "6–100"),
         ({"ends_at": "2020-01-01"}, "今天以后"),
         ({"ends_at": "2099-01-01"}, "一年以内"),
         ({"ends_at": "2026-12-24T10:00:00"}, "带时区"),
@@ -193,7 +193,8 @@ def test_the_studio_has_its_name_on_every_page_of_a_client(settings: Settings) -
     studio = Studio(replace(settings, studio_name="<老王> 摄影"))
     table = studio.make_table(ROWS[:1])
     links = [
-        studio.open_round(table, client=str(n), password=word)["link"] for n, word in enumerate(("", "1234"))
+        studio.open_round(table, client=str(n), password=word)["link"]
+        for n, word in enumerate(("", "123456"))
     ]
     for link in (*links, f"{LAN}/r/none"):
         assert "&lt;老王&gt; 摄影" in studio.visitor(link).open("").text
@@ -322,10 +323,10 @@ def test_an_ended_round_is_opened_again_by_another_link(studio: Studio, table: s
 def test_the_next_round_shows_only_what_is_new_with_the_old_picture_beside_it(
     studio: Studio, table: str
 ) -> None:
-    made = studio.open_round(table, at_most=2, password="1234", watermark="SAMPLE")
+    made = studio.open_round(table, at_most=2, password="123456", watermark="SAMPLE")
     path = f"/api/rounds/{made['round']['id']}/next"
     visitor = studio.visitor(made["link"])
-    visitor.open("", "POST", data={"password": "1234"})
+    visitor.open("", "POST", data={"password": "123456"})
     visitor.mark({"2": {"mark": "reject", "comment": "换个背景"}, "1": {"mark": "heart"}})
     assert studio.call("POST", path, status=409)["error"].startswith("客户还没有提交这一轮")
     visitor.submit()
@@ -337,7 +338,7 @@ def test_the_next_round_shows_only_what_is_new_with_the_old_picture_beside_it(
     assert (following["round"]["number"], following["round"]["has_password"]) == (2, True)
     assert following["round"]["at_most"] == 2
     later = studio.visitor(following["link"])
-    later.open("", "POST", data={"password": "1234"})
+    later.open("", "POST", data={"password": "123456"})
     pictures = later.state()["pictures"]
     assert [(picture["label"], picture["earlier"]) for picture in pictures] == [("A-2", True)]
     assert later.open("/pictures/1?earlier=1").data == visitor.open("/pictures/2").data
