@@ -164,7 +164,7 @@ from app.db.sessions import (
     Limit,
     Pass,
     add_session,
-    count_people,
+    count_accounts,
     delete_session,
     find_account,
     find_session,

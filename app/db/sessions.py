@@ -65,14 +65,16 @@ def find_account(db: Connection, folded_name: str) -> Account | None:
     return Account(person=to_person(row), password=row["password"], password_version=row["password_version"])
 
 
-def count_people(db: Connection) -> int:
-    """How many people are not switched off."""
-    return int(db.execute("SELECT count(*) AS number FROM people WHERE active = 1").fetchone()["number"])
+def count_accounts(db: Connection) -> int:
+    """How many people can log in: who was invited and has not joined cannot."""
+    sql = "SELECT count(*) AS number FROM people WHERE active = 1 AND (password <> '' OR id = :first)"
+    return int(db.execute(sql, {"first": FIRST_ID}).fetchone()["number"])
 
 
 def had_several_people(db: Connection) -> bool:
-    """Whether somebody besides the first person can log in, or could before being switched off."""
-    sql = "SELECT count(*) AS number FROM people WHERE active = 1 OR password <> ''"
+    """Whether there is another than the first person: active, once active, or a user of an earlier app."""
+    is_one = "active = 1 OR password <> '' OR legacy_user_id <> ''"
+    sql = f"SELECT count(*) AS number FROM people WHERE {is_one}"
     return bool(db.execute(sql).fetchone()["number"] > 1)
 
 

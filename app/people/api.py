@@ -9,7 +9,7 @@ from flask import Blueprint, request, url_for
 from werkzeug.wrappers import Response
 
 from app.domain import MAX_BUDGET
-from app.domain.people import ROLE_LABELS, Role, hash_password, secret_digest
+from app.domain.people import FIRST_ID, ROLE_LABELS, Person, Role, hash_password, secret_digest
 from app.errors import Conflict, InvalidRequest, TooManyAttempts, message
 from app.people import store
 from app.people.rules import (
@@ -99,13 +99,27 @@ def sessions_of_me() -> list[dict[str, Any]]:
 
 @bp.patch("/api/me")
 @describe(
-    "换我的密码；别处的登录都结束",
+    "改我的名字、密码；换了密码，别处的登录都结束",
     answer(),
-    json=strict_object("current", "password", current=text(maxLength=1000), password=_PASSWORD),
+    json=strict_object(name=_NAME, current=text(maxLength=1000), password=_PASSWORD),
 )
 def change_me() -> Response:
-    """Give this person another password. Raises InvalidRequest when the present one is wrong."""
+    """Give this person another password, another name; the one at the machine has the first person's name.
+
+    Raises InvalidRequest when the present password is wrong.
+    """
     body, me = json_body(), current_person()
+    name = read_name(body) if "name" in body else ""
+    if body.keys() != {"name"}:
+        _change_password(body, me)
+    if name:
+        store.change_person(connection(), me.id or FIRST_ID, {"name": name})
+        what = message("改了{name}：{names}", name=name, names=message(_CHANGED["name"]))
+        note_change("person_changed", what, of=me.id or FIRST_ID, fields="name")
+    return success()
+
+
+def _change_password(body: Mapping[str, Any], me: Person) -> None:
     _require_server_password()
     password, current = read_password(body.get("password")), body.get("current")
     account, wait = check_password(me.name, current[:1000] if isinstance(current, str) else "")
@@ -116,7 +130,6 @@ def change_me() -> Response:
     if account is None or account.person.id != me.id:
         raise InvalidRequest("current", "现在的密码不对，请再试一次")
     store.set_password(connection(), me.id or 0, hash_password(password), kept=session_digest())
-    return success()
 
 
 @bp.delete("/api/me/sessions/<session_id>")

@@ -1,6 +1,7 @@
 """Invitations, logins by person, switching off, and the owner who is never locked out."""
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,9 +33,12 @@ def test_the_first_person_is_an_owner_whose_password_is_that_of_the_server(offic
     assert 'name="name"' not in office.browser().get("/login").text
 
 
-def test_with_several_people_the_login_asks_who(office: Office) -> None:
+def test_the_login_asks_who_where_several_can_log_in_and_the_first_needs_no_name(office: Office) -> None:
+    office.invite("小李")
+    assert 'name="name"' not in office.browser().get("/login").text
     office.add("小周")
-    assert 'name="name"' in office.browser().get("/login").text
+    (field,) = re.findall('<input[^>]* name="name"[^>]*>', office.browser().get("/login").text)
+    assert "required" not in field
     tries = (
         ("小周", password_of("小周"), 302),
         (" 小 周", password_of("小周"), 302),
@@ -254,6 +258,26 @@ def test_one_s_own_password_is_changed_with_the_present_one_and_ends_other_login
     answered(client.patch("/api/me", json=body))
     assert (me(client)["name"], other.get("/api/me").status_code) == ("小周", 403)
     assert log_in(other, "一个新的密码 12", "小周") == 302
+
+
+def test_one_s_own_name_is_changed_and_is_that_of_the_login(office: Office) -> None:
+    office.add("小周")
+    assert office.owner.patch("/api/me", json={"name": "小 周"}).status_code == 400
+    answered(office.owner.patch("/api/me", json={"name": "Anna"}))
+    assert 'value="Anna"' in office.owner.get("/people").text
+    assert log_in(office.browser(), PASSWORD, "anna") == 302
+    body = {"name": "Bea", "current": "猜", "password": "一个新的密码 12"}
+    assert office.owner.patch("/api/me", json=body).status_code == 400
+    assert me(office.owner)["name"] == "Anna"
+
+
+def test_who_sets_the_access_password_says_the_first_name(settings: Settings) -> None:
+    client = create_app(settings).test_client()
+    assert "data-my-name" in client.get("/model").text
+    answered(client.patch("/api/me", json={"name": "Anna"}))
+    office = Office(settings)
+    assert me(office.owner)["name"] == "Anna"
+    assert "data-my-name" not in office.owner.get("/model").text
 
 
 def test_one_ends_one_s_own_logins_only(office: Office) -> None:

@@ -37,6 +37,7 @@ def test_users_are_people_who_are_switched_off_until_an_owner_invites_them(setti
     ]
     assert 'name="name"' not in office.browser().get("/login").text
     wang = people[2]["id"]
+    assert '<dd dir="auto">wang</dd>' in office.owner.get("/live/records/1/details").text
     office.change(wang, active=True)
     link = answered(office.owner.post(f"/api/people/{wang}/invitation"))["link"]
     client = office.browser()

@@ -301,7 +301,7 @@ def unavailable(problem: Message) -> Response:
 def _form(problem: Message | str = "") -> str:
     """The login form, which asks for a name where there are several people. Raises StoreLost."""
     with _database() as db:
-        asks_name = database.count_people(db) > 1
+        asks_name = database.count_accounts(db) > 1
     name = request.form.get("name", "")[:100]
     return render_template("login.html", problem=problem, asks_name=asks_name, name=name)
 

@@ -41,6 +41,8 @@ const formOf = (id) => document.getElementById(id).querySelector("form");
 
 async function save(form, button) {
   const { id } = form.closest("section");
+  const name = form.querySelector("[data-my-name]");
+  if (name?.value.trim()) await requestJson("PATCH", name.dataset.myName, { name: name.value });
   const { text, result } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
   await refresh(id);
   show(formOf(id), `is-${result}`, text);

@@ -34,6 +34,7 @@ async function reveal(kind, value) {
 const made = {
   link: ({ link }) => reveal("link", link),
   token: ({ token }) => reveal("token", token),
+  name: () => location.reload(),
   password: () => showToast(_("密码换好了，别处的登录已结束")),
 };
 
@@ -42,7 +43,7 @@ page.addEventListener("submit", (event) => {
   const form = event.target;
   const kind = form.dataset.make;
   const body = Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
-  call(form, kind === "password" ? "PATCH" : "POST", form.action, body, (answer) => {
+  call(form, form.dataset.method ?? "POST", form.action, body, (answer) => {
     form.reset();
     made[kind](answer);
   });
