@@ -12,14 +12,15 @@ from app.db.batch_models import check_models, count_ahead, count_running_by_mode
 from app.db.batch_names import list_batch_names
 from app.db.batch_rows import list_delivered_records
 from app.db.batches import (
+    PausedRun,
     count_batches,
     count_open_work,
     finish_if_done,
     get_batch,
     get_batch_version,
-    get_paused_batch,
     list_batch_records,
     list_batches,
+    list_paused_runs,
     list_pauses,
     pause_batch,
     pause_in_transaction,

@@ -20,7 +20,7 @@ from app.db.row_mapping import (
     to_message,
 )
 from app.db.versions import update_records
-from app.db.whose import set_payer
+from app.db.whose import PAYER, set_payer
 from app.db.workbooks import find_workbook
 from app.domain import Batch, BatchModel, BatchStatus, PauseCause, Pick, Record, Status
 from app.errors import Conflict, Message, NotFound, message
@@ -95,21 +95,32 @@ def count_open_work(db: Connection) -> tuple[int, int, int]:
     return int(row["running"]), int(row["queued"]), int(row["total"])
 
 
-def get_paused_batch(db: Connection) -> tuple[str, Message]:
-    """The id and the reason of the newest automatically paused batch; both empty when there is none.
+class PausedRun(NamedTuple):
+    """A batch that paused by itself; ``person_id`` is who pays for what waits, None when nobody is known."""
 
-    A batch whose sample is done waits for its user; nothing is wrong.
-    """
-    row = db.execute(
-        """
-        SELECT id, paused_reason, paused_message
+    id: str
+    person_id: int | None
+    reason: Message
+    cause: str
+
+
+def list_paused_runs(db: Connection) -> list[PausedRun]:
+    """The newest first. A batch whose sample is done waits for its user; nothing is wrong."""
+    waiting = "batch_id = batches.id AND status IN ('queued', 'running')"
+    rows = db.execute(
+        f"""
+        SELECT id, paused_reason, paused_message, paused_cause,
+            (SELECT {PAYER} FROM generation_records WHERE {waiting} ORDER BY id LIMIT 1) AS payer
         FROM batches
         WHERE state = 'paused' AND paused_reason <> '' AND paused_cause <> 'sample'
         ORDER BY created_at DESC
-        LIMIT 1
         """
-    ).fetchone()
-    return (row["id"], to_message(row["paused_reason"], row["paused_message"])) if row else ("", message(""))
+    ).fetchall()
+    reasons = (to_message(row["paused_reason"], row["paused_message"]) for row in rows)
+    return [
+        PausedRun(row["id"], row["payer"], reason, row["paused_cause"])
+        for row, reason in zip(rows, reasons, strict=True)
+    ]
 
 
 class Pause(NamedTuple):

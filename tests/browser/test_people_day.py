@@ -112,8 +112,11 @@ def test_a_studio_of_four_orders_within_its_limits_and_its_statement_is_the_bill
     expect(owner.locator(".toast")).to_contain_text("已保存")
 
     run, table = order(one, office.address, "红茶杯,青禾", "绿茶杯,山海", "白茶壶,青禾")
-    said = "周敏 这个月的上限 ¥0.50 只剩 ¥0.06，不够再做一张，请主人在「人员」里调高再继续"
-    expect(one.locator("[data-run-reason]")).to_contain_text(said)
+    expect(one.locator("[data-run-reason]")).to_have_text("请主人调高你的上限（¥0.50 用完了）")
+    expect(one.get_by_role("button", name="继续", exact=True)).to_be_hidden()
+    owner.reload()
+    expect(owner.get_by_role("link", name="人员 1", exact=True)).to_be_visible()
+    expect(owner.locator("[data-status]")).not_to_contain_text("已暂停")
     run.expect_status(2, "made")
     assert jimeng.charges == 2
     expect(one.get_by_role("button", name="改好并继续")).to_be_hidden()

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -228,6 +229,36 @@ def test_the_own_limit_is_told_before_an_order_where_it_leaves_the_least(
     usage = client.get("/usage").text
     assert 'id="budget-mine" disabled\n        value="0.50"' in usage
     assert "data-mine" not in office.owner.get("/usage").text
+
+
+def test_a_limit_pauses_the_header_of_its_person_only_and_nothing_that_cannot_work_is_offered(
+    office: Office, db: database.Connection
+) -> None:
+    who, client = office.add("小周", month_limit=0.1)
+    _, other = office.add("小李")
+    order(client, source="single")
+    record = queue.claimed(db, model="demo")
+    database.requeue_record(db, record, not_before=0.0)
+    database.pause_over_budget(db, record, Decimal("0.22"), None, now=0.0)
+
+    def header(browser: FlaskClient) -> tuple[bool, bool]:
+        """(whether it says that something is paused, whether it counts who is at a limit)"""
+        text = browser.get("/live/status").text
+        return 'data-state="paused"' in text, "人员 1" in text
+
+    assert [header(each) for each in (client, other, office.owner)] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    pages = [client.get(path).text for path in ("/live/status", "/live/results")]
+    assert ["请主人调高你的上限（¥0.10 用完了）" in page for page in pages] == [True, True]
+    assert ["去批次里继续" in pages[0], 'data-command="resume"' in pages[1]] == [False, False]
+    assert "小周 这个月的上限" in (seen := office.owner.get("/live/results").text)
+    assert 'data-command="resume"' in seen
+    office.change(who, month_limit=5)
+    assert "去批次里继续" in client.get("/live/status").text
+    assert 'data-command="resume"' in client.get("/live/results").text
 
 
 def test_the_log_of_a_run_says_whose_it_is_where_there_are_several_people(

@@ -13,10 +13,12 @@ from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import Budget, BudgetScope
+from app.domain import Budget, BudgetScope, PauseCause
+from app.domain.people import Role
 from app.errors import DatabaseError, Message, message
 from app.web.etags import etag_matches, with_etag
 from app.web.i18n import translate
+from app.web.middleware.login import current_person
 from app.web.middleware.store_state import unreadable
 from app.web.model_states import ModelState, list_model_states
 from app.web.serializers import translated_spec
@@ -35,12 +37,13 @@ class ServerStatus:
     ``models`` are those that can be ordered from, the default first. ``state`` is ready, demo, key_missing,
     key_refused, model_ended, model_ends, process_off, process_stopped, paused, no_worker, disk_low,
     oss_lost or store_lost; the last one makes no query, and its version is 0. ``state_text`` is the reason;
-    ``paused_batch`` the id of the batch that is paused for it.
+    ``paused`` the run of who asks that is paused for it; ``at_limit`` counts others whose limit pauses runs.
     """
 
     state: str
     state_text: str
-    paused_batch: str = ""
+    paused: database.PausedRun | None = None
+    at_limit: int = 0
     running: int = 0
     queued: int = 0
     done_share: float | None = None
@@ -57,7 +60,7 @@ class OpenWork(NamedTuple):
     running: int
     queued: int
     total: int
-    paused: tuple[str, Message]
+    paused: Sequence[database.PausedRun]
     by_model: Mapping[str, int]
 
 
@@ -99,13 +102,16 @@ def _store_lost(sentence: Message) -> ServerStatus:
 
 
 def _current_status() -> ServerStatus:
-    work, budgets = _open_work(), list_budgets(connection())
-    paused_batch, paused_reason = work.paused
-    state, text = _state(paused_reason)
+    work, budgets, me = _open_work(), list_budgets(connection()), current_person()
+    mine = {me.id, None} if me.role is Role.OWNER else {me.id}  # what nobody is known to pay is of the owners
+    own = next((run for run in work.paused if run.person_id in mine or me.id is None), None)
+    limited = {run.person_id for run in work.paused if run.cause == PauseCause.LIMIT}
+    state, text = _state(own)
     return ServerStatus(
         state=state,
         state_text=translate(text),
-        paused_batch=paused_batch if state == "paused" else "",
+        paused=own if state == "paused" else None,
+        at_limit=len(limited - mine) if me.id and me.role is Role.OWNER else 0,
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,
@@ -125,13 +131,13 @@ def _open_work() -> OpenWork:
             seen = local.work = OpenWork(
                 database.last_version(db),
                 *database.count_open_work(db),
-                database.get_paused_batch(db),
+                database.list_paused_runs(db),
                 database.count_running_by_model(db),
             )
     return seen
 
 
-def _state(paused_reason: Message) -> tuple[str, str | Message]:
+def _state(paused: database.PausedRun | None) -> tuple[str, str | Message]:
     spec, today = services().spec, date.today()
     if low := services().runtime.disk.problem():
         return "disk_low", low
@@ -146,8 +152,8 @@ def _state(paused_reason: Message) -> tuple[str, str | Message]:
     notice = spec.retirement_notice(today)
     if notice and spec.is_retired(today):
         return "model_ended", notice
-    if paused_reason:
-        return "paused", paused_reason
+    if paused:
+        return "paused", paused.reason
     if refusal := services().runtime.engines.default.refusal:
         return "key_refused", refusal
     if warning := services().runtime.peers.find_problem(stops=False):

@@ -43,8 +43,9 @@ function costWords({ cost, models }) {
   return cost === null && price > 0 ? _("{sum}，另有图片价格未设", { sum: formatPrice(price) }) : formatPrice(cost);
 }
 
-/** Why a batch is paused, and what to do; a trial says it in the figures. */
-export function pausedWords({ paused_reason: reason, paused_cause: cause, counts: { queued } }) {
+/** Why a batch is paused, and what to do; `limit`: the own one that must be raised. A trial says it in the figures. */
+export function pausedWords({ paused_reason: reason, paused_cause: cause, counts: { queued } }, limit = null) {
+  if (limit !== null) return _("请主人调高你的上限（¥{limit} 用完了）", { limit });
   if (cause === "sample") return "";
   if (reason) return _("已自动暂停：{reason}。", { reason: reason.replace(/。$/, "") });
   return _("已暂停，还有 {queued} 张没有开始", { queued });

@@ -9,6 +9,7 @@ import { attempt, fetchJsonIfChanged, messageOf, requestJson } from "../core/htt
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { poll } from "../core/poll.js";
+import { limitBelow } from "../ui/status.js";
 import { announce, offerUndo, showToast } from "../ui/toast.js";
 
 const RUNNING = 1000; // ms between polls
@@ -78,7 +79,7 @@ export class RunStrip {
     strip.watch((name) => { if (name === "log") this.#log.scrollToEnd(); });
     table.rows.watchShown(() => this.#show());
     for (const name of ["poll-now", "records-resolved", "records-restored"]) document.addEventListener(name, this.#poller.now);
-    document.addEventListener("status", () => this.#showTitle()); // the status in the top bar may have written the title anew
+    document.addEventListener("status", () => this.#show()); // the title may have been written anew, a limit raised
     setInterval(() => {
       const isStale = this.#isActive && !document.hidden && performance.now() - this.#answered > STALE;
       if (isStale !== this.#state.isStale) this.#set({ isStale });
@@ -144,12 +145,13 @@ export class RunStrip {
     });
     if (!batch) return;
     apply(section, { classes: { "has-cause": isPaused && batch.paused_reason && batch.paused_cause !== "sample" } });
+    const limit = batch.paused_cause === "limit" ? limitBelow(batch.estimated_cost / batch.total) : null;
     show(this.#root, {
-      "[data-run-reason]": { textContent: isPaused ? pausedWords(batch) : "", classes: { "is-plain": !batch.paused_reason } },
+      "[data-run-reason]": { textContent: isPaused ? pausedWords(batch, limit) : "", classes: { "is-plain": !batch.paused_reason } },
       "[data-run-keys]": { hidden: !isPaused || !["key", "model"].includes(batch.paused_cause) },
       "[data-run-release]": { hidden: !rest?.made, textContent: rest ? restWords(rest) : "" },
       "[data-run-pause]": { hidden: left === 0 || isPaused },
-      "[data-run-resume]": { hidden: left === 0 || !isPaused },
+      "[data-run-resume]": { hidden: left === 0 || !isPaused || limit !== null },
       "[data-run-cancel]": { hidden: queued + held === 0 },
       "[data-run-notify]": { hidden: left === 0 || isPaused || !("Notification" in window), ariaChecked: String(isNotifying) },
     });
