@@ -162,7 +162,7 @@ class Runtime:
         with self._apply_lock:
             self.engines.apply(settings, db)
             self.engines.pause_others(db)
-            self.notifier.apply(settings)
+            self.notifier.apply(settings, database.now(db))
             self.settings = settings
             self.peers.apply(settings)
             if self.worker:

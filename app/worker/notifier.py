@@ -6,6 +6,7 @@ from app import log
 from app.config import Settings
 from app.domain.notifications import NotificationEvent, notice_of
 from app.errors import Message
+from app.system import listener
 
 BETWEEN_SECONDS = 3.0  # robots take 20 messages a minute
 _FIRST_DELAY, _MAX_DELAY = 10.0, 600.0
@@ -16,14 +17,24 @@ class Notifier:
     """Sends to the configured receiver; without one nothing is sent."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._webhook: generator.Webhook | None = None
+        self._since = 0.0  # Unix time: what is older was not for this receiver
         self.apply(settings)
-        host = settings.allowed_hosts[0] if settings.allowed_hosts else "localhost"
-        self._address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
-    def apply(self, settings: Settings) -> None:
-        """Send to the receiver of these settings from now on."""
+    def apply(self, settings: Settings, now: float = 0.0) -> None:
+        """Send to the receiver of these settings; to another than before nothing from before ``now``."""
+        if settings.notify_url != self._settings.notify_url:
+            self._since = now
+        self._settings = settings
         self._webhook = generator.Webhook(settings.notify_url) if settings.notify_url else None
+
+    @property
+    def _address(self) -> str:
+        """Where others open this server, as far as it is known."""
+        host, port = self._settings.host, self._settings.port
+        names = [listener.address(name, port) for name in self._settings.allowed_hosts]
+        return next(iter(names), listener.address_for_others(host, port)) or listener.address(host, port)
 
     @property
     def receiver(self) -> Message | str:
@@ -47,7 +58,7 @@ class Notifier:
         if found is None:
             return False
         facts = {"kind": found.event, "id": found.id, "tries": found.tries}
-        if database.now(db) - found.created_at > _GIVEN_UP_SECONDS:
+        if found.created_at < max(self._since, database.now(db) - _GIVEN_UP_SECONDS):
             database.end_notification(db, found.id, now=database.now(db))
             log.event("worker", "notification_given_up", **facts)
             return False

@@ -17,6 +17,7 @@ from app.config import Settings
 from app.db.restored import RESTORED, pause_all
 from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
+from app.system import listener
 from app.worker.notifier import Notifier
 from tests.harness import Harness
 from tools import orders
@@ -58,6 +59,40 @@ def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness)
     assert (title, link) == ("AI 图片生成器 · 批次完成", f"http://studio.lan:5080/batch?id={batch_id}")
     assert len(robot.messages) == 1
     assert "茶具" not in robot.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "address"),
+    [
+        ("0.0.0.0", (), "http://192.168.1.20:5000"),
+        ("0.0.0.0", ("studio.lan",), "http://studio.lan:5000"),
+        ("127.0.0.1", (), "http://localhost:5000"),
+        ("192.168.1.7", (), "http://192.168.1.7:5000"),
+    ],
+)
+def test_a_link_opens_where_others_are_as_far_as_it_is_known(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, host: str, names: tuple[str, ...], address: str
+) -> None:
+    monkeypatch.setattr(listener, "_outward_address", lambda: "192.168.1.20")
+    with FakeRobot("plain") as robot:
+        settings = replace(harness.settings, host=host, port=5000, allowed_hosts=names, notify_url=robot.url)
+        Notifier(settings).send_test()
+    assert robot.messages[0].endswith(f"\n{address}/")
+
+
+def test_a_receiver_that_is_connected_gets_nothing_from_before(harness: Harness) -> None:
+    for name in ("猫", "狗"):
+        harness.ask(name)
+    harness.run()
+    notifier = harness.runtime.notifier
+    with FakeRobot("plain") as robot:
+        harness.runtime.apply(replace(harness.settings, notify_url=robot.url), harness.db)
+        harness.ask("鸟")
+        harness.run()
+        for _ in range(9):
+            notifier.deliver_next(harness.db)
+    assert [text.count("批次完成") for text in robot.messages] == [1]
+    assert [row["is_ended"] for row in told(harness.db)] == [1, 1, 1]
 
 
 def test_a_batch_that_finishes_again_is_told_again_without_minutes(harness: Harness) -> None:
