@@ -12,7 +12,7 @@ from app.db.batch_models import check_models, count_ahead, count_running_by_mode
 from app.db.batch_names import list_batch_names
 from app.db.batch_rows import list_delivered_records
 from app.db.batches import (
-    PausedRun,
+    Pause,
     count_batches,
     count_open_work,
     finish_if_done,
@@ -20,7 +20,6 @@ from app.db.batches import (
     get_batch_version,
     list_batch_records,
     list_batches,
-    list_paused_runs,
     list_pauses,
     pause_batch,
     pause_in_transaction,

@@ -95,53 +95,40 @@ def count_open_work(db: Connection) -> tuple[int, int, int]:
     return int(row["running"]), int(row["queued"]), int(row["total"])
 
 
-class PausedRun(NamedTuple):
-    """A batch that paused by itself; ``person_id`` is who pays for what waits, None when nobody is known."""
+class Pause(NamedTuple):
+    """Why a batch is paused; ``reason`` is empty when a user paused it. ``payer``: of what still waits."""
 
-    id: str
-    person_id: int | None
+    batch_id: str
     reason: Message
     cause: str
+    payer: int | None
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it paused by itself; one whose sample is done waits for its user, and nothing is wrong."""
+        return bool(self.reason) and self.cause != PauseCause.SAMPLE
 
 
-def list_paused_runs(db: Connection) -> list[PausedRun]:
-    """The newest first. A batch whose sample is done waits for its user; nothing is wrong."""
+def list_pauses(db: Connection, *, source: str = "") -> dict[str, Pause]:
+    """The paused batches by id, the newest first; only those of ``source`` if given."""
     waiting = "batch_id = batches.id AND status IN ('queued', 'running')"
     rows = db.execute(
         f"""
         SELECT id, paused_reason, paused_message, paused_cause,
             (SELECT {PAYER} FROM generation_records WHERE {waiting} ORDER BY id LIMIT 1) AS payer
         FROM batches
-        WHERE state = 'paused' AND paused_reason <> '' AND paused_cause <> 'sample'
+        WHERE state = 'paused' AND (source = :source OR :source = '')
         ORDER BY created_at DESC
-        """
-    ).fetchall()
-    reasons = (to_message(row["paused_reason"], row["paused_message"]) for row in rows)
-    return [
-        PausedRun(row["id"], row["payer"], reason, row["paused_cause"])
-        for row, reason in zip(rows, reasons, strict=True)
-    ]
-
-
-class Pause(NamedTuple):
-    """Why a batch is paused; ``reason`` is empty when a user paused it."""
-
-    reason: Message
-    cause: str
-
-
-def list_pauses(db: Connection, *, source: str) -> dict[str, Pause]:
-    """The paused batches of this source, by id."""
-    rows = db.execute(
-        """
-        SELECT id, paused_reason, paused_message, paused_cause
-        FROM batches
-        WHERE state = 'paused' AND source = :source
         """,
         {"source": source},
     ).fetchall()
     return {
-        row["id"]: Pause(to_message(row["paused_reason"], row["paused_message"]), row["paused_cause"])
+        row["id"]: Pause(
+            row["id"],
+            to_message(row["paused_reason"], row["paused_message"]),
+            row["paused_cause"],
+            row["payer"],
+        )
         for row in rows
     }
 

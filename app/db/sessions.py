@@ -73,8 +73,7 @@ def count_accounts(db: Connection) -> int:
 
 def had_several_people(db: Connection) -> bool:
     """Whether there is another than the first person: active, once active, or a user of an earlier app."""
-    is_one = "active = 1 OR password <> '' OR legacy_user_id <> ''"
-    sql = f"SELECT count(*) AS number FROM people WHERE {is_one}"
+    sql = "SELECT count(*) AS number FROM people WHERE active = 1 OR password <> '' OR legacy_user_id <> ''"
     return bool(db.execute(sql).fetchone()["number"] > 1)
 
 
@@ -194,9 +193,8 @@ def start_attempt(db: Connection, *limits: Limit, now: float) -> float:
 def forget_attempts(db: Connection, *limits: Limit) -> None:
     """Forget the wrong passwords that count here, of one who knows the right one."""
     with transaction(db, durable=False):
-        db.executemany(
-            "DELETE FROM login_attempts WHERE client = :client", [{"client": each.client} for each in limits]
-        )
+        for limit in limits:
+            db.execute("DELETE FROM login_attempts WHERE client = :client", {"client": limit.client})
 
 
 def _attempts(db: Connection, limit: Limit, now: float) -> tuple[float, int, float]:

@@ -9,7 +9,7 @@ from flask import Blueprint, request, url_for
 from werkzeug.wrappers import Response
 
 from app.domain import MAX_BUDGET
-from app.domain.people import FIRST_ID, ROLE_LABELS, Person, Role, hash_password, secret_digest
+from app.domain.people import FIRST_ID, ROLE_LABELS, Role, hash_password, secret_digest
 from app.errors import Conflict, InvalidRequest, TooManyAttempts, message
 from app.people import store
 from app.people.rules import (
@@ -104,32 +104,25 @@ def sessions_of_me() -> list[dict[str, Any]]:
     json=strict_object(name=_NAME, current=text(maxLength=1000), password=_PASSWORD),
 )
 def change_me() -> Response:
-    """Give this person another password, another name; the one at the machine has the first person's name.
-
-    Raises InvalidRequest when the present password is wrong.
-    """
+    """Give this person another password or name; the one at the machine names the first person."""
     body, me = json_body(), current_person()
     name = read_name(body) if "name" in body else ""
     if body.keys() != {"name"}:
-        _change_password(body, me)
+        _require_server_password()
+        password, current = read_password(body.get("password")), body.get("current")
+        account, wait = check_password(me.name, current[:1000] if isinstance(current, str) else "")
+        if wait > 0:
+            seconds = math.ceil(wait)
+            text_of_wait = "密码错误次数过多，请 {seconds} 秒后再试"
+            raise TooManyAttempts(text_of_wait, seconds=seconds, retry_after=seconds)
+        if account is None or account.person.id != me.id:
+            raise InvalidRequest("current", "现在的密码不对，请再试一次")
+        store.set_password(connection(), me.id or 0, hash_password(password), kept=session_digest())
     if name:
         store.change_person(connection(), me.id or FIRST_ID, {"name": name})
         what = message("改了{name}：{names}", name=name, names=message(_CHANGED["name"]))
         note_change("person_changed", what, of=me.id or FIRST_ID, fields="name")
     return success()
-
-
-def _change_password(body: Mapping[str, Any], me: Person) -> None:
-    _require_server_password()
-    password, current = read_password(body.get("password")), body.get("current")
-    account, wait = check_password(me.name, current[:1000] if isinstance(current, str) else "")
-    if wait > 0:
-        seconds = math.ceil(wait)
-        text_of_wait = "密码错误次数过多，请 {seconds} 秒后再试"
-        raise TooManyAttempts(text_of_wait, seconds=seconds, retry_after=seconds)
-    if account is None or account.person.id != me.id:
-        raise InvalidRequest("current", "现在的密码不对，请再试一次")
-    store.set_password(connection(), me.id or 0, hash_password(password), kept=session_digest())
 
 
 @bp.delete("/api/me/sessions/<session_id>")

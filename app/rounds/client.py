@@ -48,8 +48,7 @@ _HEADERS = {
         "form-action 'self'; frame-ancestors 'none'"
     ),
 }
-_MINUTE, _MOST_TRIES, _MOST_STRANGERS = 60.0, 30, 10_000
-_DAY, _TRIES_A_DAY = 86_400.0, 1_000  # passwords of a link, from whatever addresses
+_MINUTE, _DAY, _MOST_TRIES, _TRIES_A_DAY, _MOST_STRANGERS = 60.0, 86_400.0, 30, 1_000, 10_000
 _GONE = "这个链接打不开了，请向给您发链接的人要一个新的"
 _PAGES = ("client.page", "client.enter", "client.nothing")
 

@@ -32,9 +32,8 @@ class Notifier:
     @property
     def _address(self) -> str:
         """Where others open this server, as far as it is known."""
-        host, port = self._settings.host, self._settings.port
-        names = [listener.address(name, port) for name in self._settings.allowed_hosts]
-        return next(iter(names), listener.address_for_others(host, port)) or listener.address(host, port)
+        host, port = next(iter(self._settings.allowed_hosts), self._settings.host), self._settings.port
+        return listener.address_for_others(host, port) or listener.address(host, port)
 
     @property
     def receiver(self) -> Message | str:

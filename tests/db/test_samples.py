@@ -56,7 +56,7 @@ def test_held_records_count_neither_as_open_work_nor_as_trouble(db: database.Con
     database.fail_record(db, database.get_record(db, 1), REFUSED)
     queue.make(db)
     assert database.count_open_work(db) == (0, 0, 0)
-    assert database.list_paused_runs(db) == []
+    assert [each.is_problem for each in database.list_pauses(db).values()] == [False]
 
 
 def test_a_batch_paused_by_its_user_waits_for_its_release_when_its_sample_is_done(

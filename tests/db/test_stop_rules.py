@@ -26,9 +26,8 @@ def test_refusals_among_the_first_pause_the_batch(db: database.Connection) -> No
     assert str(batch.paused_reason).startswith("前 3 张里有 2 张没有通过内容审核")
     assert queue.claim(db) is None
     assert queue.log(db, batch_id)[-1].startswith("已暂停：前 3 张里有 2 张")
-    assert [(run.id, run.reason) for run in database.list_paused_runs(db)] == [
-        (batch.id, batch.paused_reason)
-    ]
+    pause = database.list_pauses(db)[batch_id]
+    assert (pause.reason, pause.is_problem) == (batch.paused_reason, True)
 
 
 def test_failures_of_any_cause_pause_the_batch(db: database.Connection) -> None:

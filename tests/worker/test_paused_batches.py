@@ -66,11 +66,11 @@ def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSp
     batch_id, _ = queue.add(db)
     record = queue.submitted(db)
     database.pause_batch(db, batch_id, "磁盘已满", stops_fetching=True)
-    assert str(database.list_paused_runs(db)[0].reason) == "磁盘已满"
+    assert str(database.list_pauses(db)[batch_id].reason) == "磁盘已满"
     database.finish_record(db, record, SAVED)
     batch = database.get_batch(db, batch_id)
     assert (batch.status, str(batch.paused_reason)) == (BatchStatus.FINISHED, "")
-    assert database.list_paused_runs(db) == []
+    assert database.list_pauses(db) == {}
     assert str(database.list_log(db, batch_id)[-1].text) == "批次完成"
 
 
@@ -150,9 +150,9 @@ def test_a_blocking_problem_is_shown_for_a_manually_paused_batch_too(
     batch_id, _ = queue.add(db)
     database.pause_batch(db, batch_id)
     database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
-    assert str(database.list_paused_runs(db)[0].reason) == "密钥不对"
+    assert str(database.list_pauses(db)[batch_id].reason) == "密钥不对"
     database.pause_batch(db, batch_id, "预算已到")
-    assert str(database.list_paused_runs(db)[0].reason) == "密钥不对"
+    assert str(database.list_pauses(db)[batch_id].reason) == "密钥不对"
 
 
 def test_the_version_of_a_batch_only_grows(db: database.Connection, spec: ModelSpec) -> None:

@@ -44,6 +44,7 @@ _AGENTS = (
     {"MicroMessenger": "WeChat", "Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"},
     {"Windows": "Windows", "Android": "Android", "iP": "iOS", "Mac OS": "macOS", "Linux": "Linux"},
 )
+_LookUp = Callable[[], database.Account | None]
 bp = Blueprint("login", __name__)
 
 
@@ -59,11 +60,7 @@ class LoginThrottle:
         self._of_server = ""
 
     def check(
-        self,
-        db: database.Connection,
-        look_up: Callable[[], database.Account | None],
-        address: str,
-        name: str = "",
+        self, db: database.Connection, look_up: _LookUp, address: str, name: str = ""
     ) -> tuple[database.Account | None, float]:
         """(whose the password is, seconds to wait when it was not checked); ``look_up`` hashes it.
 

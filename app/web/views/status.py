@@ -42,7 +42,7 @@ class ServerStatus:
 
     state: str
     state_text: str
-    paused: database.PausedRun | None = None
+    paused: database.Pause | None = None
     at_limit: int = 0
     running: int = 0
     queued: int = 0
@@ -60,7 +60,7 @@ class OpenWork(NamedTuple):
     running: int
     queued: int
     total: int
-    paused: Sequence[database.PausedRun]
+    paused: Sequence[database.Pause]
     by_model: Mapping[str, int]
 
 
@@ -104,8 +104,8 @@ def _store_lost(sentence: Message) -> ServerStatus:
 def _current_status() -> ServerStatus:
     work, budgets, me = _open_work(), list_budgets(connection()), current_person()
     mine = {me.id, None} if me.role is Role.OWNER else {me.id}  # what nobody is known to pay is of the owners
-    own = next((run for run in work.paused if run.person_id in mine or me.id is None), None)
-    limited = {run.person_id for run in work.paused if run.cause == PauseCause.LIMIT}
+    own = next((run for run in work.paused if run.payer in mine or me.id is None), None)
+    limited = {run.payer for run in work.paused if run.cause == PauseCause.LIMIT}
     state, text = _state(own)
     return ServerStatus(
         state=state,
@@ -131,13 +131,13 @@ def _open_work() -> OpenWork:
             seen = local.work = OpenWork(
                 database.last_version(db),
                 *database.count_open_work(db),
-                database.list_paused_runs(db),
+                [each for each in database.list_pauses(db).values() if each.is_problem],
                 database.count_running_by_model(db),
             )
     return seen
 
 
-def _state(paused: database.PausedRun | None) -> tuple[str, str | Message]:
+def _state(paused: database.Pause | None) -> tuple[str, str | Message]:
     spec, today = services().spec, date.today()
     if low := services().runtime.disk.problem():
         return "disk_low", low

@@ -41,8 +41,7 @@ const formOf = (id) => document.getElementById(id).querySelector("form");
 
 async function save(form, button) {
   const { id } = form.closest("section");
-  const name = form.querySelector("[data-my-name]");
-  if (name?.value.trim()) await requestJson("PATCH", name.dataset.myName, { name: name.value });
+  for (const { value: name, dataset } of form.querySelectorAll("[data-my-name]")) if (name.trim()) await requestJson("PATCH", dataset.myName, { name });
   const { text, result } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
   await refresh(id);
   show(formOf(id), `is-${result}`, text);

@@ -28,7 +28,7 @@ export function budgetLeft() {
   return sums.length > 0 ? Math.min(...sums) : null;
 }
 
-/** The own limit a month, as text, of one who cannot raise it and has less left than `price`; else null. */
+/** The limit a month, as text, of one who cannot raise it and has less left than `price`; else null. */
 export function limitBelow(price) {
   const { limit = null, budgetLeft: left } = document.querySelector("[data-status]").firstElementChild.dataset;
   return Number(left) < price ? limit : null;
