@@ -41,8 +41,11 @@ const formOf = (id) => document.getElementById(id).querySelector("form");
 
 async function save(form, button) {
   const { id } = form.closest("section");
-  for (const { value: name, dataset } of form.querySelectorAll("[data-my-name]")) if (name.trim()) await requestJson("PATCH", dataset.myName, { name });
-  const { text, result } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
+  const [changes, field] = [changesOf(form, button), form.querySelector("[data-my-name]")];
+  const name = field?.value.trim();
+  if (name) await requestJson("PATCH", field.dataset.myName, { name });
+  const isAll = name && Object.keys(changes).length === 0;
+  const { text, result } = isAll ? { text: _("已保存"), result: "good" } : await requestJson("PUT", page.dataset.settingsUrl, changes);
   await refresh(id);
   show(formOf(id), `is-${result}`, text);
   focusAgain(id, button);
