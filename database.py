@@ -29,7 +29,7 @@ from app.db.batches import (
 from app.db.budgets import BudgetReached, committed_spend, list_budgets, person_budget, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
 from app.db.client_marks import client_marks
-from app.db.connection import Connection, Target, now, read_transaction, transaction
+from app.db.connection import Connection, Storing, Target, now, read_transaction, transaction, until_stored
 from app.db.connection_pool import ConnectionPool, connect
 from app.db.copies import RowsToCopy, list_rows_to_copy
 from app.db.copy_to import Copied, CopyDiffers, copy_to

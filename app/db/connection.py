@@ -6,17 +6,20 @@ statement differs, both stand side by side in one module, chosen by ``engine``.
 """
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from app.db.server_clock import ServerClock
-from app.errors import Message
+from app.errors import Message, TryLater
 
 BUSY_SECONDS = 15.0  # how long a writer waits for others, of this process and of others
+CHANGE_SECONDS = 10.0  # how long a change is worked out anew
 
 Target = Path | str
+Storing = Callable[[], AbstractContextManager[None]]
+Stored = TypeVar("Stored")
 
 
 class Row(Protocol):
@@ -40,6 +43,8 @@ class Cursor(Protocol):
 
 class Connection(Protocol):
     """What both engines offer; one thread at a time."""
+
+    has_gone: Callable[[], bool] | None  # whether the client of this request has; None: there is none
 
     @property
     def engine(self) -> Literal["sqlite", "postgres"]: ...
@@ -87,6 +92,30 @@ def transaction(
     """
     wait = BUSY_SECONDS if wait is None else wait
     return db.write_transaction(durable=durable, wait=wait, shared=shared)
+
+
+def until_stored(db: Connection, attempt: Callable[[Storing], Stored | None]) -> Stored:
+    """Call ``attempt``, which works a change out and stores it in ``storing()``, until it returns something.
+
+    It returns None when what it read was changed meanwhile. After two of these, or when one takes long, it
+    runs as the only writer, so that nobody can. Raises TryLater, with nothing stored, after 10 s, or when the
+    client has gone.
+    """
+    began, lost = time.monotonic(), 0
+
+    def storing() -> AbstractContextManager[None]:
+        left = began + CHANGE_SECONDS - time.monotonic()
+        return nullcontext() if db.in_transaction else transaction(db, wait=max(left, 1.0))
+
+    while True:
+        seconds = time.monotonic() - began
+        if lost and (seconds > CHANGE_SECONDS or (db.has_gone and db.has_gone())):
+            raise TryLater("一直有别人在改，这一步没有存上，请再试一次", retry_after=1)
+        is_alone = lost > 1 or seconds > CHANGE_SECONDS / 3
+        with storing() if is_alone else nullcontext():
+            if (stored := attempt(storing)) is not None:
+                return stored
+        lost += 1
 
 
 def read_transaction(db: Connection) -> AbstractContextManager[None]:

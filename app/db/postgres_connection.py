@@ -73,6 +73,7 @@ class PostgresConnection:
     """
 
     engine: Literal["postgres"] = "postgres"
+    has_gone: Callable[[], bool] | None = None
 
     def __init__(self, url: str, *, seconds: float | None = None, only_reads: bool = False) -> None:
         options = "-c default_transaction_read_only=on" if only_reads else ""

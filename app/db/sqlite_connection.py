@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,7 @@ class SqliteConnection(OpenConnection):
     engine: Literal["sqlite"] = "sqlite"
     is_shared: Literal[False] = False
     clock: None = None
+    has_gone: Callable[[], bool] | None = None
 
     def silent_seconds(self) -> float:
         """See ``Connection``; no server is asked."""

@@ -17,7 +17,8 @@ from app.rounds import rules, store
 from app.rounds.rules import PICKS, Mark, Round, RoundState, Shown, utc
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.check import Checker, ensure_checked
-from app.tables.operations import Edit, store_edit, try_change
+from app.tables.edit import Edit
+from app.tables.operations import store_edit, try_change
 
 
 def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round:
@@ -26,7 +27,8 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
     What changes is worked out first, and stored when neither the table nor a mark changed meanwhile.
     Raises NotFound when the round was closed meanwhile.
     """
-    while True:
+
+    def attempt(storing: database.Storing) -> Round | None:
         of = store.get_round(db, round_id)
         if of.state is RoundState.SUBMITTED:
             return of
@@ -37,7 +39,7 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
         edit = Edit(db, table, noted={"round": (of.client, of.number)})
         changed = try_change(edit, partial(_write, of=of, pictures=pictures), checker=checker)
         delivery = _delivery_of(db, edit, of, pictures)
-        with database.transaction(db):
+        with storing():
             now = store.get_round(db, round_id)
             is_same = now.version == of.version and now.state is of.state
             if is_same and database.get_table(db, table.id).version == table.version:
@@ -56,6 +58,9 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
                 told = {"table": of.table_id, "name": table.name, "client": of.client, "number": of.number}
                 database.note_round(db, told | rules.counts(pictures))
                 return store.get_round(db, round_id)
+        return None
+
+    return database.until_stored(db, attempt)
 
 
 def _write(edit: Edit, of: Round, pictures: Sequence[Shown]) -> None:

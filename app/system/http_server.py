@@ -152,6 +152,15 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         is_in_head = self.request is None or not self.request.headers_finished
         return is_in_head and not (self.requests or self.total_outbufs_len or self._is_discarding)
 
+    def check_client_disconnected(self) -> bool:
+        """Whether the client closed the connection; nothing is read while the app processes its request."""
+        try:
+            return not (self.connected and self.socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def is_overdue(self, now: float) -> bool:
         """Whether the client timed out; to be called about once a second."""
         if self.is_served or (not self.is_idle and self._moved - self._moved_before >= _LEAST_MOVED):

@@ -13,7 +13,8 @@ from app.domain.tables import Row
 from app.errors import InvalidRequest
 from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker
-from app.tables.operations import Changed, Edit, change_table
+from app.tables.edit import Edit
+from app.tables.operations import Changed, change_table
 from app.tables.recipes import recipe_of, write_recipe
 from app.tables.versions import Line, Version, as_new, compare
 

@@ -73,8 +73,11 @@ def read_rows(
 
 def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> Table:
     """Check the rows of a table again when prices, models or the library may give other answers."""
-    database.complete_fingerprints(db)
-    while True:
+    if not db.in_transaction:
+        database.complete_fingerprints(db)
+
+    def attempt(storing: database.Storing) -> Table | None:
+        nonlocal table
         is_same = table.checked_with.partition(" ")[0] == checker.digest
         ids = database.rows_with_problem(db, table.id, "sample_images") if is_same else None
         if ids == []:
@@ -93,7 +96,7 @@ def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> T
         changed = [new for new, old in zip(checked, rows, strict=True) if new != old]
         if table.checked_with == digest and not changed:
             return table
-        with database.transaction(db):
+        with storing():
             present = database.get_table(db, table.id)
             if present.version == table.version:
                 version = database.next_version(db) if changed else table.version
@@ -102,6 +105,9 @@ def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> T
                 database.update_table(db, table)
                 return table
         table = present  # somebody changed it
+        return None
+
+    return database.until_stored(db, attempt)
 
 
 def order_positions(db: database.Connection, table_id: str) -> dict[int, int]:

@@ -2,21 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import database
-from app.domain import READERS
-from app.domain.recipes import ROLE_COLUMN, VARIANT_COLUMN
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, utc_now
-from app.errors import Conflict, InvalidRequest, NotFound
-from app.sheets.header_synonyms import COMMENT_COLUMN
-from app.tables.cells import read_cell, read_new_row, read_own_cell, require_known_columns
+from app.errors import Conflict, InvalidRequest
 from app.tables.check import ORDER_VARIABLE, Checker, count_positions, ensure_checked
+from app.tables.edit import Edit, too_many_rows
 from app.tables.states import shares_of
+
+MAX_OPERATIONS, MAX_CELLS = 5_000, 20_000  # of a call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,173 +31,13 @@ class Changed:
     added: Sequence[int] = ()
 
 
-@dataclass(slots=True)
-class Edit:
-    """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
-    ``picks`` are choices of pictures to make with them, by record; ``noted``: what the history says besides.
-
-    What changes is worked out here, in memory; ``store_edit`` writes it when nobody changed it meanwhile.
-    """
-
-    db: database.Connection
-    table: Table
-    rows: dict[int, Row] = field(default_factory=dict)
-    before: dict[int, Row] = field(default_factory=dict)
-    picks: dict[int, str] = field(default_factory=dict)
-    noted: dict[str, Any] = field(default_factory=dict)
-    person_id: int | None = None
-    _order: list[tuple[float, int]] | None = None
-    _products: dict[int, list[int]] | None = None
-
-    def load(self, ids: Collection[int], *, removed: bool = False) -> None:
-        """Read these rows. Raises NotFound for one that is not in the table or was removed."""
-        wanted = [row_id for row_id in ids if row_id not in self.rows]
-        found = {row.id: row for row in database.read_rows(self.db, self.table.id, wanted)} if wanted else {}
-        if len(found) < len(set(wanted)):
-            raise NotFound("有的行不在这个表格里，请刷新页面再改")
-        self.rows |= found
-        self.before |= found
-        if not removed and any(self.rows[row_id].removed_at for row_id in ids):
-            raise NotFound("有的行已经被删掉了，请刷新页面再改")
-
-    def set(self, row_id: int, values: Mapping[str, Any]) -> None:
-        """Change fields and own columns of a row; an empty value clears it.
-
-        Own columns are those of all rows of its product.
-        """
-        self.load([row_id])
-        row = self.rows[row_id]
-        fields, columns = {**row.fields}, {**row.columns}
-        require_known_columns([name for name in values if name not in READERS], self.table.own_columns)
-        for name, value in values.items():
-            if name in READERS:
-                read = read_cell(name, value)
-                fields = {key: old for key, old in fields.items() if key != name}
-                fields |= {} if read is None else {name: read}
-            else:
-                columns[name] = read_own_cell(name, value)
-        if "prompt" in values:  # its words are typed anew, so their variables count
-            fields.pop("templates", None)
-        self.rows[row_id] = replace(row, fields=fields, columns=in_order(columns, self.table))
-        if row.product and (own := columns.keys() & values.keys()):
-            self._set_of_product(row, {name: columns[name] for name in own})
-
-    def _set_of_product(self, row: Row, own: Mapping[str, str]) -> None:
-        """Give own columns to the other rows of a product. Raises InvalidRequest for those of the recipe."""
-        if fixed := own.keys() & {ROLE_COLUMN, VARIANT_COLUMN}:
-            name = min(fixed)
-            raise InvalidRequest(name, "「{name}」由配方决定，请改配方里的角色", name=name)
-        shared = {name: text for name, text in own.items() if name != COMMENT_COLUMN}
-        ids = self.rows_of_product(row.product) if shared else []
-        self.load(ids, removed=True)
-        for row_id in ids:
-            there = self.rows[row_id]
-            columns = in_order({**there.columns, **shared}, self.table)
-            self.rows[row_id] = replace(there, columns=columns)
-
-    def rows_of_product(self, product: int) -> list[int]:
-        """The ids of the stored rows of a product, removed ones too."""
-        if self._products is None:
-            self._products = database.list_products(self.db, self.table.id)
-        return self._products.get(product, [])
-
-    def add(self, rows: Sequence[Any], after: int | None) -> list[int]:
-        """Add untrusted rows after a row, at the end without it, at the top for 0 -> their temporary ids."""
-        if len(rows) > MAX_ROWS_A_TABLE:
-            raise too_many_rows()
-        read = [read_new_row(row) for row in rows]
-        for _, columns in read:
-            require_known_columns(columns, self.table.own_columns)
-        places = self._places(after, len(read))
-        last = max(
-            [database.last_row(self.db, self.table.id)[2], *(row.number for row in self.rows.values())]
-        )
-        first = min([0, *self.rows])
-        for index, ((fields, columns), place) in enumerate(zip(read, places, strict=True), 1):
-            self.rows[first - index] = Row(
-                id=first - index,
-                position=place,
-                number=last + index,
-                fields=fields,
-                columns=in_order(columns, self.table),
-            )
-        self._place([*range(first - 1, first - 1 - len(read), -1)], places)
-        return [*range(first - 1, first - 1 - len(read), -1)]
-
-    def remove(self, ids: Sequence[int]) -> None:
-        """Remove rows; they are kept for undo."""
-        self.load(ids)
-        now = utc_now()
-        self.rows |= {row_id: replace(self.rows[row_id], removed_at=now) for row_id in ids}
-
-    def restore(self, ids: Sequence[int]) -> None:
-        """Bring removed rows back to their places."""
-        self.load(ids, removed=True)
-        self.rows |= {row_id: replace(self.rows[row_id], removed_at=None) for row_id in ids}
-        self._order = None
-
-    def move(self, ids: Sequence[int], after: int | None) -> None:
-        """Move rows after a row, in the order given; to the end without it, to the top for 0."""
-        self.load(ids)
-        if after in ids:
-            raise InvalidRequest("after", "不能把行移到它自己后面")
-        moved = set(ids)
-        self._order = [(place, row_id) for place, row_id in self._ordered() if row_id not in moved]
-        places = self._places(after, len(ids))
-        for row_id, place in zip(ids, places, strict=True):
-            self.rows[row_id] = replace(self.rows[row_id], position=place)
-        self._place(ids, places)
-
-    def _ordered(self) -> list[tuple[float, int]]:
-        """(position, id) of the rows in their order."""
-        if self._order is None:
-            there = {row_id: place for row_id, place, _ in database.list_order(self.db, self.table.id)}
-            there |= {row.id: row.position for row in self.rows.values()}
-            self._order = sorted((place, row_id) for row_id, place in there.items())
-        return self._order
-
-    def _place(self, ids: Sequence[int], places: Sequence[float]) -> None:
-        if self._order is not None:
-            self._order = sorted([*self._order, *zip(places, ids, strict=True)])
-
-    def _places(self, after: int | None, number: int) -> list[float]:
-        """Positions for rows that come after a row. Raises NotFound."""
-        if after is None:
-            last = max(
-                [database.last_row(self.db, self.table.id)[1], *(r.position for r in self.rows.values())]
-            )
-            return [last + place for place in range(1, number + 1)]
-        if after:
-            self.load([after])
-        order = self._ordered()
-        index = 1 + next(place for place, (_, row_id) in enumerate(order) if row_id == after) if after else 0
-        low = order[index - 1][0] if index else 0.0
-        high = order[index][0] if index < len(order) else low + number + 1
-        step = (high - low) / (number + 1)
-        places = [low + step * place for place in range(1, number + 1)]
-        if number and not low < places[0] <= places[-1] < high:  # no number lies between
-            self.load([row_id for _, row_id in order if row_id > 0])
-            for place, (_, row_id) in enumerate(order, 1):
-                self.rows[row_id] = replace(self.rows[row_id], position=float(place))
-            self._order = [(float(place), row_id) for place, (_, row_id) in enumerate(order, 1)]
-            return self._places(after, number)
-        return places
-
-
-def too_many_rows() -> InvalidRequest:
-    """The problem with more rows than a table takes."""
-    return InvalidRequest("rows", "一个表格最多 {limit} 行，请分成几个表格", limit=MAX_ROWS_A_TABLE)
-
-
-def in_order(columns: Mapping[str, str], table: Table) -> dict[str, str]:
-    """Own columns in the order of the table, without empty ones."""
-    return {name: columns[name] for name in table.own_columns if columns.get(name)}
-
-
 def apply_operations(edit: Edit, operations: Sequence[Any]) -> None:
     """Carry out untrusted operations. Raises InvalidRequest or NotFound; the first that fails counts."""
-    rows = [one.get("row") for one in operations if isinstance(one, Mapping) and one.get("op") == "set"]
-    edit.load([row_id for row_id in rows if type(row_id) is int], removed=True)  # at once
+    grown = sum(len(rows) * {"add": 1, "remove": -1}.get(str(op), 0) for op, _, rows in _parts(operations))
+    if grown > 0 and database.last_row(edit.db, edit.table.id)[0] + grown > MAX_ROWS_A_TABLE:
+        raise too_many_rows()
+    ids = [row_id for _, named, rows in _parts(operations) for row_id in (*named, *rows)]
+    edit.load([row_id for row_id in ids if type(row_id) is int and row_id > 0], removed=True)  # at once
     for index, operation in enumerate(operations, 1):
         kind = operation.get("op") if isinstance(operation, Mapping) else None
         match operation:
@@ -215,6 +54,30 @@ def apply_operations(edit: Edit, operations: Sequence[Any]) -> None:
             case _:
                 text = "第 {n} 步（{kind}）看不懂：应为 set、add、remove、restore 或 move，写全它要的几项"
                 raise InvalidRequest("operations", text, n=index, kind=str(kind)[:20])
+
+
+def _parts(operations: Sequence[Any]) -> Iterator[tuple[Any, tuple[Any, Any], list[Any]]]:
+    """The kind, the rows that are named one by one, and the list of rows of untrusted operations."""
+    for operation in operations:
+        if isinstance(operation, Mapping):
+            rows = operation.get("rows")
+            named = operation.get("row"), operation.get("after") or None
+            yield operation.get("op"), named, rows if isinstance(rows, list) else []
+
+
+def _check_size(operations: Sequence[Any]) -> None:
+    """Raises InvalidRequest for more operations or cells than a call takes; the id of a row counts as one."""
+    values = [operation.get("values") for operation in operations if isinstance(operation, Mapping)]
+    cells = sum(map(_size, [*values, *(row for _, _, rows in _parts(operations) for row in rows)]))
+    if len(operations) > MAX_OPERATIONS or cells > MAX_CELLS:
+        text = "一次最多改 {operations} 步、{cells} 格，请分几次改"
+        raise InvalidRequest("operations", text, operations=MAX_OPERATIONS, cells=MAX_CELLS)
+
+
+def _size(named: Any) -> int:
+    if not isinstance(named, Mapping):
+        return int(named is not None)
+    return max(1, sum(len(value) if isinstance(value, Mapping) else 1 for value in named.values()))
 
 
 def _after(operation: Mapping[str, Any]) -> int | None:
@@ -243,6 +106,7 @@ def change_rows(
 
     Raises InvalidRequest, NotFound with nothing changed.
     """
+    _check_size(operations)
     change = partial(apply_operations, operations=operations)
     return change_table(db, table_id, change, checker=checker, key=key, person_id=person_id)
 
@@ -260,16 +124,21 @@ def change_table(
 
     It is called again when somebody else changes the table meanwhile.
     """
-    while True:
+
+    def attempt(storing: database.Storing) -> Changed | None:
         if answer := database.find_answer(db, key):
             return changed_before(db, table_id, answer["version"])
         table = ensure_checked(db, database.get_table(db, table_id), checker)
         edit = Edit(db, table, person_id=person_id)
         if not try_change(edit, change, checker=checker) and not edit.picks and edit.table == table:
             return Changed(table=table, row_ids=[])
-        with database.transaction(db):
-            if database.get_table(db, table_id).version == table.version:
-                return store_edit(edit, key)
+        with storing():
+            if answer := database.find_answer(db, key):  # the same call was faster
+                return changed_before(db, table_id, answer["version"])
+            is_same = database.get_table(db, table_id).version == table.version
+            return store_edit(edit, key) if is_same else None
+
+    return database.until_stored(db, attempt)
 
 
 def try_change(edit: Edit, change: Callable[[Edit], object], *, checker: Checker) -> set[int]:

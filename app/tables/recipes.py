@@ -28,14 +28,8 @@ from app.errors import InvalidRequest, Message
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker, ensure_checked
-from app.tables.operations import (
-    Changed,
-    Edit,
-    change_table,
-    in_order,
-    too_many_rows,
-    try_change,
-)
+from app.tables.edit import Edit, in_order, too_many_rows
+from app.tables.operations import Changed, change_table, try_change
 from app.tables.states import shares_of
 from app.tables.view import view_of
 

@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, request
 
 import database
 from app.config import Settings
@@ -150,6 +150,7 @@ def connection() -> database.Connection:
     """The database connection of this request, returned to the pool when the request ends."""
     if "db" not in g:
         g.db = services().pool.acquire()
+        g.db.has_gone = request.environ.get("waitress.client_disconnected") if request else None
     db: database.Connection = g.db
     return db
 
@@ -157,4 +158,5 @@ def connection() -> database.Connection:
 def _release_connection(_error: BaseException | None) -> None:
     db: database.Connection | None = g.pop("db", None)
     if db is not None:
+        db.has_gone = None
         services().pool.release(db)

@@ -29,6 +29,7 @@ class Loop:
         self.clock = clock
         self.sent = self.ended = 0
         self.may_answer = threading.Event()
+        self.has_gone: Callable[[], bool] | None = None  # asked of the client of /wait
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
@@ -41,6 +42,7 @@ class Loop:
             start("200 OK", [])
             return self._stream()
         if environ["PATH_INFO"] == "/wait":
+            self.has_gone = environ["waitress.client_disconnected"]
             self.may_answer.wait(60)
         if environ["PATH_INFO"] == "/file":
             start("200 OK", [("Content-Length", str(64 * len(_PIECE)))])
@@ -242,6 +244,16 @@ def test_a_request_that_is_being_answered_is_kept_when_there_are_too_many_connec
         loop.look_for_overdue()
         loop.may_answer.set()
         loop.until(lambda: has_answer(line))
+
+
+def test_the_app_sees_that_the_client_has_gone(loop: Loop) -> None:
+    with loop.connect() as client:
+        client.sendall(b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        loop.until(lambda: loop.has_gone)
+        assert loop.has_gone
+        assert not loop.has_gone()
+    loop.until(loop.has_gone)
+    loop.may_answer.set()
 
 
 def test_a_stalled_stream_reader_is_dropped_and_its_thread_freed(loop: Loop) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.tables import operations
+from app.tables import edit, operations
 from tests.web.harness import WebHarness, add_reference, answered
 
 CAT, DOG, BIRD = {"prompt": "猫"}, {"prompt": "狗"}, {"prompt": "鸟"}
@@ -185,7 +185,8 @@ def test_what_cannot_be_carried_out_is_refused_with_a_sentence(
     assert "编号" in refused(module_web, table, {"op": "move", "rows": ["1"]})
     assert "after" in refused(module_web, table, {"op": "add", "after": "x", "rows": [CAT]})
     assert "它自己" in refused(module_web, table, {"op": "move", "rows": [cat["id"]], "after": cat["id"]})
-    monkeypatch.setattr(operations, "MAX_ROWS_A_TABLE", 9)
+    for module in (operations, edit):
+        monkeypatch.setattr(module, "MAX_ROWS_A_TABLE", 9)
     many: list[object] = [{}] * 8
     assert "最多 9 行" in refused(module_web, table, {"op": "add", "rows": many})
     change(module_web, table, {"op": "remove", "rows": [dog["id"]]})

@@ -25,7 +25,7 @@ from app.tables.cells import read_own_names
 from app.tables.check import Checker, ensure_checked
 from app.tables.create import copy_table, create_table, read_new_rows
 from app.tables.history import list_history
-from app.tables.operations import Changed, change_rows, undo
+from app.tables.operations import MAX_OPERATIONS, Changed, change_rows, undo
 from app.tables.run import RunChoices, run_table
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
@@ -239,7 +239,9 @@ def history(table_id: str) -> Response:
     "改行：一步步来，全部成功或全部不改",
     CHANGED,
     headers=KEY_HEADERS,
-    json=strict_object("operations", operations=array_of(OPERATION), request_id=REQUEST_ID),
+    json=strict_object(
+        "operations", operations=array_of(OPERATION, maxItems=MAX_OPERATIONS), request_id=REQUEST_ID
+    ),
 )
 def patch(table_id: str) -> Response:
     """Carry out operations on rows -> the rows that they concern, as checked."""

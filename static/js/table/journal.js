@@ -121,7 +121,7 @@ export class Journal {
     if (!this.sending) {
       const names = ({ row, rows = [], after, op }) => [row, after, ...(op === "add" ? [] : rows)];
       const end = this.waiting.findIndex((operation) => names(operation).some(isKey));
-      const operations = this.waiting.slice(0, end < 0 ? Infinity : end);
+      const operations = this.waiting.slice(0, Math.min(end < 0 ? Infinity : end, 5_000)); // what a call takes
       if (operations.length === 0) return null;
       this.#send({ key, operations }, this.waiting.slice(operations.length));
     }
