@@ -149,7 +149,17 @@ from app.db.records import (
 from app.db.reference_usage import count_reference_uses, count_uses_by_name, is_reference_used
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
 from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
-from app.db.restoring import stage_restore, staged_restore, take_over_restore
+from app.db.restoring import (
+    Restored,
+    find_restored,
+    leave_off,
+    list_looked_for,
+    note_lost,
+    stage_restore,
+    staged_restore,
+    take_back,
+    take_over_restore,
+)
 from app.db.row_pictures import (
     known_pictures_of,
     link_new_pictures,

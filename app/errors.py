@@ -208,6 +208,8 @@ CAUSES = {
     "oss": "参考图取不到（OSS）",
     "upload": "没存进 OSS",
     "dropped": "已放弃",
+    "restored": "备份以后做的",
+    "returning": "正在收回来",
 }
 
 

@@ -1,32 +1,49 @@
 """Recognise a database that is a copy, and pause its batches: what is queued may have been submitted since.
 
-Beside a SQLite file, ``<name>.charges`` has its charges once more. A line is added when the charge is
-committed and before anything is sent: a crash leaves none that the database has not; an old copy lacks some.
+Beside a SQLite file, ``<name>.charges`` has its charges and their rows once more. A line is added when the
+charge is committed and before anything is sent: a crash leaves none that the database has not; an old copy
+lacks some. A copy that was chosen on the page gets them from the file that it replaced.
 """
 
 import json
 import os
+import sqlite3
 import threading
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from app.db.batches import pause_in_transaction
-from app.db.connection import Connection, transaction
+from app.db.connection import Connection, Row, transaction
+from app.db.ledger import recompute_costs
 from app.db.sqlite_connection import SqliteConnection
-from app.db.versions import update_records
+from app.db.versions import next_version, update_records
 from app.domain import PauseCause
-from app.errors import DatabaseError, WriteRefused
+from app.errors import AppError, DatabaseError, WriteRefused
 from app.system import windows_files
 
 RESTORED = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
 MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，再继续，以免重复付费"
-_MAX_BYTES = 400_000  # about two thousand charges; the images of earlier ones are on disk
-_NAMES = ("record_id", "batch_id", "model", "price_micros", "is_priced", "is_free", "opened_at", "person_id")
-_SAME_RECORD = "id = :record_id AND batch_id = :batch_id AND status <> 'success'"
-_INTERRUPTED = (
-    "status = 'running', task_id = NULL, attempts = attempts + 1, lease_owner = NULL, lease_until = 0"
-)
+NOT_TAKEN_BACK = "restored"  # the cause of a record that the copy lacked
+_LACKED = "备份以后做的，还没有收回来"
+_MAX_BYTES = 4_000_000  # about four thousand charges; the images of earlier ones are on disk
+_CHARGE = """
+    record_id batch_id person_id model price_micros is_priced is_free opened_at task_id outcome cause closed_at
+    usage usage_differs own_columns
+""".split()
+_RECORD = """
+    created_at prompt negative_prompt aspect_ratio resolution num_images seed steps sample_images model options
+    row_number picture_number requested_filename fingerprint own_columns templates position searched_columns
+    reserved_stem file_key person_id pick favourite pick_person_id marks task_id status error error_message cause
+""".split()
+_INTERRUPTED = """
+    status = 'running', task_id = :task_id, attempts = attempts + 1, lease_owner = NULL, lease_until = 0
+"""
+# What a copy that is restored takes from the file that it replaces: who has access, and the limits of spending.
+_OF_PRESENT = ("people", "tokens", "sessions", "login_attempts", "budgets", "setting_changes")
+_LINK = "token_digest, password_digest, password_version, ends_at"
 _append_lock = threading.Lock()
 
 
@@ -77,25 +94,36 @@ def note_sent(db: Connection, charge_id: int) -> None:
 
     Raises WriteRefused.
     """
-    sql = f"SELECT {', '.join(_NAMES)} FROM charges WHERE id = :id AND is_free = 0"
-    if not isinstance(db, SqliteConnection) or not (row := db.execute(sql, {"id": charge_id}).fetchone()):
+    if not isinstance(db, SqliteConnection):
         return
     try:
-        with Path(f"{db.path}.charges").open("ab", buffering=0) as file:
-            with _append_lock:
-                file.write(b"\n" + json.dumps(dict(row)).encode())  # the last line may be incomplete
-            os.fsync(file.fileno())
+        for charge in _read_charges(db, "main", "id = :id AND is_free = 0", {"id": charge_id}):
+            with Path(f"{db.path}.charges").open("ab", buffering=0) as file:
+                with _append_lock:  # the last line may be incomplete
+                    file.write(b"\n" + json.dumps(charge, ensure_ascii=False).encode())
+                os.fsync(file.fileno())
     except OSError as error:
         text = "数据库现在写不进去（{reason}），请检查磁盘空间和文件权限"
         raise WriteRefused(text, reason=error) from error
 
 
-def pause_if_older(db: SqliteConnection) -> None:
-    """Pause the active batches when the file lacks charges that were sent. Raises OSError.
+def _read_charges(
+    db: SqliteConnection, schema: str, condition: str, fields: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Charges of a database, as the file beside has them: with the columns of a record that is not deleted."""
+    sql = f"SELECT {', '.join(_RECORD)} FROM {schema}.generation_records WHERE id = ? AND deleted_at IS NULL"
+    charges = db.execute(
+        f"SELECT {', '.join(_CHARGE)} FROM {schema}.charges AS theirs WHERE {condition} ORDER BY id", fields
+    ).fetchall()
+    records = (db.execute(sql, (charge["record_id"],)).fetchone() for charge in charges)
+    return [
+        dict(charge) | {"record": record and dict(record)}
+        for charge, record in zip(charges, records, strict=True)
+    ]
 
-    The last one of each record is added, as if a crash had interrupted it: its image is looked for, and
-    without one it ends as ``unknown``.
-    """
+
+def pause_if_older(db: SqliteConnection) -> None:
+    """Pause the active batches when the file lacks charges that were sent, and add them. Raises OSError."""
     path, sent = Path(f"{db.path}.charges"), []
     if not path.exists():
         return
@@ -105,18 +133,160 @@ def pause_if_older(db: SqliteConnection) -> None:
             with suppress(ValueError):  # incomplete: it was not sent
                 sent.append(json.loads(line))
     with transaction(db):
-        missing = [charge for charge in sent if not _has_charge(db, charge)]
-        if missing:
+        if missing := [charge for charge in sent if not _has_charge(db, charge)]:
+            newest = db.execute("SELECT max(opened_at) AS at FROM charges").fetchone()["at"]
+            if not restored_mark(db):
+                mark_restored(db, newest or "", is_complete=True)
             pause_all(db, RESTORED)
-        for charge in {each["record_id"]: each for each in missing}.values():
-            if update_records(db, _INTERRUPTED, _SAME_RECORD, charge):
-                sql = f"INSERT INTO charges ({', '.join(_NAMES)}) VALUES (:{', :'.join(_NAMES)})"
-                db.execute(sql, {"person_id": None, **charge})  # a line of before there were people
+            _add_missing(db, missing)
     if missing or path.stat().st_size > _MAX_BYTES:
-        kept = [json.dumps(charge) for charge in sent if _has_charge(db, charge)]
+        kept = [json.dumps(charge, ensure_ascii=False) for charge in sent if _has_charge(db, charge)]
         part = path.with_name(f"{path.name}.part")
         part.write_text("\n".join(kept), "utf-8")
         windows_files.replace(part, path)
+
+
+def _add_missing(db: SqliteConnection, missing: Iterable[dict[str, Any]]) -> None:
+    """Add charges that the database lacks; inside a transaction.
+
+    A record that has not succeeded continues as if a crash had interrupted it: its image is looked for, and
+    without one it ends as ``unknown``. One that is not there is added as ``unknown``, so that nothing equal
+    is bought, until it is taken back. Of a record of another database with the same id nothing is added.
+    Where the outcomes are not known, the last charge of a record may have been billed.
+    """
+    by_record = defaultdict(list)
+    for charge in missing:
+        by_record[charge["record_id"]].append({"outcome": "open", "person_id": None, "task_id": None, **charge})
+    for record_id, charges in by_record.items():
+        last, fields = charges[-1], {"id": record_id}
+        sql = "SELECT batch_id, status FROM generation_records WHERE id = :id"
+        there = db.execute(sql, fields).fetchone()
+        if there and there["batch_id"] != last["batch_id"]:
+            continue
+        if there and last["outcome"] != "not_billed" and there["status"] != "success":
+            update_records(db, _INTERRUPTED, "id = :record_id", last)
+            last["outcome"] = "open"
+        elif last["outcome"] == "open":
+            last["outcome"] = "unknown"
+        if not there and any(charge["outcome"] not in ("open", "not_billed") for charge in charges):
+            _add_record(db, record_id, last.get("record"))
+        for charge in charges:
+            if charge is last or charge["outcome"] != "open":
+                names = [name for name in _CHARGE if name in charge]
+                sql = f"INSERT INTO charges ({', '.join(names)}) VALUES (:{', :'.join(names)})"
+                db.execute(sql, {name: charge[name] for name in names})
+        recompute_costs(db, record_id)
+    _reserve_ids(db, "SELECT 'generation_records' AS name, :last AS seq", max(by_record, default=0))
+
+
+def _add_record(db: SqliteConnection, record_id: int, columns: dict[str, Any] | None) -> None:
+    """Add a record that was made after the copy, without its picture, if its columns are known."""
+    if columns is None:
+        return
+    record = {name: columns[name] for name in _RECORD if name in columns}
+    if record["status"] not in ("failed", "cancelled"):
+        record |= {"status": "unknown", "error": _LACKED, "error_message": "", "cause": NOT_TAKEN_BACK}
+    sql = "SELECT 1 FROM generation_records WHERE file_key = :file_key"
+    if db.execute(sql, record).fetchone():
+        record["file_key"] = None
+    record |= {"id": record_id, "version": next_version(db)}
+    sql = f"INSERT INTO generation_records ({', '.join(record)}) VALUES (:{', :'.join(record)})"
+    db.execute(sql, record)
+
+
+def _reserve_ids(db: SqliteConnection, last_ids: str, last: int = 0) -> None:
+    """Give no new row an id up to the last ones; ``last_ids`` is a query of the tables' names and theirs."""
+    sql = f"""
+        UPDATE main.sqlite_sequence AS ours
+        SET seq = max(ours.seq, theirs.seq)
+        FROM ({last_ids}) AS theirs
+        WHERE theirs.name = ours.name
+    """
+    db.execute(sql, {"last": last})
+    sql = f"""
+        INSERT INTO main.sqlite_sequence (name, seq)
+        SELECT name, seq
+        FROM ({last_ids}) AS theirs
+        WHERE name NOT IN (SELECT name FROM main.sqlite_sequence)
+    """
+    db.execute(sql, {"last": last})
+
+
+def mark_restored(db: Connection, copied_at: str, replaced: str = "", *, is_complete: bool = False) -> None:
+    """Write into a SQLite file from when it is, and the file that it replaces; inside a transaction.
+
+    ``is_complete``: nothing is taken from that file any more. The mark stays until somebody has read it.
+    """
+    db.execute("DROP TABLE IF EXISTS restored_from")
+    db.execute(
+        "CREATE TABLE restored_from AS SELECT :at AS copied_at, :file AS replaced, :done AS is_complete",
+        {"at": copied_at, "file": replaced, "done": is_complete},
+    )
+
+
+def restored_mark(db: Connection) -> Row | None:
+    """What ``mark_restored`` wrote; None where nothing was restored, or it was read."""
+    sql = "SELECT 1 FROM sqlite_schema WHERE name = 'restored_from'"
+    if db.engine != "sqlite" or not db.execute(sql).fetchone():
+        return None
+    mark: Row = db.execute("SELECT * FROM restored_from").fetchone()
+    return mark
+
+
+def complete_restore(db: SqliteConnection) -> None:
+    """Take access, limits and charges from the file that the copy has replaced, once.
+
+    Where that cannot be read every login, token, invitation and link of a client ends.
+    """
+    if not (mark := restored_mark(db)) or mark["is_complete"]:
+        return
+    replaced = mark["replaced"] if Path(mark["replaced"]).is_file() else ""
+    try:
+        db.execute("ATTACH DATABASE :file AS present", {"file": replaced})
+        try:
+            with transaction(db):
+                _take_from_present(db)
+                mark_restored(db, mark["copied_at"], mark["replaced"], is_complete=True)
+        finally:
+            db.execute("DETACH DATABASE present")
+    except (sqlite3.Error, AppError):
+        with transaction(db):
+            pause_all(db, RESTORED)
+            for table in ("sessions", "tokens"):
+                db.execute(f"DELETE FROM {table}")
+            db.execute("UPDATE people SET invitation_digest = NULL, invitation_ends_at = NULL")
+            db.execute("UPDATE rounds SET state = 'closed', version = version + 1")
+            mark_restored(db, mark["copied_at"], mark["replaced"], is_complete=True)
+
+
+def _take_from_present(db: SqliteConnection) -> None:
+    pause_all(db, RESTORED)
+    for table in _OF_PRESENT:
+        names = ", ".join(row["name"] for row in db.execute(f"PRAGMA main.table_info({table})").fetchall())
+        db.execute(f"DELETE FROM main.{table}")
+        db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM present.{table}")
+    db.execute(
+        """
+        UPDATE main.rounds
+        SET state = 'closed', version = version + 1
+        WHERE id NOT IN (SELECT id FROM present.rounds WHERE state <> 'closed')
+        """
+    )
+    db.execute(
+        f"""
+        UPDATE main.rounds AS ours
+        SET ({_LINK}) = (SELECT {_LINK} FROM present.rounds AS theirs WHERE theirs.id = ours.id)
+        WHERE id IN (SELECT id FROM present.rounds)
+        """
+    )
+    _reserve_ids(db, "SELECT name, seq FROM present.sqlite_sequence WHERE :last = 0")
+    lacking = """
+        NOT EXISTS (
+            SELECT 1
+            FROM main.charges AS ours
+            WHERE ours.record_id = theirs.record_id AND ours.opened_at = theirs.opened_at)
+    """
+    _add_missing(db, _read_charges(db, "present", lacking, {}))
 
 
 def _has_charge(db: Connection, charge: dict[str, Any]) -> bool:

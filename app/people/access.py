@@ -53,7 +53,7 @@ _BY_ROLE = {
         rounds.create rounds.follow rounds.renew rounds.close rounds.reopen rounds.remove
     """,
     Role.OWNER: """
-        model.index model.submit model.restore model.download_backup
+        model.index model.submit model.restore model.restored model.download_backup
         api.settings.get_settings api.settings.put_settings api.settings.post_test
         api.notifications.send_test api.usage.put_budgets
         people.list_people people.add_person people.change_person people.invite

@@ -48,7 +48,7 @@ def init_formatting(app: Flask) -> None:
         model_labels,
         batch_cost,
     )
-    filters = (*of_values, marked, other_hits, mark_word, edge_problem, option_texts)
+    filters = (*of_values, format_time, marked, other_hits, mark_word, edge_problem, option_texts)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
     app.jinja_env.globals["model_resolutions"] = model_resolutions

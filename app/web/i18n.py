@@ -15,7 +15,7 @@ from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
 from app.errors import Message, Translate, message
-from app.web.urls import safe_redirect_target, safe_urlsplit
+from app.web.urls import referring_path
 
 LOCALES = ("zh", "en")
 _TEXT_TYPES = ("text/html", "text/plain", "application/json")
@@ -76,7 +76,7 @@ def day_in_words(day: date, *, with_year: bool = True) -> str:
 def choose() -> Response:
     """Save the chosen language in a cookie and redirect to the page it was chosen on."""
     chosen = request.form.get("language", "")
-    answer = redirect(_referring_path(), 303)
+    answer = redirect(referring_path(), 303)
     if chosen in LOCALES:
         answer.set_cookie(_COOKIE, chosen, max_age=_YEAR, samesite="Lax", httponly=True)
     return answer
@@ -99,14 +99,6 @@ def english() -> dict[str, str]:
 def in_english(sentence: str | Message) -> str:
     """Translate into English; a sentence that is not in the catalogue is unchanged."""
     return message(sentence).render(lambda text: english().get(text, text))
-
-
-def _referring_path() -> str:
-    """The path of the referring page when it is on this host, else ``/``."""
-    before = safe_urlsplit(request.referrer or "")
-    if before.netloc.lower() != request.host.lower():
-        return "/"
-    return safe_redirect_target(f"{before.path}?{before.query}" if before.query else before.path)
 
 
 def _vary_by_language(response: Response) -> Response:

@@ -29,6 +29,7 @@ _TIME = "%Y%m%d-%H%M%S"
 class Backup:
     """A file of the folder; ``made_at`` is local time, ``size`` in bytes."""
 
+    path: Path
     name: str
     number: int
     made_at: datetime
@@ -62,13 +63,13 @@ class Backups:
                 with suppress(OSError, ValueError):  # deleted meanwhile; no time
                     at = datetime.strptime(named[2], _TIME)
                     size = path.stat().st_size
-                    found.append(Backup(name=path.name, number=int(named[1]), made_at=at, size=size))
+                    number = int(named[1])
+                    found.append(Backup(path=path, name=path.name, number=number, made_at=at, size=size))
         return sorted(found, key=lambda backup: backup.number, reverse=True)
 
-    def path(self, name: str) -> Path | None:
-        """The file of a backup of this name; None when there is none."""
-        is_there = self.folder and any(backup.name == name for backup in self.list())
-        return self.folder / name if self.folder and is_there else None
+    def find(self, name: str) -> Backup | None:
+        """The backup of this name; None when there is none."""
+        return next((backup for backup in self.list() if backup.name == name), None)
 
     def problem(self, db: database.Connection) -> Message | None:
         """Why the last backup failed; None when it did not, or one was made since."""

@@ -26,6 +26,7 @@ from app.worker.saving import WITHOUT_IMAGE, Saving
 
 _MAX_COPY_DELAY = 600.0
 _TRASH_DAYS = 30
+_TAKEN_BACK_AT_ONCE = 4
 
 
 @dataclass(kw_only=True)
@@ -64,6 +65,19 @@ class Maintenance:
         if database.has_stalled_of_other_models(db, models=self.engines.model_ids, now=now):
             self.engines.pause_others(db)
         return database.reap_stalled(db, now=now)
+
+    def take_back(self, db: database.Connection) -> bool:
+        """Find some pictures that were made after the copy that was restored -> whether any were looked for.
+
+        Raises DiskError, BucketError.
+        """
+        records = database.list_looked_for(db, limit=_TAKEN_BACK_AT_ONCE)
+        for record in records:
+            if saved := self.saving.adopt(db, record):
+                self.finish(db, record, saved, statuses=WITHOUT_IMAGE)
+            else:
+                database.note_lost(db, record)
+        return bool(records)
 
     def adopt_from_oss(self, db: database.Connection) -> bool:
         """With OSS: end records whose lease expired, adopt what only this machine has -> whether OSS answers.

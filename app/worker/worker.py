@@ -283,7 +283,8 @@ class Worker:
                 continue
             self.threads.guarded(work.clean_up_after_crash, writes=False)
             self.threads.guarded(lambda: sum(engine.pace.save(db) for engine in self.engines) > 0)
-            busy = self.threads.guarded(lambda: work.index_records(db))
+            busy = self.threads.guarded(lambda: work.take_back(db))
+            busy = self.threads.guarded(lambda: work.index_records(db)) or busy
             if not busy and time.monotonic() >= next_hourly_run:
                 self.threads.guarded(work.remove_part_files, writes=False)
                 self.threads.guarded(lambda: work.empty_library_trash(db) > 0)

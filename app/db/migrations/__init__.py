@@ -27,7 +27,7 @@ from app.db.migrations import (
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.migrations.batch_tables import Progress
 from app.db.open_files import damage_text, is_damage
-from app.db.restored import pause_if_older
+from app.db.restored import complete_restore, pause_if_older
 from app.db.search_index import has_other_normaliser, rebuild_index
 from app.db.sqlite_connection import SqliteConnection, connect
 from app.errors import DatabaseError, StoreDamaged
@@ -103,7 +103,7 @@ def is_outdated(db: Connection) -> bool:
 def open_file(path: Path, report: Progress = _silent) -> None:
     """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
 
-    In an older copy the active batches are paused.
+    In an older copy the active batches are paused; one that was restored is completed.
     Raises DatabaseError when the file has a newer schema or cannot be opened,
     StoreDamaged when the page check of a small file finds damage.
     """
@@ -118,6 +118,7 @@ def open_file(path: Path, report: Progress = _silent) -> None:
             if has_other_normaliser(db):
                 with transaction(db):
                     rebuild_index(db)
+            complete_restore(db)
             pause_if_older(db)
     except (sqlite3.DatabaseError, OSError) as error:
         if is_damage(error):

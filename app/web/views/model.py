@@ -1,5 +1,6 @@
 """The page of the image services: their models and prices, their settings, and tests of their keys."""
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ import database
 import generator
 from app.domain import ModelSpec
 from app.errors import (
+    BucketError,
     Conflict,
     DatabaseError,
+    DiskError,
     Forbidden,
     InvalidRequest,
     Message,
@@ -42,8 +45,11 @@ from app.web.start_settings import (
     list_start_variables,
     waits_for_restart,
 )
+from app.web.urls import referring_path
 
 bp = Blueprint("model", __name__)
+
+_LOOKING_SECONDS = 4.0
 
 _GENERAL = ("MODEL_CONCURRENCY", "MODEL_TIMEOUT", "USD_CNY", "WATERMARK")
 _USES = {"USD_CNY": "按美元收费的服务用它估价"}
@@ -168,11 +174,11 @@ def restore() -> Response | tuple[str, int]:
     try:
         if problem := change_problem():
             raise Forbidden(problem)
-        backup = None if settings.database_url else services().runtime.backups.path(name)
+        backup = None if settings.database_url else services().runtime.backups.find(name)
         if name and backup is None:
             raise NotFound("没有这份备份，请重新打开这一页")
         if backup:
-            database.stage_restore(backup, settings.database_path)
+            database.stage_restore(backup.path, settings.database_path, made_at=backup.made_at)
         else:
             windows_files.unlink(database.staged_restore(settings.database_path))
     except (Forbidden, NotFound, StorageError) as error:
@@ -183,15 +189,33 @@ def restore() -> Response | tuple[str, int]:
     return redirect(url_for("model.index", _anchor="backups"), 303)
 
 
+@bp.post("/model/restored")
+def restored() -> Response:
+    """Take back what was made after the backup that was restored, or with ``action=leave`` close its line.
+
+    Looks for pictures for some seconds; the worker looks for the rest.
+    """
+    db, worker = connection(), services().runtime.worker
+    if request.form.get("action") == "leave":
+        database.leave_off(db)
+    else:
+        database.take_back(db)
+    deadline = time.monotonic() + _LOOKING_SECONDS
+    with suppress(DiskError, BucketError):  # the worker tries again
+        while worker and time.monotonic() < deadline and worker.maintenance.take_back(db):
+            pass
+    return redirect(referring_path(), 303)
+
+
 @bp.get("/model/backups/<name>")
 def download_backup(name: str) -> Response:
     """A backup of the SQLite database as a file; with it everything but the pictures."""
     if problem := access_problem():
         raise Forbidden(problem)
-    backup = None if services().settings.database_url else services().runtime.backups.path(name)
+    backup = None if services().settings.database_url else services().runtime.backups.find(name)
     if backup is None:
         raise NotFound("没有这份备份，请重新打开这一页")
-    answer = send_file(backup.absolute(), mimetype="application/vnd.sqlite3", as_attachment=True)
+    answer = send_file(backup.path.absolute(), mimetype="application/vnd.sqlite3", as_attachment=True)
     answer.headers["Cache-Control"] = "private, no-store"
     note_change("backup_downloaded", message("下载备份 {name}", name=name), file=name)
     return answer

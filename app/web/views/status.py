@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -72,7 +73,7 @@ def init_status_context(app: Flask) -> None:
 
     def context() -> dict[str, Any]:
         spec, status = translated_spec(services().spec), LocalProxy(cache(server_status))
-        return {"spec": spec, "server_status": status}
+        return {"spec": spec, "server_status": status, "restored": LocalProxy(cache(_restored))}
 
     app.context_processor(context)
 
@@ -95,6 +96,13 @@ def server_status() -> ServerStatus:
         return _store_lost(error.message)
     except database.Error as error:
         return _store_lost(unreadable(error))
+
+
+def _restored() -> database.Restored | None:
+    """What to say of a database that was restored."""
+    with suppress(DatabaseError, database.Error):
+        return None if services().runtime.store_guard.problem() else database.find_restored(connection())
+    return None
 
 
 def _store_lost(sentence: Message) -> ServerStatus:
