@@ -29,19 +29,20 @@ MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，�
 NOT_TAKEN_BACK = "restored"  # the cause of a record that the copy lacked
 _LACKED = "备份以后做的，还没有收回来"
 _MAX_BYTES = 4_000_000  # about four thousand charges; the images of earlier ones are on disk
-_CHARGE = """
-    record_id batch_id person_id model price_micros is_priced is_free opened_at task_id outcome cause closed_at
-    usage usage_differs own_columns
-""".split()
-_RECORD = """
-    created_at prompt negative_prompt aspect_ratio resolution num_images seed steps sample_images model options
-    row_number picture_number requested_filename fingerprint own_columns templates position searched_columns
-    reserved_stem file_key person_id pick favourite pick_person_id marks task_id status error error_message cause
-""".split()
+_CHARGE = (
+    "record_id, batch_id, person_id, model, price_micros, is_priced, is_free, opened_at, task_id, outcome, "
+    "cause, closed_at, usage, usage_differs, own_columns"
+)
+_RECORD = (
+    "created_at, prompt, negative_prompt, aspect_ratio, resolution, num_images, seed, steps, sample_images, "
+    "model, options, row_number, picture_number, requested_filename, fingerprint, own_columns, templates, "
+    "position, searched_columns, reserved_stem, file_key, person_id, pick, favourite, pick_person_id, marks, "
+    "task_id, status, error, error_message, cause"
+)
 _INTERRUPTED = """
     status = 'running', task_id = :task_id, attempts = attempts + 1, lease_owner = NULL, lease_until = 0
 """
-# What a copy that is restored takes from the file that it replaces: who has access, and the limits of spending.
+# What a copy takes from the file that it replaces: who has access, and the limits of spending.
 _OF_PRESENT = ("people", "tokens", "sessions", "login_attempts", "budgets", "setting_changes")
 _LINK = "token_digest, password_digest, password_version, ends_at"
 _append_lock = threading.Lock()
@@ -110,16 +111,14 @@ def note_sent(db: Connection, charge_id: int) -> None:
 def _read_charges(
     db: SqliteConnection, schema: str, condition: str, fields: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Charges of a database, as the file beside has them: with the columns of a record that is not deleted."""
-    sql = f"SELECT {', '.join(_RECORD)} FROM {schema}.generation_records WHERE id = ? AND deleted_at IS NULL"
-    charges = db.execute(
-        f"SELECT {', '.join(_CHARGE)} FROM {schema}.charges AS theirs WHERE {condition} ORDER BY id", fields
-    ).fetchall()
-    records = (db.execute(sql, (charge["record_id"],)).fetchone() for charge in charges)
-    return [
-        dict(charge) | {"record": record and dict(record)}
-        for charge, record in zip(charges, records, strict=True)
-    ]
+    """Charges of a database, as the file beside has them: with their records, but of deleted ones."""
+    found = []
+    of_record = f"SELECT {_RECORD} FROM {schema}.generation_records WHERE id = :id AND deleted_at IS NULL"
+    sql = f"SELECT {_CHARGE} FROM {schema}.charges AS theirs WHERE {condition} ORDER BY id"
+    for charge in db.execute(sql, fields).fetchall():
+        record = db.execute(of_record, {"id": charge["record_id"]}).fetchone()
+        found.append(dict(charge) | {"record": record and dict(record)})
+    return found
 
 
 def pause_if_older(db: SqliteConnection) -> None:
@@ -156,71 +155,66 @@ def _add_missing(db: SqliteConnection, missing: Iterable[dict[str, Any]]) -> Non
     """
     by_record = defaultdict(list)
     for charge in missing:
-        by_record[charge["record_id"]].append({"outcome": "open", "person_id": None, "task_id": None, **charge})
+        by_record[charge["record_id"]].append(
+            {"outcome": "open", "person_id": None, "task_id": None, **charge}
+        )
     for record_id, charges in by_record.items():
         last, fields = charges[-1], {"id": record_id}
         sql = "SELECT batch_id, status FROM generation_records WHERE id = :id"
         there = db.execute(sql, fields).fetchone()
-        if there and there["batch_id"] != last["batch_id"]:
+        is_done = there and there["status"] == "success"
+        if there and (there["batch_id"] != last["batch_id"] or (is_done and last["outcome"] == "open")):
             continue
-        if there and last["outcome"] != "not_billed" and there["status"] != "success":
+        if there and not is_done and last["outcome"] != "not_billed":
             update_records(db, _INTERRUPTED, "id = :record_id", last)
             last["outcome"] = "open"
         elif last["outcome"] == "open":
             last["outcome"] = "unknown"
         if not there and any(charge["outcome"] not in ("open", "not_billed") for charge in charges):
-            _add_record(db, record_id, last.get("record"))
+            _add_record(db, record_id, _columns(last.get("record") or {}, _RECORD))
         for charge in charges:
             if charge is last or charge["outcome"] != "open":
-                names = [name for name in _CHARGE if name in charge]
-                sql = f"INSERT INTO charges ({', '.join(names)}) VALUES (:{', :'.join(names)})"
-                db.execute(sql, {name: charge[name] for name in names})
+                _insert(db, "charges", _columns(charge, _CHARGE))
         recompute_costs(db, record_id)
-    _reserve_ids(db, "SELECT 'generation_records' AS name, :last AS seq", max(by_record, default=0))
+    sql = "UPDATE main.sqlite_sequence SET seq = max(seq, :last) WHERE name = 'generation_records'"
+    db.execute(sql, {"last": max(by_record, default=0)})  # no new record has their charges
 
 
-def _add_record(db: SqliteConnection, record_id: int, columns: dict[str, Any] | None) -> None:
+def _add_record(db: SqliteConnection, record_id: int, record: dict[str, Any]) -> None:
     """Add a record that was made after the copy, without its picture, if its columns are known."""
-    if columns is None:
+    if not record:
         return
-    record = {name: columns[name] for name in _RECORD if name in columns}
     if record["status"] not in ("failed", "cancelled"):
         record |= {"status": "unknown", "error": _LACKED, "error_message": "", "cause": NOT_TAKEN_BACK}
     sql = "SELECT 1 FROM generation_records WHERE file_key = :file_key"
     if db.execute(sql, record).fetchone():
         record["file_key"] = None
-    record |= {"id": record_id, "version": next_version(db)}
-    sql = f"INSERT INTO generation_records ({', '.join(record)}) VALUES (:{', :'.join(record)})"
-    db.execute(sql, record)
+    _insert(db, "generation_records", record | {"id": record_id, "version": next_version(db)})
 
 
-def _reserve_ids(db: SqliteConnection, last_ids: str, last: int = 0) -> None:
-    """Give no new row an id up to the last ones; ``last_ids`` is a query of the tables' names and theirs."""
-    sql = f"""
-        UPDATE main.sqlite_sequence AS ours
-        SET seq = max(ours.seq, theirs.seq)
-        FROM ({last_ids}) AS theirs
-        WHERE theirs.name = ours.name
-    """
-    db.execute(sql, {"last": last})
-    sql = f"""
-        INSERT INTO main.sqlite_sequence (name, seq)
-        SELECT name, seq
-        FROM ({last_ids}) AS theirs
-        WHERE name NOT IN (SELECT name FROM main.sqlite_sequence)
-    """
-    db.execute(sql, {"last": last})
+def _columns(values: dict[str, Any], names: str) -> dict[str, Any]:
+    return {name: values[name] for name in names.split(", ") if name in values}
 
 
-def mark_restored(db: Connection, copied_at: str, replaced: str = "", *, is_complete: bool = False) -> None:
+def _insert(db: SqliteConnection, table: str, values: dict[str, Any]) -> None:
+    db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES (:{', :'.join(values)})", values)
+
+
+def mark_restored(
+    db: Connection, copied_at: str, replaced: str = "", *, is_complete: bool = False, ended: bool = False
+) -> None:
     """Write into a SQLite file from when it is, and the file that it replaces; inside a transaction.
 
-    ``is_complete``: nothing is taken from that file any more. The mark stays until somebody has read it.
+    ``is_complete``: nothing is taken from that file any more; ``ended``: all access was, instead. The mark
+    stays until somebody has read it.
     """
     db.execute("DROP TABLE IF EXISTS restored_from")
     db.execute(
-        "CREATE TABLE restored_from AS SELECT :at AS copied_at, :file AS replaced, :done AS is_complete",
-        {"at": copied_at, "file": replaced, "done": is_complete},
+        """
+        CREATE TABLE restored_from AS
+        SELECT :at AS copied_at, :file AS replaced, :done AS is_complete, :ended AS ended
+        """,
+        {"at": copied_at, "file": replaced, "done": is_complete, "ended": ended},
     )
 
 
@@ -256,7 +250,7 @@ def complete_restore(db: SqliteConnection) -> None:
                 db.execute(f"DELETE FROM {table}")
             db.execute("UPDATE people SET invitation_digest = NULL, invitation_ends_at = NULL")
             db.execute("UPDATE rounds SET state = 'closed', version = version + 1")
-            mark_restored(db, mark["copied_at"], mark["replaced"], is_complete=True)
+            mark_restored(db, mark["copied_at"], mark["replaced"], is_complete=True, ended=True)
 
 
 def _take_from_present(db: SqliteConnection) -> None:
@@ -279,7 +273,10 @@ def _take_from_present(db: SqliteConnection) -> None:
         WHERE id IN (SELECT id FROM present.rounds)
         """
     )
-    _reserve_ids(db, "SELECT name, seq FROM present.sqlite_sequence WHERE :last = 0")
+    both = "SELECT * FROM main.sqlite_sequence UNION ALL SELECT * FROM present.sqlite_sequence"
+    last_ids = db.execute(f"SELECT name, max(seq) FROM ({both}) AS sequences GROUP BY name").fetchall()
+    db.execute("DELETE FROM main.sqlite_sequence")
+    db.executemany("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)", last_ids)
     lacking = """
         NOT EXISTS (
             SELECT 1

@@ -1,6 +1,7 @@
 """Restores the database file from a backup: staged on the page, taken over by the next start.
 
-What was made after the backup is offered back: its records are ``unknown`` until their pictures are looked for.
+What was made after the backup is offered back: its records are ``unknown`` until their pictures are
+looked for.
 """
 
 import shutil
@@ -31,14 +32,16 @@ _OFFERED = f"status = 'unknown' AND cause = '{NOT_TAKEN_BACK}' AND deleted_at IS
 class Restored:
     """A database that was restored, until somebody has read it.
 
-    ``copied_at`` is UTC text, when the copy was made, or of its last charge; empty without one. ``replaced`` is
-    the name of the file that the earlier contents are in; empty for a copy that was put back by hand.
-    ``offered`` pictures were made after it, for ``amount`` CNY (None: a price is unknown); ``looked_for`` are
-    being taken back.
+    copied_at   UTC text, when the copy was made, or of its last charge; empty without one
+    replaced    the name of the file with the earlier contents; empty for a copy put back by hand
+    ended       that file could not be read: every login, token, invitation and link of a client has ended
+    offered     how many pictures were made after it, for ``amount`` CNY (None: a price is unknown)
+    looked_for  how many are being taken back
     """
 
     copied_at: str
     replaced: str
+    ended: bool
     offered: int
     amount: Decimal | None
     looked_for: int
@@ -106,6 +109,7 @@ def find_restored(db: Connection) -> Restored | None:
     return Restored(
         copied_at=mark["copied_at"],
         replaced=Path(mark["replaced"]).name,
+        ended=bool(mark["ended"]),
         offered=row["offered"],
         amount=priced(row["micros"], row["unpriced"]),
         looked_for=row["looked_for"],
@@ -146,10 +150,7 @@ def note_lost(db: Connection, record: Record) -> None:
 
 
 def leave_off(db: Connection) -> None:
-    """Forget that the database was restored; what is still offered goes to the trash, and can be bought again.
-
-    What it cost stays in the ledger.
-    """
+    """Forget that the database was restored; what is still offered goes to the trash, may be bought again."""
     with transaction(db):
         update_records(
             db,

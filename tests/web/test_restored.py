@@ -79,8 +79,8 @@ class Story(WebHarness):
         spent = self.get("/api/budgets")["spent"]["month"]
         return {"billed": self.get("/api/usage")["usage"]["month"]["billed"], "counts": spent}
 
-    def choose(self) -> None:
-        answer = self.client.post("/model/restore", data={"name": self.backup.name})
+    def choose(self, name: str = "") -> None:
+        answer = self.client.post("/model/restore", data={"name": name or self.backup.name})
         assert answer.status_code == 303
 
     def restore_by_page(self) -> None:
@@ -98,7 +98,9 @@ class Story(WebHarness):
     def restart(self) -> None:
         """Start the program again; the browsers keep their cookies."""
         self.runtime = Runtime(self.settings)
-        app = create_app(self.settings, self.runtime, EnvFile(self.settings.database_path.with_name(".env"), {}))
+        app = create_app(
+            self.settings, self.runtime, EnvFile(self.settings.database_path.with_name(".env"), {})
+        )
         for name in ("client", "member"):
             cookie = getattr(self, name).get_cookie(COOKIE)
             setattr(self, name, app.test_client())
@@ -116,7 +118,9 @@ def story(settings: Settings, service: FakeJimeng) -> Story:
     return Story(settings, service)
 
 
-BOTH_WAYS = pytest.mark.parametrize("restore", [Story.restore_by_page, Story.put_back], ids=["page", "by hand"])
+BOTH_WAYS = pytest.mark.parametrize(
+    "restore", [Story.restore_by_page, Story.put_back], ids=["page", "by hand"]
+)
 
 
 def test_who_lost_access_since_the_backup_has_none_after_it_is_restored(story: Story) -> None:
@@ -124,7 +128,10 @@ def test_who_lost_access_since_the_backup_has_none_after_it_is_restored(story: S
     assert story.member.get("/api/me").status_code == 403
     assert story.client.application.test_client().get("/api/me", headers=story.token).status_code == 401
     assert join(story.client.application.test_client(), story.invitation, "小王") != 303
-    assert [row["state"] for row in story.select("SELECT state FROM rounds ORDER BY id")] == ["open", "closed"]
+    assert [row["state"] for row in story.select("SELECT state FROM rounds ORDER BY id")] == [
+        "open",
+        "closed",
+    ]
     stranger = story.client.application.test_client()
     assert log_in(stranger, NEW_PASSWORD) == 302
     assert story.get("/api/me")["person"]["role"] == "owner"
@@ -144,6 +151,8 @@ def test_every_login_and_link_ends_when_the_replaced_database_cannot_be_read(sto
     assert story.client.application.test_client().get("/api/me", headers=story.token).status_code == 401
     assert join(story.client.application.test_client(), story.invitation, "小王") != 303
     assert [row["state"] for row in story.select("SELECT state FROM rounds")] == ["closed", "closed"]
+    assert log_in(story.client, PASSWORD) == 302
+    assert "链接都结束了" in story.page("/records")
 
 
 @BOTH_WAYS
@@ -159,9 +168,9 @@ def test_what_was_made_since_is_offered_back_and_not_bought_again(
     assert story.ledger() == story.spent
     made = story.get("/api/records?limit=100")["records"]
     assert len({record["filename"] for record in made if record["status"] == "success"}) == MADE + 1
-    assert "class=\"restored\"" not in story.press("leave")
+    assert 'class="restored"' not in story.press("leave")
     story.restart()
-    assert "class=\"restored\"" not in story.page("/records")
+    assert 'class="restored"' not in story.page("/records")
     assert story.ledger() == story.spent
 
 
@@ -170,17 +179,21 @@ def test_what_is_declined_can_be_bought_again_and_stays_in_the_ledger(
     story: Story, restore: Callable[[Story], None]
 ) -> None:
     restore(story)
-    assert "class=\"restored\"" not in story.press("leave")
+    assert 'class="restored"' not in story.press("leave")
     assert story.ledger()["counts"] == story.spent["counts"]
     assert story.make(SINCE) == MADE
 
 
-def test_new_pictures_have_other_ids_than_those_made_since(story: Story) -> None:
-    story.execute("UPDATE generation_records SET deleted_at = '2026-01-01 00:00:00' WHERE id > 1")
-    last = story.select("SELECT max(id) AS id FROM generation_records")[0]["id"]
+def test_new_pictures_have_ids_of_their_own_also_when_somebody_goes_back(story: Story) -> None:
+    story.submit([{"prompt": "没有做"}])
     story.restore_by_page()
     assert story.make([{"prompt": "更晚"}]) == 1
-    assert story.select("SELECT max(id) AS id FROM generation_records")[0]["id"] == last + 1
+    story.choose(story.runtime.backups.list()[0].name)
+    story.restart()
+    assert "这份备份以后还做过 1 张（¥0.22）" in story.page("/records")
+    assert story.ledger()["billed"] == pytest.approx(story.spent["billed"] + 0.22)
+    made = story.get("/api/records?limit=100&status=success")["records"]
+    assert len(made) == MADE + 1
 
 
 @pytest.mark.parametrize("step", ["_take_from_present", "_add_missing", "pause_if_older"])
@@ -191,9 +204,11 @@ def test_a_start_that_is_killed_while_it_restores_is_completed_by_the_next(
         raise SystemExit
 
     where = "app.db.migrations" if step == "pause_if_older" else "app.db.restored"
-    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+    story.choose()
+    with monkeypatch.context() as patched:
         patched.setattr(f"{where}.{step}", crash)
-        story.restore_by_page()
+        with pytest.raises(SystemExit):
+            story.restart()
     story.restart()
     assert story.member.get("/api/me").status_code == 403
     assert story.ledger() == story.spent
