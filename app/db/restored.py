@@ -28,7 +28,7 @@ RESTORED = "数据库是从备份恢复的，备份以后可能已经做过，�
 MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，再继续，以免重复付费"
 NOT_TAKEN_BACK = "restored"  # the cause of a record that the copy lacked
 _LACKED = "备份以后做的，还没有收回来"
-_MAX_BYTES = 4_000_000  # about four thousand charges; the images of earlier ones are on disk
+_MAX_BYTES = 2_000_000  # about two thousand charges; the images of earlier ones are on disk
 _CHARGE = (
     "record_id, batch_id, person_id, model, price_micros, is_priced, is_free, opened_at, task_id, outcome, "
     "cause, closed_at, usage, usage_differs, own_columns"
