@@ -73,6 +73,7 @@ IN_BROWSER = [
     "api.settings.put_settings",
     "model.submit",
     "model.restore",
+    "model.restored",
     "model.download_backup",
 ]
 _REFUSALS = {

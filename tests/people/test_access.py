@@ -24,6 +24,7 @@ WITH_A_LOGIN_ONLY = {
     "api.settings.put_settings",
     "model.submit",
     "model.restore",
+    "model.restored",
     "model.download_backup",
 }
 HARMLESS = {  # what only owners may call, and their tokens may too
