@@ -23,7 +23,8 @@ from app.db.row_mapping import ServerRow, quoted
 from app.db.server_clock import clock_of
 from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused
 
-_WRITERS = 4_114_001  # the key of the advisory lock of writers, in this database
+_WRITERS, _ELECTED = 4_114_001, 4_114_002  # keys of advisory locks in this database
+_NOT_ELECTED = "not elected"
 _CONFIRM_SECONDS = 10.0
 _UNCONFIRMED = "数据库连不上，不知道刚才的操作存下没有：请在恢复后刷新核对，再决定要不要重做"
 _IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
@@ -154,7 +155,7 @@ class PostgresConnection:
         return time.monotonic() - sent_at if sent_at is not None else 0.0
 
     @contextmanager
-    def write_transaction(self, *, durable: bool, wait: float, shared: bool) -> Iterator[None]:
+    def write_transaction(self, *, durable: bool, wait: float, shared: bool, elected: bool) -> Iterator[bool]:
         """Run the body as the only writer, or beside other shared ones; see ``connection.transaction``.
 
         The server's queue for the lock is first in, first out: new shared ones wait behind an exclusive one
@@ -164,10 +165,10 @@ class PostgresConnection:
         go on with what that has lost, such as a claim that another process then makes too.
         When the connection is lost during the commit, it is found out whether that was done: see ``_commit``.
         """
-        self._begin(_as_writer(wait, shared=shared))
+        is_writer = self._begin(_as_writer(wait, shared=shared, elected=elected)) != _NOT_ELECTED
         self._waiting, self._writes, self.is_shared = [], False, shared
         try:
-            yield
+            yield is_writer
         except BaseException:
             self._roll_back()
             raise
@@ -337,17 +338,21 @@ class PostgresConnection:
         return DatabaseError(text, reason=reason_of(error))
 
 
-def _as_writer(wait: float, *, shared: bool = False) -> str:
+def _as_writer(wait: float, *, shared: bool = False, elected: bool = False) -> str:
     """Statements that begin a transaction as the only writer, or as one of those that share the lock.
 
     READ COMMITTED, so that what it reads is as the writer before it left it: in other levels, which may be
-    the server's default, the lock is waited for with an older snapshot.
+    the server's default, the lock is waited for with an older snapshot. The lock of the elected one ends with
+    the transaction too: that of a session would stay where PgBouncer lends it to another process.
     """
+    lock = f"pg_advisory_xact_lock{'_shared' if shared else ''}({_WRITERS})"
+    if elected:
+        lock = f"CASE WHEN pg_try_advisory_xact_lock({_ELECTED}) THEN {lock}::text ELSE '{_NOT_ELECTED}' END"
     return f"""
         BEGIN ISOLATION LEVEL READ COMMITTED;
         SET LOCAL lock_timeout = {round(1000 * wait) or 1};
         SET LOCAL synchronous_commit = on;
-        SELECT pg_advisory_xact_lock{"_shared" if shared else ""}({_WRITERS})
+        SELECT {lock}
     """
 
 

@@ -35,14 +35,14 @@ class SqliteConnection(OpenConnection):
         return 0.0
 
     @contextmanager
-    def write_transaction(self, *, durable: bool, wait: float, shared: bool) -> Iterator[None]:
+    def write_transaction(self, *, durable: bool, wait: float, shared: bool, elected: bool) -> Iterator[bool]:
         """Run the body in ``BEGIN IMMEDIATE … COMMIT``; see ``connection.transaction``."""
         with _turn(wait) as deadline:
             try:
                 self.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
                 _begin(self, deadline)
                 self.require_same_files()
-                yield
+                yield True
                 self.execute("COMMIT")
             except BaseException as error:
                 if self.in_transaction:

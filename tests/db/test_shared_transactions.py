@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from app.db.connection import Connection, transaction
 from app.db.leases import extend_leases
 from app.db.ledger import open_charge, save_task_id, still_owned
 from app.db.pending_changes import fold_changes, note_success
+from app.db.postgres_links import Link
 from app.db.queue import claim_record, finish_record
 from app.db.sums import SUMS, add_up
 from app.domain import BatchStatus, Record, StopRule
@@ -251,6 +253,35 @@ def test_what_a_killed_worker_left_is_folded_by_another_process(db: Connection, 
     changed = database.list_batch_records(db, batch_id, since=before)
     assert [record.id for record in changed] == [record_id]
     assert log(db, batch_id) == ["第 1 行：已保存 猫.png（2048×2048）", "批次完成"]
+
+
+def test_one_process_folds_and_the_others_do_not_wait_for_it(
+    db: Connection, other: Connection, settings: Settings, pool: ThreadPoolExecutor
+) -> None:
+    add(db)
+    claimed(db)
+    db.execute("UPDATE pending_changes SET noted_at = noted_at - interval '1 minute'")
+    with transaction(db, shared=True), closing(database.connect(settings.database)) as third:
+        folds = meanwhile(pool, db, lambda: fold_changes(other))
+        assert not fold_changes(third)
+        assert not folds.done()
+    assert folds.result()
+
+
+def test_others_wait_for_a_fold_for_one_statement_and_its_commit(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(db, CAT, CAT)
+    finish_record(db, claimed(db), SAVED)
+    sent, execute = list[str](), Link.execute
+
+    def send(link: Link, text: str, *fields: Any) -> Any:
+        sent.append(text)
+        return execute(link, text, *fields)
+
+    monkeypatch.setattr(Link, "execute", send)
+    assert fold_changes(db, at_once=True)
+    assert len(sent) == 4  # is there anything; the lock; the fold; the commit
 
 
 def test_a_batch_that_is_done_is_not_cancelled(db: Connection) -> None:

@@ -312,7 +312,7 @@ def test_a_wrong_password_that_another_process_counts_meanwhile_delays(
 ) -> None:
     begin = database.transaction
 
-    def begin_late(mine: database.Connection, **how: bool) -> AbstractContextManager[None]:
+    def begin_late(mine: database.Connection, **how: bool) -> AbstractContextManager[bool]:
         monkeypatch.setattr("app.db.sessions.transaction", begin)
         with closing(database.connect(settings.database)) as other:
             assert sessions.start_attempt(other, LIMIT, now=0.0) == 0.0
