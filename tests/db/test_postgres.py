@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from tools.waiting import wait_until
 pytestmark = pytest.mark.postgres
 CHANGE = "UPDATE change_counter SET value = value + 1"
 SECRET = "geheim"
+EVERY = database.RecordFilter()
 
 
 def change(db: database.Connection) -> None:
@@ -287,16 +290,60 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(remote: database
     assert pid_of(remote) == pid
 
 
+def add_step(monkeypatch: pytest.MonkeyPatch, sql: str) -> int:
+    """Add a migration -> the version that it leads to."""
+    latest = migrations.LATEST + 1
+    step = (latest, lambda mine, _report: mine.execute(sql))
+    monkeypatch.setattr(migrations, "_STEPS", (*migrations._STEPS, step))
+    monkeypatch.setattr(migrations, "LATEST", latest)
+    return latest
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_migration_may_take_longer(
     db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    latest = migrations.LATEST + 1
-    step = (latest, lambda mine, _report: mine.execute("SELECT pg_sleep(2.5)"))
-    monkeypatch.setattr(migrations, "_STEPS", (*migrations._STEPS, step))
-    monkeypatch.setattr(migrations, "LATEST", latest)
+    latest = add_step(monkeypatch, "SELECT pg_sleep(2.5)")
     database.open_database(settings.database)
     assert migrations.version_of(db) == latest
+
+
+def test_an_upgrade_beside_a_long_reader_stops_no_page_and_is_done_after_it(
+    db: database.Connection,
+    other: database.Connection,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    latest = add_step(monkeypatch, "ALTER TABLE generation_records ADD COLUMN added BIGINT")
+    monkeypatch.setattr(migrations, "_BETWEEN_SECONDS", 0.5)
+    with ThreadPoolExecutor(1) as pool:
+        with database.read_transaction(other):
+            database.list_records(other, EVERY)
+            upgrade, ends = pool.submit(database.open_database, settings.database), time.monotonic() + 4
+            waited = 0.0
+            while (began := time.monotonic()) < ends:
+                database.list_records(db, EVERY)
+                waited = max(waited, time.monotonic() - began)
+            assert not upgrade.done()
+        upgrade.result()
+    assert waited < 2
+    assert migrations.version_of(db) == latest
+
+
+def test_an_upgrade_beside_a_reader_that_does_not_end_is_refused_with_one_sentence(
+    db: database.Connection,
+    other: database.Connection,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    latest = add_step(monkeypatch, "CREATE TABLE added (id BIGINT)")
+    monkeypatch.setattr(migrations, "_PATIENCE_SECONDS", 0)
+    with database.read_transaction(other):
+        database.list_records(other, EVERY)
+        with pytest.raises(WriteRefused, match="例如备份") as refused:
+            database.open_database(settings.database)
+    sentence(refused.value)
+    assert migrations.version_of(db) == latest - 1
 
 
 def test_a_server_that_stops_and_starts_is_used_again(

@@ -1,6 +1,7 @@
 """Open a PostgreSQL database: make the schema in an empty one, or upgrade that of an earlier version."""
 
 import re
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,9 +21,12 @@ from app.db.postgres_connection import PostgresConnection
 from app.db.postgres_links import LONG_SECONDS
 from app.db.restored import pause_if_restored
 from app.db.search_index import has_other_normaliser, rebuild_index
-from app.errors import DatabaseError
+from app.errors import DatabaseError, WriteRefused
 
 _LEAST_SERVER = 130_000
+_TABLES_SECONDS = 0.8  # all wait for whoever waits for a table; after 1 s the server looks for a deadlock
+_BETWEEN_SECONDS = 2.0
+_PATIENCE_SECONDS = 60.0
 
 
 def _add_tables(db: Connection, report: Progress) -> None:
@@ -83,10 +87,8 @@ def open_database(url: str, report: Progress) -> None:
         _check_server(db)
         number, _ = _versions(db)
         if version_of(db) < LATEST or (number == LATEST and has_other_normaliser(db)):
-            with closing(PostgresConnection(url, seconds=LONG_SECONDS)) as slow, transaction(slow):
-                _migrate(slow, report)
-                if has_other_normaliser(slow):
-                    rebuild_index(slow)
+            with closing(PostgresConnection(url, seconds=LONG_SECONDS)) as slow:
+                _upgrade(slow, report)
         pause_if_restored(db)
 
 
@@ -122,6 +124,43 @@ def _check_server(db: Connection) -> None:
         raise DatabaseError(
             "DATABASE_URL 里的数据库编码是 {encoding}，请新建一个 UTF8 的数据库", encoding=encoding
         )
+
+
+def _upgrade(db: Connection, report: Progress) -> None:
+    """Migrate with all tables locked, so that no step waits for a reader while the pages wait for it.
+
+    Beside a long reader it is tried again and again, for a moment each. Raises WriteRefused in the end.
+    """
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        has_tables = False
+        try:
+            with transaction(db):
+                _lock_tables(db)
+                has_tables = True
+                _migrate(db, report)
+                if has_other_normaliser(db):
+                    rebuild_index(db)
+            return
+        except WriteRefused as busy:
+            if has_tables:
+                raise
+            if time.monotonic() > until:
+                text = "有别的程序正在读数据库（例如备份），没有升级，也没有改动：请等它结束，再重新启动"
+                raise WriteRefused(text) from busy
+        time.sleep(_BETWEEN_SECONDS)
+
+
+def _lock_tables(db: Connection) -> None:
+    sql = """
+        SELECT string_agg(format('%I', tablename), ', ') AS names
+        FROM pg_tables
+        WHERE schemaname = current_schema() AND pg_has_role(tableowner, 'USAGE')
+    """
+    if names := db.execute(sql).fetchone()["names"]:
+        db.execute(f"SET LOCAL statement_timeout = {round(1000 * _TABLES_SECONDS)}")
+        db.execute(f"LOCK TABLE {names}")
+        db.execute(f"SET LOCAL statement_timeout = {round(1000 * LONG_SECONDS)}")
 
 
 def _migrate(db: Connection, report: Progress) -> None:
