@@ -178,9 +178,10 @@ class Runtime:
             return database.find_stored_output(db, name)
 
     def _fold_changes(self, db: database.Connection) -> None:
-        """Fold the pending changes of all workers, so that pages see them. Every process runs this loop."""
+        """Fold the pending changes of all workers, so that pages see them; every process runs this loop."""
         while not self.threads.aborting.wait(database.FOLD_SECONDS):
-            self.threads.guarded(lambda: database.fold_changes(db))
+            if not self.peers.outdated:
+                self.threads.guarded(lambda: database.fold_changes(db))
 
     def _watch(self, db: database.Connection) -> None:
         """Without a worker: watch the database, OSS, and what the workers report."""

@@ -22,6 +22,7 @@ UNSETTLED_SECONDS = 1.0  # while shares change
 ALIVE_SECONDS = 20.0
 CLOCK_SECONDS = 5.0  # off: said
 MOST_CLOCK_SECONDS = 30.0  # off: orders would count in another month, among other things
+_OUTDATED = "program_outdated"
 
 
 _MUST_AGREE = (
@@ -64,6 +65,11 @@ class Peers:
     def is_stopped(self) -> bool:
         """Whether this worker orders nothing; ``find_problem(stops=True)`` says why."""
         return self._problem is not None and self._problem.stops
+
+    @property
+    def outdated(self) -> Message | None:
+        """Why this process must not write: a later version has changed the database."""
+        return self._problem.text if self._problem and self._problem.event == _OUTDATED else None
 
     def find_problem(self, *, stops: bool) -> Message | None:
         """Why this process or another worker orders nothing, or with ``stops=False`` soon may; what to do."""
@@ -152,8 +158,8 @@ class Peers:
         """Find out whether this process may work with the others; what changes is logged."""
         problem = self._find_clock_problem(now) or self._find_other_settings()
         if database.is_outdated(db):
-            text = "数据库已由更新的版本升级，{machine} 不再下单：请把那里的程序也升级"
-            problem = Problem("program_outdated", message(text, machine=self._machine))
+            text = "数据库已由更新的版本升级，{machine} 不再下单，也不再保存改动：请把那里的程序也升级"
+            problem = Problem(_OUTDATED, message(text, machine=self._machine))
         if (problem and problem.event) != (self._problem and self._problem.event):
             log.event("worker", problem.event if problem else "peers_agree", why=problem and problem.text)
         self._problem = problem

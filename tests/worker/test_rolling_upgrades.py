@@ -10,6 +10,7 @@ from app.domain import Status
 from app.errors import DatabaseError
 from app.runtime import Runtime
 from tests.harness import Harness
+from web_app import create_app
 
 
 def upgrade(settings: Any, *, is_additive: bool) -> None:
@@ -61,6 +62,30 @@ def test_a_program_that_a_later_one_leaves_behind_orders_nothing_says_so_and_doe
     for opened in (database.open_database, database.open_to_read):
         with pytest.raises(DatabaseError, match="更新的版本"):
             opened(harness.settings.database)
+
+
+@pytest.mark.postgres
+def test_a_web_process_that_a_later_one_leaves_behind_shows_its_pages_and_writes_nothing(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = Runtime(replace(harness.settings, role="web"))
+    client = create_app(web.settings, web).test_client()
+    batch_id, ids = harness.ask("猫")
+    with database.transaction(harness.db, shared=True):
+        database.touch(harness.db, ids)
+    harness.db.execute("UPDATE pending_changes SET noted_at = noted_at - interval '1 minute'")
+    upgrade(harness.settings, is_additive=False)
+    web.peers.watch(harness.db)
+    for path in ("/api/batches", f"/api/batches/{batch_id}/pause"):
+        answer = client.post(path, json={"rows": [{"prompt": "狗"}]})
+        assert answer.status_code == 503
+        assert "请把那里的程序也升级" in answer.get_json()["error"]
+    assert client.get(f"/api/batches/{batch_id}").get_json()["batch"]["status"] == "queued"
+    assert client.get("/records").status_code == 200
+    turns = iter([False, True])
+    monkeypatch.setattr(web.threads.aborting, "wait", lambda _seconds: next(turns))
+    web._fold_changes(harness.db)
+    assert harness.db.execute("SELECT count(*) FROM pending_changes").fetchone()[0] == 1
 
 
 @pytest.mark.sqlite

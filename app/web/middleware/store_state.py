@@ -1,4 +1,4 @@
-"""Responses while the database is lost: an error message, and no writes."""
+"""Responses while the database is lost, or too new for this program: an error message, and no writes."""
 
 from typing import Any
 
@@ -34,11 +34,11 @@ def unreadable(error: database.Error) -> Message:
 
 
 def _refuse_when_lost() -> None:
-    """Refuse requests while the database is lost; a damaged one can still be read."""
+    """Refuse requests while the database is lost; a damaged or too new one can still be read."""
     if request.endpoint in _WITHOUT_DATABASE:
         return
-    store = services().runtime.store_guard
-    if problem := store.away() if request.method in SAFE_METHODS else store.problem():
+    store, peers = services().runtime.store_guard, services().runtime.peers
+    if problem := store.away() if request.method in SAFE_METHODS else store.problem() or peers.outdated:
         raise StoreLost(problem)
 
 
