@@ -125,6 +125,18 @@ def test_words_of_several_clients_and_of_the_file_stand_below_each_other(studio:
     assert words(studio, table) == ["表格里原来写的\n甲：亮一点\n甲：暗一点\n乙：大一点"]
 
 
+def test_the_words_of_the_first_client_get_a_name_when_a_second_one_says_something(
+    studio: Studio, table: str
+) -> None:
+    first, second = (visitor_of(studio, table, client=name) for name in ("甲", "乙"))
+    first.mark({"1": {"comment": "亮一点"}})
+    first.submit()
+    assert words(studio, table)[0] == "亮一点"
+    second.mark({"1": {"comment": "大一点"}})
+    second.submit()
+    assert words(studio, table)[0] == "甲：亮一点\n乙：大一点"
+
+
 def test_a_row_that_was_removed_and_a_picture_that_was_deleted_stop_no_submission(
     studio: Studio, table: str
 ) -> None:
