@@ -147,6 +147,14 @@ def test_a_call_that_waits_for_images_orders_nothing_without_a_worker(two: Two) 
     assert two.client.get("/api/batches").get_json()["batches"] == []
 
 
+def test_a_call_that_waits_for_images_sees_a_worker_that_has_just_started(two: Two) -> None:
+    two.runtime.peers.report(two.db, 0)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(two.client.post, "/api/batch-generate", json=ROW)
+        wait_until(lambda: call.done() or worker_of(two.runtime).run_once(two.db))
+        assert call.result(TIMEOUT).status_code == 200
+
+
 def test_a_repeated_call_is_answered_also_without_a_worker(two: Two) -> None:
     two.talk()
     call = partial(two.client.post, "/api/batch-generate", json={**ROW, "request_id": "once"})

@@ -102,7 +102,9 @@ def batch_generate() -> Response:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
     key = request_key(row)
-    if services().runtime.peers.are_missing and not database.find_answer(connection(), key):
+    if (peers := services().runtime.peers).are_missing:
+        peers.watch(connection())  # a worker may have started since this process last saw them
+    if peers.are_missing and not database.find_answer(connection(), key):
         raise TryLater("没有在运行的生成进程，请启动一个（ROLE=worker）再试；要先排队，用 POST /api/batches")
     with services().waiting_calls:
         placed = submit_rows(conditions(), [{**row, "repeats": AGAIN}], SINGLE, key=key)
