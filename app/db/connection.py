@@ -67,7 +67,7 @@ class Connection(Protocol):
         """Whether other writers may run beside the open transaction; never on SQLite."""
 
     def write_transaction(
-        self, *, durable: bool, wait: float, shared: bool, elected: bool
+        self, *, durable: bool, wait: float, shared: bool, elects: bool
     ) -> AbstractContextManager[bool]:
         """See ``transaction``."""
 
@@ -84,7 +84,7 @@ def transaction(
     durable: bool = True,
     wait: float | None = None,
     shared: bool = False,
-    elected: bool = False,
+    elects: bool = False,
 ) -> AbstractContextManager[bool]:
     """Run the body in a transaction that excludes every other writer; roll back when it raises.
 
@@ -92,15 +92,15 @@ def transaction(
     follows those that came before it. So it may read what only exclusive ones write (batches, budgets, other
     records' orders) as if it were alone, and must lock what shared ones write before it reads it: the row of
     its own record (``still_owned``). SQLite has one writer at a time all the same.
-    With ``elected=True`` the block gets False, excludes nobody and must change nothing, while another elected
-    one of PostgreSQL waits or runs.
+    With ``elects=True`` the block gets False, excludes nobody and must change nothing while another such one
+    waits or runs on PostgreSQL.
     With ``durable=False`` a power cut (not a crash) may undo it until the next durable commit.
     Waits ``wait`` seconds for other writers, 15 without it.
     Raises WriteRefused, with nothing changed, when it has to wait for too long or the disk is full;
     StoreLost when the database was moved, replaced or cannot be reached, StoreDamaged when it is damaged.
     """
     wait = BUSY_SECONDS if wait is None else wait
-    return db.write_transaction(durable=durable, wait=wait, shared=shared, elected=elected)
+    return db.write_transaction(durable=durable, wait=wait, shared=shared, elects=elects)
 
 
 def until_stored(db: Connection, attempt: Callable[[Storing], Stored | None]) -> Stored:

@@ -69,7 +69,7 @@ def fold_changes(db: Connection, *, at_once: bool = False) -> bool:
     sql = "SELECT 1 FROM pending_changes WHERE noted_at <= now() - make_interval(secs => :age) LIMIT 1"
     if not db.execute(sql, {"age": 0 if at_once else _YOUNG_SECONDS}).fetchone():
         return False
-    with transaction(db, elected=not at_once) as is_writer:
+    with transaction(db, elects=not at_once) as is_writer:
         return is_writer and fold_in_transaction(db)
 
 

@@ -155,7 +155,7 @@ class PostgresConnection:
         return time.monotonic() - sent_at if sent_at is not None else 0.0
 
     @contextmanager
-    def write_transaction(self, *, durable: bool, wait: float, shared: bool, elected: bool) -> Iterator[bool]:
+    def write_transaction(self, *, durable: bool, wait: float, shared: bool, elects: bool) -> Iterator[bool]:
         """Run the body as the only writer, or beside other shared ones; see ``connection.transaction``.
 
         The server's queue for the lock is first in, first out: new shared ones wait behind an exclusive one
@@ -165,7 +165,7 @@ class PostgresConnection:
         go on with what that has lost, such as a claim that another process then makes too.
         When the connection is lost during the commit, it is found out whether that was done: see ``_commit``.
         """
-        is_writer = self._begin(_as_writer(wait, shared=shared, elected=elected)) != _NOT_ELECTED
+        is_writer = self._begin(_as_writer(wait, shared=shared, elects=elects)) != _NOT_ELECTED
         self._waiting, self._writes, self.is_shared = [], False, shared
         try:
             yield is_writer
@@ -338,7 +338,7 @@ class PostgresConnection:
         return DatabaseError(text, reason=reason_of(error))
 
 
-def _as_writer(wait: float, *, shared: bool = False, elected: bool = False) -> str:
+def _as_writer(wait: float, *, shared: bool = False, elects: bool = False) -> str:
     """Statements that begin a transaction as the only writer, or as one of those that share the lock.
 
     READ COMMITTED, so that what it reads is as the writer before it left it: in other levels, which may be
@@ -346,7 +346,7 @@ def _as_writer(wait: float, *, shared: bool = False, elected: bool = False) -> s
     the transaction too: that of a session would stay where PgBouncer lends it to another process.
     """
     lock = f"pg_advisory_xact_lock{'_shared' if shared else ''}({_WRITERS})"
-    if elected:
+    if elects:
         lock = f"CASE WHEN pg_try_advisory_xact_lock({_ELECTED}) THEN {lock}::text ELSE '{_NOT_ELECTED}' END"
     return f"""
         BEGIN ISOLATION LEVEL READ COMMITTED;

@@ -35,7 +35,7 @@ class SqliteConnection(OpenConnection):
         return 0.0
 
     @contextmanager
-    def write_transaction(self, *, durable: bool, wait: float, shared: bool, elected: bool) -> Iterator[bool]:
+    def write_transaction(self, *, durable: bool, wait: float, shared: bool, elects: bool) -> Iterator[bool]:
         """Run the body in ``BEGIN IMMEDIATE … COMMIT``; see ``connection.transaction``."""
         with _turn(wait) as deadline:
             try:

@@ -79,10 +79,9 @@ def _write(edit: Edit, of: Round, pictures: Sequence[Shown]) -> None:
         return
     edit.table = replace(edit.table, own_columns=tuple(names))
     edit.load({shown.row_id for shown in said}, removed=True)
-    others = [each for each in store.list_rounds(edit.db, of.table_id) if each.id != of.id]
     written = {
         (shown.row_id, shown.applied_comment): _named(each, shown.applied_comment)
-        for each in others
+        for each in store.list_rounds(edit.db, of.table_id)
         for shown in store.pictures_of(edit.db, each)
     }
     for row_id in {shown.row_id for shown in said if edit.rows[shown.row_id].removed_at is None}:
@@ -93,18 +92,13 @@ def _write(edit: Edit, of: Round, pictures: Sequence[Shown]) -> None:
 
 
 def _joined(text: str, of: Round, pictures: Sequence[Shown], named: Mapping[str, str]) -> str:
-    """The words in a row with those of these pictures; where there are several, with the clients' names.
-
-    ``named`` are the lines of other rounds with theirs.
-    """
+    """The words in a row with those of these pictures; several are named, those of others as in ``named``."""
     ours = {words for each in pictures for words in (each.applied_comment, _named(of, each.applied_comment))}
     others = [line for line in text.split("\n") if line.strip() and line not in ours]
     new = [each.comment for each in pictures if each.comment]
     if len(others) + len(new) > 1:
-        new = [*(named.get(line, line) for line in others), *(_named(of, words) for words in new)]
-    else:
-        new = [*others, *new]
-    return "\n".join(new)[:MAX_OWN_TEXT_LENGTH]
+        others, new = [named.get(line, line) for line in others], [_named(of, words) for words in new]
+    return "\n".join([*others, *new])[:MAX_OWN_TEXT_LENGTH]
 
 
 def _named(of: Round, words: str) -> str:

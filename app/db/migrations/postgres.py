@@ -133,22 +133,21 @@ def _upgrade(db: Connection, report: Progress) -> None:
     """
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        has_tables = False
         try:
             with transaction(db):
                 _lock_tables(db)
-                has_tables = True
                 _migrate(db, report)
                 if has_other_normaliser(db):
                     rebuild_index(db)
             return
-        except WriteRefused as busy:
-            if has_tables:
-                raise
+        except _TablesInUse:
             if time.monotonic() > until:
-                text = "有别的程序正在读数据库（例如备份），没有升级，也没有改动：请等它结束，再重新启动"
-                raise WriteRefused(text) from busy
+                raise
         time.sleep(_BETWEEN_SECONDS)
+
+
+class _TablesInUse(WriteRefused):
+    pass
 
 
 def _lock_tables(db: Connection) -> None:
@@ -159,7 +158,11 @@ def _lock_tables(db: Connection) -> None:
     """
     if names := db.execute(sql).fetchone()["names"]:
         db.execute(f"SET LOCAL statement_timeout = {round(1000 * _TABLES_SECONDS)}")
-        db.execute(f"LOCK TABLE {names}")
+        try:
+            db.execute(f"LOCK TABLE {names}")
+        except WriteRefused as busy:
+            text = "有别的程序正在读数据库（例如备份），没有升级，也没有改动：请等它结束，再重新启动"
+            raise _TablesInUse(text) from busy
         db.execute(f"SET LOCAL statement_timeout = {round(1000 * LONG_SECONDS)}")
 
 
