@@ -205,14 +205,49 @@ def test_the_dialog_opens_and_answers_a_press_while_the_server_hangs(draft: Batc
     expect(draft.page.get_by_role("button", name="取消")).to_be_disabled()
 
 
+def test_who_types_into_a_row_that_is_made_buys_nothing(priced: BatchPage, jimeng: FakeJimeng) -> None:
+    jimeng.latency = 600.0
+    batch = table(priced, ("猫", "1:1"))
+    batch.start_batch()
+    batch.expect_status(1, "running")
+    batch.click_command("add")
+    batch.edit_cell(2, "prompt", "狗")
+    batch.cell(1, "prompt").click()
+    keyboard = batch.page.keyboard
+    keyboard.type("blue")
+    keyboard.press("Control+Enter")
+    keyboard.type(" dog")
+    keyboard.press("Enter")
+    expect(batch.page.locator(".toast")).to_have_text("正在做，做完再改")
+    expect(batch.page.locator("dialog[open]")).to_have_count(0)
+    assert prompts(jimeng) == ["猫"]
+
+
+def test_an_order_that_a_key_opened_is_not_paid_by_the_next_one(draft: BatchPage) -> None:
+    draft.fill(("猫", "", "1:1", "1K"))
+    orders: list[Route] = []
+    draft.page.route("**/run", lambda route: orders.append(route))
+    draft.page.locator("[data-command=start]").focus()
+    keyboard = draft.page.keyboard
+    for key in ("Control+Enter", "Space", "Enter", "Control+Enter"):
+        keyboard.press(key)
+    expect(draft.order().locator("h2")).to_be_focused()
+    draft.page.wait_for_timeout(500)  # a key is meant for the dialog from then on
+    yes(draft.order()).focus()
+    assert orders == []
+    with draft.page.expect_request("**/run"):
+        keyboard.press("Enter")
+
+
 def test_a_held_ctrl_enter_does_not_confirm_its_own_dialog(draft: BatchPage) -> None:
     draft.click_command("add")
     draft.edit_cell(1, "prompt", "按住不放")
     orders: list[Route] = []
     draft.page.route("**/run", lambda route: orders.append(route))
+    draft.page.keyboard.press("Escape")
     draft.page.keyboard.down("Control")
     draft.page.keyboard.down("Enter")
-    expect(draft.page.locator("[data-order-yes]")).to_be_focused()
+    expect(draft.order().locator("h2")).to_be_focused()
     for _ in range(5):
         draft.page.keyboard.down("Enter")
     draft.page.evaluate("fetch('/healthz')")

@@ -76,7 +76,8 @@ export class FakeElement extends EventTarget {
 
 /** Dispatch an event with these properties; returns whether a listener prevented its default. */
 export function fire(target, type, properties = {}) {
-  return !target.dispatchEvent(Object.assign(new Event(type, { cancelable: true }), properties));
+  const { timeStamp = 0, ...others } = properties;
+  return !target.dispatchEvent(Object.defineProperty(Object.assign(new Event(type, { cancelable: true }), others), "timeStamp", { value: timeStamp }));
 }
 
 /** After all that is waiting for a promise. */

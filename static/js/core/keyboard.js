@@ -3,8 +3,11 @@
 import { loadItem } from "./storage.js";
 
 export const SINGLE_KEYS = "keys.single"; // in storage: false when they are off
+const TYPING_ON = 500; // ms in which a key was meant for what a dialog covers
 const MOVES = /^(Arrow|Page|Home$|End$|Tab$|[+=-]$)/;
 const TEXT_INPUT = 'textarea, select, [contenteditable], input:not([type="checkbox"], [type="radio"], [type="file"], [type="button"], [type="submit"])';
+
+let paying = { dialog: null, at: 0 }; // the last dialog that spends money, and when it was shown
 
 /** Whether this key, or this change of a field, is part of a composition; 229 is what Safari says of the last key. */
 export function isComposing(event) {
@@ -16,11 +19,28 @@ export function isTextInput(element) {
   return Boolean(element.matches?.(TEXT_INPUT));
 }
 
-/** No other listener sees the keys of an input method, nor the repeats of a held key that would act again. `view` is the window. */
+/** Show a dialog that spends money. The focus is on its heading: the next key of somebody who types on does not pay. */
+export function showPaying(dialog) {
+  const heading = dialog.querySelector("h2");
+  if (!dialog.open) dialog.showModal();
+  heading.tabIndex = -1;
+  heading.focus();
+  paying = { dialog, at: performance.now() };
+}
+
+/** Whether somebody typed on when a dialog that spends money came up. */
+function isTypedOn({ key, target, timeStamp }) {
+  return paying.dialog?.contains(target) && timeStamp < paying.at + TYPING_ON && !["Escape", "Tab"].includes(key);
+}
+
+/**
+ * No other listener sees the keys of an input method, the repeats of a held key that would act again, nor what was typed on in a
+ * dialog that spends money. `view` is the window.
+ */
 export function ignoreRepeatedKeys(view) {
   view.addEventListener("keydown", (event) => {
     if (isComposing(event)) event.stopImmediatePropagation();
-    if (!event.repeat || !acts(event)) return;
+    if (!(event.repeat && acts(event)) && !isTypedOn(event)) return;
     event.stopImmediatePropagation();
     event.preventDefault(); // a held Enter would press a button again and again
   }, { capture: true });

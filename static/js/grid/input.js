@@ -11,7 +11,7 @@ const CONTROLS = "button, input, a";
 /** table: see grid.js. While a cell is edited most keys belong to its text. */
 export function bindKeyboard(table) {
   const { textarea, selection, editor, commands, columns } = table;
-  let isLeaving = false; // after Esc the next Tab goes on to the rest of the page
+  let isLeaving = false; // after Esc the next Tab, or Ctrl+Enter, is of the rest of the page
 
   textarea.addEventListener("keydown", (event) => {
     const isHandled = editor.editing ? onEditingKey(event) : onRestingKey(event);
@@ -66,9 +66,10 @@ export function bindKeyboard(table) {
 
   function onRestingKey(event) {
     const { key, shiftKey } = event;
-    if (key !== "Tab" && key !== "Shift") isLeaving = key === "Escape";
+    const isControl = event.ctrlKey || event.metaKey;
+    if (!["Tab", "Shift", "Control", "Meta"].includes(key) && !(key === "Enter" && isControl)) isLeaving = key === "Escape";
     if (event.altKey) return onAltKey(key, shiftKey);
-    if (event.ctrlKey || event.metaKey) return onControlKey(key, shiftKey);
+    if (isControl) return onControlKey(key, shiftKey);
     if (key in ARROWS) return moveBy(...ARROWS[key], shiftKey);
     if (key === "Tab") return !isLeaving && selection.advance(shiftKey ? -1 : 1);
     if (key === "Enter") return activate() || (!shiftKey && editor.openText()) || moveBy(shiftKey ? -1 : 1, 0, false);
@@ -85,6 +86,7 @@ export function bindKeyboard(table) {
     if (key in ARROWS) return goToEdge(...ARROWS[key], shift);
     if (key === "Home") return goTo(0, 0, shift);
     if (key === "End") return goTo(table.rows.shown.length - 1, columns.length - 1, shift);
+    if (key === "Enter") return !isLeaving && done(sayNothingIsOpen()); // else the page's, which orders
     const letter = key.toLowerCase();
     if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.shown.length - 1, columns.length - 1));
     if (letter === "d") return done(commands.fillDown());
@@ -92,6 +94,11 @@ export function bindKeyboard(table) {
     if (letter === "z") return done(shift ? table.redo() : table.undo());
     if (letter === "y") return done(table.redo());
     return false;
+  }
+
+  function sayNothingIsOpen() {
+    const row = table.rows.shown[selection.row];
+    table.showMessage((row && table.lockOf(row)) || _("没有打开的单元格。要开始批量生成：按 Esc，再按 Ctrl+Enter"));
   }
 
   function onAltKey(key, shift) {

@@ -7,7 +7,7 @@ import { Surface } from "./surface.js";
 import { apply, create, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _, formatElapsed } from "../core/i18n.js";
-import { isTextInput } from "../core/keyboard.js";
+import { isTextInput, showPaying } from "../core/keyboard.js";
 import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { loadItem, saveItem } from "../core/storage.js";
@@ -57,11 +57,10 @@ class Retouch {
     const fresh = { id, modes: null, models: {}, ...this.#last, marks: new History(), words: {}, edges, error: "", phase: "", result: null };
     this.#state = this.#known.get(id) ?? fresh;
     this.#known.set(id, this.#state);
-    if (!this.#dialog.open) this.#dialog.showModal();
     this.#surface.viewer.reset();
     this.#surface.viewer.show(item.querySelector("[data-image-url]"));
     this.#change({ item });
-    this.#dialog.focus();
+    showPaying(this.#dialog);
     if (this.#state.result) this.#showResult();
     this.#load(this.#state); // anew: a key or a price may have been set meanwhile
   }

@@ -6,6 +6,7 @@ import { durationOf, heldOf, orderWords, planOrder, portionOf } from "./order_pl
 import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
 import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
+import { showPaying } from "../core/keyboard.js";
 import { postOnce } from "../core/orders.js";
 import { ownSize } from "../core/sizes.js";
 import { budgetLeft, budgetName } from "../ui/status.js";
@@ -63,8 +64,7 @@ export class OrderDialog {
       this.#takeModel();
     }
     this.#show();
-    this.#dialog.showModal();
-    (this.#yes.disabled ? this.#part("[data-order-no]") : this.#yes).focus();
+    showPaying(this.#dialog);
     this.#page.store.save().catch(() => null); // what was just typed is priced while the person reads; what fails is said by the press
   }
 
@@ -167,7 +167,7 @@ export class OrderDialog {
       await requestJson("POST", `${urls.records}/restore`, { ids: this.#trashed() });
       await store.refresh();
     });
-    this.#yes.focus();
+    showPaying(this.#dialog);
   }
 
   #goToProblem() {
@@ -204,7 +204,7 @@ export class OrderDialog {
       answer = await this.#post(plan);
       expected = plan.rows.length - plan.made;
     });
-    if (!answer) return this.#yes.focus();
+    if (!answer) return this.#dialog.open && showPaying(this.#dialog);
     const batchId = answer.batch_id ?? answer.batch?.id;
     document.dispatchEvent(new Event("poll-now"));
     store.refresh();

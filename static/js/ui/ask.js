@@ -2,6 +2,7 @@
 
 import { apply, create, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
+import { showPaying } from "../core/keyboard.js";
 
 const dialog = document.querySelector("[data-ask]");
 let answer = () => null; // of the question that is open
@@ -27,8 +28,11 @@ export function ask({ name, title, text = "", error = "", facts = [], content = 
     "[data-ask-title]": title, "[data-ask-text]": { textContent: text, hidden: !text }, "[data-ask-error]": error, "[data-ask-close]": close,
     "[data-ask-facts]": { hidden: facts.length === 0 }, "[data-ask-content]": { hidden: content.length === 0 },
   });
-  if (!dialog.open) dialog.showModal();
-  (list.firstElementChild ?? closeButton).focus(); // never on what costs money
+  if (name === "cost") showPaying(dialog);
+  else {
+    if (!dialog.open) dialog.showModal();
+    (list.firstElementChild ?? closeButton).focus();
+  }
   return new Promise((resolve) => { answer = resolve; });
 }
 

@@ -10,7 +10,7 @@ import { bindUndoKeys } from "./undo.js";
 import { _ } from "../core/i18n.js";
 import { ignoreRepeatedKeys, ignoreSingleKeys, isTextInput } from "../core/keyboard.js";
 
-const ORDERS = '[data-ctrl-enter], [data-retouch-order], [data-command="again"]';
+const ORDERS = '[data-ctrl-enter], [data-order-yes], [data-retouch-order], [data-command="again"]';
 
 function bindDialogs(page) {
   let pressedOutside = false; // a selection dragged out of the dialog must not close it

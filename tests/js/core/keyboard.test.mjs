@@ -1,7 +1,7 @@
 import test, { beforeEach } from "node:test";
 import assert from "node:assert/strict";
 import { FakeElement, fire } from "../page.mjs";
-import { SINGLE_KEYS, arrowTarget, ignoreRepeatedKeys, ignoreSingleKeys, isComposing, isTextInput } from "../../../static/js/core/keyboard.js";
+import { SINGLE_KEYS, arrowTarget, ignoreRepeatedKeys, ignoreSingleKeys, isComposing, isTextInput, showPaying } from "../../../static/js/core/keyboard.js";
 import { saveItem } from "../../../static/js/core/storage.js";
 
 /** An element that a key is pressed at; `selectors` are those that it matches, by their first word. */
@@ -47,6 +47,20 @@ test("a held Enter writes lines into a text, and neither presses a button nor or
 test("a held Ctrl+Z undoes one step; commands of which a second one changes nothing may repeat", () => {
   for (const key of ["z", "Z"]) assert.deepEqual(held(elementOf(), key, { ctrlKey: true }), [false, true]);
   assert.deepEqual(held(elementOf(), "d", { ctrlKey: true }), [true, false]);
+});
+
+test("what is typed on when a dialog that spends money comes up does nothing in it but leave it", (t) => {
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const dialog = Object.assign(elementOf("dialog"), { open: true });
+  const keyAt = (time, key, more) => pressed(Object.assign(dialog, { contains: (one) => one === dialog }), { key, ...more, timeStamp: time });
+  showPaying(dialog);
+  for (const key of ["Enter", " ", "x"]) assert.deepEqual([keyAt(499, key), keyAt(500, key)], [[false, true], [true, false]], key);
+  assert.deepEqual(keyAt(100, "Enter", { ctrlKey: true }), [false, true]);
+  for (const key of ["Escape", "Tab"]) assert.deepEqual(keyAt(100, key), [true, false], key);
+  now = 1000;
+  assert.deepEqual(keyAt(1100, "Enter"), [true, false]);
+  assert.deepEqual(pressed(elementOf(), { key: "Enter", timeStamp: 100 }), [true, false]);
 });
 
 test("no other listener sees the keys of an input method, which are not prevented", () => {

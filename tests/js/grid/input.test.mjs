@@ -106,6 +106,21 @@ test("Ctrl+Enter writes the cell into all of the block, as each column reads it,
   assert.deepEqual([valuesOf(table, "ratio"), valuesOf(table, "count")], [["", "", ""], ["", "", ""]]);
 });
 
+test("Ctrl+Enter without an open cell says why it does nothing; after Esc it is the page's, which orders", () => {
+  const table = makeTable([{ prompt: "在做" }, { prompt: "甲" }], { lockOf: ({ prompt }) => (prompt === "在做" ? "正在做，做完再改" : "") });
+  for (const [row, words] of [[0, /^正在做/], [1, /^没有打开的单元格/]]) {
+    select(table, [row, "prompt"]);
+    press(table, "Control");
+    assert.equal(press(table, "Control+Enter"), true);
+    assert.match(table.told.at(-1), words);
+  }
+  press(table, "Escape");
+  press(table, "Control");
+  assert.equal(press(table, "Control+Enter"), false);
+  press(table, "ArrowDown");
+  assert.equal(press(table, "Control+Enter"), true);
+});
+
 test("an open list that is left alone changes nothing; what is typed or walked to is taken", () => {
   const table = makeTable([{ prompt: "甲", ratio: "5:4" }]);
   const open = () => {
