@@ -149,7 +149,7 @@ export class DeliveryView {
       '[data-delivery-pick="all"]': { textContent: _("全部 {n}", { n: all }), ariaPressed: String(pick === "all") },
       "[data-delivery-choices]": { hidden: Boolean(job) || !plan }, "[name=note]": { checked: note ?? this.#profile.note }, "[name=workbook]": { checked: workbook ?? this.#profile.workbook }, "label:has([name=workbook])": { hidden: !table },
       "[name=by_product]": { checked: byProduct }, "label:has([name=by_product])": { hidden: !plan?.by_product },
-      "[data-delivery-sheet]": { hidden: !table || isRunning, href: `${this.#dialog.dataset.sheetUrl.replace("/0/", `/${table}/`)}?pick=${pick}` },
+      "[data-delivery-sheet]": { hidden: !table || isRunning, href: `${this.#dialog.dataset.sheetUrl.replace("/0/", "/" + table + "/")}?pick=${pick}` },
       "[data-delivery-folder]": { hidden: !("maySaveFolder" in this.#dialog.dataset) || isRunning, disabled: isEmpty }, "[data-delivery-stop]": { hidden: !isRunning },
       "[data-delivery-make]": {
         textContent: !job ? _("做好并下载") : isRunning ? _("正在做…") : job.isDone ? _("再下载一次") : _("接着做"), ariaDisabled: String(isEmpty || isRunning),
