@@ -34,11 +34,13 @@ export function makeEditor(table, onTyping) {
     return Boolean(row && column()?.isEditable && !column().refuses?.(row) && table.canEdit(row, column()));
   };
 
+  const hasNoRow = () => table.rows.length === 0 && table.canEdit(); // what is typed begins the first one
+
   /** Lie over the active cell; one that is edited stays open. */
   function sync() {
     if (!editing) {
       textarea.value = "";
-      textarea.readOnly = !canEdit();
+      textarea.readOnly = !canEdit() && !hasNoRow();
       point(selection.isActive ? view.cellAt(selection.row, selection.column)?.id : "");
     }
     position();
@@ -118,8 +120,15 @@ export function makeEditor(table, onTyping) {
     return true;
   }
 
+  function openTyped() {
+    const { value } = textarea;
+    if (hasNoRow()) table.commands.add();
+    textarea.value = value;
+    open({ isTyped: true });
+  }
+
   function onInput() {
-    if (!editing) open({ isTyped: true });
+    if (!editing) openTyped();
     if (!editing) return;
     grow();
     if (editing.column.options) showChoices(true);
@@ -158,7 +167,7 @@ export function makeEditor(table, onTyping) {
     onTyping(null);
   }
 
-  textarea.addEventListener("compositionstart", () => open({ isTyped: true }));
+  textarea.addEventListener("compositionstart", openTyped);
   textarea.addEventListener("input", onInput);
   // When the whole window loses the focus the textarea stays the active element, and its cell stays open.
   textarea.addEventListener("blur", () => { if (document.activeElement !== textarea) commit(); });

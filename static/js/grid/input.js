@@ -1,6 +1,7 @@
 // The keys and the pointer of a spreadsheet.
 
 import { followPointer } from "../core/drag.js";
+import { FIRST } from "./selection.js";
 import { _ } from "../core/i18n.js";
 
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -88,7 +89,7 @@ export function bindKeyboard(table) {
     if (key === "End") return goTo(table.rows.shown.length - 1, columns.length - 1, shift);
     if (key === "Enter") return !isLeaving && done(sayNothingIsOpen()); // else the page's, which orders
     const letter = key.toLowerCase();
-    if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.shown.length - 1, columns.length - 1));
+    if (letter === "a") return done(selection.selectBlock(0, FIRST.column, table.rows.shown.length - 1, columns.length - 1));
     if (letter === "d") return done(commands.fillDown());
     if (letter === "r") return commands.fillRight(); // else the browser's
     if (letter === "z") return done(shift ? table.redo() : table.undo());

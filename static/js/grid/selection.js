@@ -1,6 +1,6 @@
 // Which cell is active, which block is selected around it, and which rows are picked by their checkbox.
 
-const FIRST = { row: 0, column: 1 }; // column 0 holds the checkbox
+export const FIRST = { row: 0, column: 1 }; // column 0 holds the checkbox
 
 export class Selection extends EventTarget {
   row = FIRST.row;
@@ -29,10 +29,10 @@ export class Selection extends EventTarget {
     };
   }
 
-  /** Whether the block is the whole table. */
+  /** Whether the block is the whole table, with or without the checkboxes. */
   get isAll() {
     const [{ rows, columns }, { top, bottom, left, right }] = [this.#size(), this.block];
-    return bottom - top + 1 === rows && right - left + 1 === columns;
+    return bottom - top + 1 === rows && right === columns - 1 && left <= FIRST.column;
   }
 
   isAt(row, column) {

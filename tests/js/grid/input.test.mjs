@@ -1,6 +1,6 @@
 import test from "node:test";
 import assert from "node:assert/strict";
-import "../page.mjs";
+import { fire } from "../page.mjs";
 import { makeColumns, makeTable, press, select, type, valuesOf } from "./table.mjs";
 
 const tableOf = (letters, options) => makeTable([...letters].map((prompt) => ({ prompt })), options);
@@ -63,6 +63,30 @@ test("the space bar picks the rows of the block at their number only", () => {
   assert.equal(table.selection.picked.size, 0);
   select(table, [0, "prompt"]);
   assert.equal(press(table, " "), false);
+});
+
+test("what is typed into a table without rows begins the first one, also with an input method", () => {
+  for (const event of ["input", "compositionstart"]) {
+    const table = tableOf("");
+    press(table, "Control+a");
+    assert.equal(table.textarea.readOnly, false);
+    if (event === "compositionstart") fire(table.textarea, event);
+    type(table, "茶");
+    press(table, "Tab");
+    assert.deepEqual(valuesOf(table, "prompt"), ["茶"], event);
+  }
+  const locked = tableOf("", { canEdit: () => false });
+  type(locked, "茶");
+  assert.equal(locked.rows.length, 0);
+});
+
+test("what is typed after Ctrl+A replaces the first cell", () => {
+  const table = tableOf("甲乙");
+  select(table, [1, "ratio"]);
+  press(table, "Control+a");
+  type(table, "茶");
+  press(table, "Enter");
+  assert.deepEqual(valuesOf(table, "prompt"), ["茶", "乙"]);
 });
 
 test("what is typed replaces the cell; Enter, Tab and arrows take it in and move on", () => {
