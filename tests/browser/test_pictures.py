@@ -77,6 +77,22 @@ def test_rows_are_judged_by_keys_and_each_choice_is_undone(
     expect(pictures.page.locator("[data-gallery-row]")).to_have_count(1)  # it stays where it is judged
 
 
+def test_a_key_is_for_the_picture_that_is_pointed_at_and_named_below(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    pictures.open(made_table(server, rows(4)))
+    pictures.focus(1)
+    pictures.picture(3).hover()
+    expect(pictures.words("row")).to_have_text("第 3 行")
+    pictures.press("p", "x")  # the pointer stays, and the keys go on
+    pictures.expect_pick(3, 1, "keep")
+    pictures.expect_pick(4, 1, "reject")
+    pictures.expect_pick(1, 1, "")
+    pictures.page.locator("[data-view-name=pictures]").focus()
+    pictures.press("Control+a")
+    assert pictures.page.evaluate("String(getSelection())") == ""
+
+
 def test_up_to_four_pictures_are_looked_at_side_by_side(
     pictures: PicturesPage, server: ServerProcess
 ) -> None:

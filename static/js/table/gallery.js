@@ -21,6 +21,7 @@ const IS_NARROW = matchMedia("(width < 720px)").matches;
 const [USUAL, USUAL_OF_SETS] = IS_NARROW ? [112, 112] : [132, 172];
 const MOST_COMPARED = 4;
 const PICKS = { p: "keep", x: "reject" };
+const POINTED_MS = 120; // until a picture that the pointer rests on gets the focus
 const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 
 export class Gallery {
@@ -37,6 +38,8 @@ export class Gallery {
   #isEarlierShown = false; // of all rows
   #current = ""; // key of a shot, as those that are selected
   #selected = new Set();
+  #pointed = ""; // key of the shot under the pointer when that was moved last
+  #timer = 0;
   #rejected = []; // rows of which no picture is left, and none is under way
   #seen = new WeakMap(); // what the store shows of a row -> its group
   #picks = new Map(); // those on their way, by record
@@ -199,6 +202,19 @@ export class Gallery {
     this.#grid.elementOf(key)?.focus({ preventScroll: true });
   }
 
+  /** What the pointer rests on gets the focus: what stands below is what a key is for. A pointer that only rests takes nothing back from the keys. */
+  #point(key) {
+    if (key === this.#pointed) return;
+    this.#pointed = key;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (!this.#isShown || !this.#grid.shotOf(key) || isTextInput(document.activeElement) || document.querySelector("dialog[open]")) return;
+      this.#current = key;
+      this.#show();
+      this.#grid.elementOf(key)?.focus({ preventScroll: true });
+    }, POINTED_MS);
+  }
+
   #say(text) {
     this.#note = text;
     show(this.#holder, { "[data-gallery-note]": text });
@@ -303,8 +319,9 @@ export class Gallery {
   #onKey(event) {
     const { key, target } = event;
     const isElsewhere = target !== document.body && !this.#holder.contains(target);
-    if (!this.#isShown || isElsewhere || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (document.querySelector("dialog[open]") || isTextInput(target)) return;
+    if (!this.#isShown || document.querySelector("dialog[open]") || isTextInput(target)) return;
+    if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "a") event.preventDefault(); // at most four are selected, and no words
+    if (isElsewhere || event.ctrlKey || event.metaKey || event.altKey) return;
     if ((key === "Enter" || key === " ") && target.matches("button, a:not([data-shot])")) return;
     if (this.#note) this.#say("");
     if (this.#runKey(key.length === 1 ? key.toLowerCase() : key, this.#shot)) event.preventDefault();
@@ -341,10 +358,13 @@ export class Gallery {
     });
     list.addEventListener("pointerover", ({ target, pointerType }) => {
       const shot = pointerType === "mouse" && shotAt(target);
-      if (shot) this.#words.point(shot);
       if (shot && hasPicture(shot)) target.closest("[data-shot-key]").append(tools);
     });
-    list.addEventListener("pointerleave", () => this.#words.point(null));
+    list.addEventListener("pointermove", ({ target, pointerType }) => {
+      const shot = pointerType === "mouse" && shotAt(target);
+      if (shot) this.#point(shot.key);
+    });
+    list.addEventListener("pointerleave", () => this.#point(""));
     list.addEventListener("focusin", ({ target }) => {
       const shot = shotAt(target);
       if (shot && shot.key !== this.#current) this.#focus(shot.key);

@@ -1,4 +1,4 @@
-// The words below the pictures of 看图: those of the row that is pointed at or has the focus, changed in place, and what can be ordered.
+// The words below the pictures of 看图: those of the row that has the focus, changed in place, and what can be ordered.
 
 import { nameOf, orderWords, titleOf } from "./gallery_shots.js";
 import { ownColumnsOf } from "./own_columns.js";
@@ -7,13 +7,11 @@ import { _, formatPrice } from "../core/i18n.js";
 import { sentenceOf } from "../rounds/said.js";
 
 export const UNDER_WAY = ["queued", "running"];
-const POINTED_MS = 120; // until the row that the pointer rests on is shown
 
 export class GalleryWords {
   #element;
   #hooks;
-  #state = { shot: null, pointed: null, isEditing: false, said: null };
-  #timer = 0;
+  #state = { shot: null, isEditing: false, said: null };
   #edit;
 
   /** hooks: those of Gallery, and again(row), leave() after the words were changed. */
@@ -24,32 +22,24 @@ export class GalleryWords {
     this.#edit.addEventListener("keydown", (event) => this.#onKey(event));
     this.#edit.addEventListener("blur", () => this.#end());
     addEventListener("pagehide", () => this.#end());
-    element.addEventListener("pointerenter", () => clearTimeout(this.#timer)); // its buttons are for the row that it shows
     this.#part("[data-words-change]").addEventListener("pointerdown", (event) => event.preventDefault()); // the press itself leaves the field
     this.#part("[data-words-change]").addEventListener("click", () => (this.#state.isEditing ? this.#leave() : this.edit(this.#shot)));
     this.#part("[data-words-remake]").addEventListener("click", () => this.edit(this.#shot, { said: this.#shot.picture.client }));
     this.#part("[data-words-order]").addEventListener("click", () => this.#order(this.#shot.row));
   }
 
-  get #shot() { return this.#state.isEditing ? this.#state.shot : this.#state.pointed ?? this.#state.shot; }
+  get #shot() { return this.#state.shot; }
 
   /** The picture that has the focus, null without one. */
   show(shot) {
-    this.#set(this.#state.isEditing && shot ? {} : { shot, pointed: null, isEditing: false });
-  }
-
-  /** The picture that the pointer is on, null beside them. */
-  point(shot) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#set({ pointed: shot }), POINTED_MS);
+    this.#set(this.#state.isEditing && shot ? {} : { shot, isEditing: false });
   }
 
   /** Change the words of a row that is not under way; with what a client said, its picture is ordered then. */
   edit(shot, { said = null } = {}) {
     const { row } = shot;
     if (UNDER_WAY.includes(this.#hooks.shownOf(row).state)) return;
-    clearTimeout(this.#timer);
-    this.#set({ shot, pointed: null, isEditing: true, said });
+    this.#set({ shot, isEditing: true, said });
     this.#edit.value = said ? `${row.prompt.trimEnd()}\n${said.comment}` : row.prompt;
     this.#edit.focus();
     this.#edit.setSelectionRange(this.#edit.value.length, this.#edit.value.length);
