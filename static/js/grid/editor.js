@@ -34,7 +34,7 @@ export function makeEditor(table, onTyping) {
     return Boolean(row && column()?.isEditable && !column().refuses?.(row) && table.canEdit(row, column()));
   };
 
-  const hasNoRow = () => table.rows.length === 0 && table.canEdit(); // what is typed begins the first one
+  const hasNoRow = () => table.rows.length === 0 && !table.rows.isFrozen; // what is typed begins the first one
 
   /** Lie over the active cell; one that is edited stays open. */
   function sync() {

@@ -77,7 +77,7 @@ const more = async (name, ...values) => (await loadMore())[name](...values);
 
 let store = null;
 const isViewer = "looking" in page.dataset; // may change nothing
-const canEdit = (row) => !isViewer && Boolean(store?.isLoaded) && !store.isBusy(row);
+const canEdit = (row) => !isViewer && !store?.isBusy(row);
 const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns)), { table: () => table, stateOf: batch.stateOf });
 const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
   columns, makeRow, copyRow, offerUndo, canEdit,

@@ -75,7 +75,8 @@ test("what is typed into a table without rows begins the first one, also with an
     press(table, "Tab");
     assert.deepEqual(valuesOf(table, "prompt"), ["茶"], event);
   }
-  const locked = tableOf("", { canEdit: () => false });
+  const locked = tableOf("");
+  locked.rows.isFrozen = true;
   type(locked, "茶");
   assert.equal(locked.rows.length, 0);
 });
