@@ -26,6 +26,7 @@ export function makeStrip(holder) {
     if (opener?.checkVisibility()) opener.focus();
   }
 
+  new ResizeObserver(() => document.body.style.setProperty("--strip-height", `${holder.offsetHeight}px`)).observe(holder);
   const toggle = (name) => (shown === name ? close() : show(name));
 
   document.addEventListener("click", ({ target }) => {

@@ -109,10 +109,12 @@ function actionButton({ label, run }, element) {
   return button;
 }
 
-/** Remove the toast after a while, but not while it has the focus or the pointer. */
+/** Remove the toast after a while, but not while it has the focus, nor while a pointer moves on it: one at rest may wait for what it covers. */
 function autoDismiss(element, onDismiss = () => null) {
+  let moved = 0;
+  element.addEventListener("pointermove", () => { moved = Date.now(); });
   const dismiss = () => {
-    if (element.matches(":hover, :focus-within")) return void setTimeout(dismiss, DISMISS_AFTER / 2);
+    if (element.matches(":focus-within") || Date.now() < moved + DISMISS_AFTER / 2) return void setTimeout(dismiss, DISMISS_AFTER / 2);
     if (element.isConnected) onDismiss();
     element.remove();
   };
