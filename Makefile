@@ -19,7 +19,7 @@ PYTEST = $(PYTEST_) -n $(WORKERS) --dist loadscope $(1) || \
 SAME = browser js test_architecture.py test_promises.py test_torture.py web/test_bundler.py web/test_front_end_files.py \
 	web/test_fuzz.py web/test_translations.py web/test_workbook_circle.py worker/test_batch_run.py \
 	worker/test_older_store.py worker/test_restart.py worker/test_shared_limit.py worker/test_two_machines.py
-.PHONY: help run test test-all test-rest test-python lint check fuzz torture bench bench-quick gallery mutants check-store \
+.PHONY: help run test test-all test-rest test-python lint check fuzz walk torture bench bench-quick gallery mutants check-store \
 	backup
 
 help: ## List these commands
@@ -52,6 +52,10 @@ check: lint test bench-quick ## Everything that must pass before a commit
 
 fuzz: $(VENV)/.tests ## Send random requests to the API: make fuzz CALLS=20000
 	FUZZ_CALLS=$(or $(CALLS),20000) $(BIN)/python -m pytest -n 0 -q -s tests/web/test_fuzz.py
+
+walk: $(VENV)/.tests ## Press and type at random on all pages of the demo: make walk SEED=7 STEPS=1500
+	@sh tests/browser/install
+	$(BIN)/python -m tools.walk --steps $(or $(STEPS),1500) $(addprefix --seed ,$(SEED))
 
 bench: $(VENV)/.tests ## Measure speed and memory against references in the same run
 	$(BIN)/python -m bench

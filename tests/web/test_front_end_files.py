@@ -61,6 +61,11 @@ def test_no_template_line_is_wider_than_a_screen() -> None:
     ] == []
 
 
+def test_json_in_a_data_attribute_is_read_by_one_function() -> None:
+    parsed = re.compile(r"JSON\.parse\((?:[^()]|\([^()]*\))*\bdataset\b")
+    assert [name for name, text in read(SCRIPTS).items() if parsed.search(text)] == [f"{SCRIPTS}/core/dom.js"]
+
+
 def test_every_imported_name_is_exported() -> None:
     exported = {name: _EXPORT.findall(text) for name, text in read(SCRIPTS).items()}
     assert [

@@ -7,6 +7,11 @@ export function parseHtml(html) {
   return template.content;
 }
 
+/** The JSON in a data attribute of an element; null without either, as while another page takes the place of this one. */
+export function jsonOf(element, name) {
+  return JSON.parse(element?.dataset[name] || "null");
+}
+
 /** A new element with what apply() takes, attributes and children. */
 export function create(name, { attributes = {}, classes, data, ...properties } = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties); // also what is as by default: alt=""

@@ -3,7 +3,7 @@
 
 import { ProfileForm } from "./profile_form.js";
 import { DeliveryView } from "./view.js";
-import { create } from "../core/dom.js";
+import { create, jsonOf } from "../core/dom.js";
 import { refusalOf } from "../core/files.js";
 import { HttpError, attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -90,7 +90,7 @@ export class Delivery {
   /** The one used last first, then those of one's own. */
   async #loadProfiles(chosen) {
     const { profiles } = await requestJson("GET", this.#dialog.dataset.profilesUrl);
-    const shown = JSON.parse(this.#dialog.dataset.shown); // built-in ones in the language of the page
+    const shown = jsonOf(this.#dialog, "shown"); // built-in ones in the language of the page
     const rank = ({ name, built_in: isBuiltIn }) => (name === loadItem(LAST) ? 0 : isBuiltIn ? 2 : 1);
     const labelled = profiles.map((one) => ({ ...one, label: shown[one.name]?.[0] ?? one.name, source: shown[one.name]?.[1] ?? one.source }));
     const sorted = labelled.toSorted((one, other) => rank(one) - rank(other));
@@ -173,7 +173,7 @@ export class Delivery {
 
   #openForm(profile, old) {
     this.#set({ isForm: true, error: "" });
-    this.#form.open(profile, { old, columns: [...(this.#what.own ?? []), ...JSON.parse(this.#dialog.dataset.variables)], recordId: (this.#state.job ?? this.#state.plan)?.files[0]?.record_id ?? null });
+    this.#form.open(profile, { old, columns: [...(this.#what.own ?? []), ...jsonOf(this.#dialog, "variables")], recordId: (this.#state.job ?? this.#state.plan)?.files[0]?.record_id ?? null });
   }
 
   async #remove() {

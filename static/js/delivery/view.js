@@ -1,7 +1,7 @@
 // What the dialog 交付 shows: show() writes everything that the dialog owns, but the form.
 
 import { checkGroups, problemGroups, profileWords, sourceWords, sumWords } from "./words.js";
-import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
+import { apply, copyOf, create, jsonOf, reconcileChildren, show } from "../core/dom.js";
 import { _, formatClock, formatDay, parseTime } from "../core/i18n.js";
 
 const MOST_SHOTS = 14;
@@ -21,7 +21,7 @@ export class DeliveryView {
   /** commands: see dialog.js. */
   constructor(dialog, commands) {
     this.#dialog = dialog;
-    this.#rules = JSON.parse(dialog.dataset.rules);
+    this.#rules = jsonOf(dialog, "rules");
     const presses = {
       "[data-delivery-pick]": ({ deliveryPick: pick }) => commands.choose({ pick }),
       "[data-delivery-changed]": ({ deliveryChanged: since, deliveryProfile: profile }) => commands.choose({ since, profile }),

@@ -13,7 +13,7 @@ import { bindRowActions } from "../table/row_actions.js";
 import { copyRow, makeRow } from "../table/row.js";
 import { stateOf } from "../table/states.js";
 import { Store } from "../table/store.js";
-import { apply, show } from "../core/dom.js";
+import { apply, jsonOf, show } from "../core/dom.js";
 import { attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
@@ -78,7 +78,7 @@ const more = async (name, ...values) => (await loadMore())[name](...values);
 let store = null;
 const isViewer = "looking" in page.dataset; // may change nothing
 const canEdit = (row) => !isViewer && !store?.isBusy(row);
-const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns)), { table: () => table, stateOf: batch.stateOf });
+const columns = addRenderers(makeColumns(jsonOf(page, "columns")), { table: () => table, stateOf: batch.stateOf });
 const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
   columns, makeRow, copyRow, offerUndo, canEdit,
   contentFields: model.content_fields,

@@ -2,7 +2,7 @@
 
 import { RoleForm } from "./role_form.js";
 import { changeWords, placeOf, problemLines, sumWords } from "./roles.js";
-import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
+import { apply, copyOf, create, jsonOf, reconcileChildren, show } from "../core/dom.js";
 import { followPointer } from "../core/drag.js";
 import { _ } from "../core/i18n.js";
 
@@ -20,7 +20,7 @@ export class RecipesView {
   constructor(dialog, commands) {
     this.#dialog = dialog;
     this.#commands = commands;
-    this.#form = new RoleForm(dialog.querySelector("[data-recipes-form]"), JSON.parse(dialog.dataset.takes), { changed: commands.changeRole, pick: commands.pick });
+    this.#form = new RoleForm(dialog.querySelector("[data-recipes-form]"), jsonOf(dialog, "takes"), { changed: commands.changeRole, pick: commands.pick });
     const presses = {
       "[data-recipes-item]": ({ recipesItem: at }) => commands.chooseRole(Number(at)), "[data-recipes-add]": commands.addRole, "[data-role-remove]": commands.removeRole,
       "[data-role-move]": ({ roleMove: by }) => commands.moveRole(Number(by)), "[data-recipes-store]": commands.store, "[data-recipes-apply]": commands.apply,
@@ -115,7 +115,7 @@ export class RecipesView {
     this.#showRoles(recipe.roles, at, bad);
     this.#showProblems(lines);
     const { columns, pictures, hasReferences, hasPrompts, model } = what;
-    const names = [...columns, ...(hasPrompts ? [this.#dialog.dataset.wordsColumn] : []), ...JSON.parse(this.#dialog.dataset.variables)];
+    const names = [...columns, ...(hasPrompts ? [this.#dialog.dataset.wordsColumn] : []), ...jsonOf(this.#dialog, "variables")];
     const role = recipe.roles[at];
     this.#form.show({ role, columns: [...new Set(names)], pictures, hasReferences, model, bad: bad[at] ?? {}, sent: answer?.first.filter((row) => row.role === role.role) ?? [] });
   }

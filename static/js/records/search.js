@@ -1,6 +1,6 @@
 // Search without leaving the page: what is typed or chosen becomes a URL, and the server's fragment for it replaces the list.
 
-import { apply, replaceContent, show } from "../core/dom.js";
+import { apply, jsonOf, replaceContent, show } from "../core/dom.js";
 import { HttpError, attempt, fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { onTyped } from "../core/timing.js";
@@ -203,12 +203,12 @@ export function offerNewResults(page, search) {
   let lastCount = 0;
 
   async function count() {
-    const { filter, total } = search.list().dataset;
+    const list = search.list();
     if (Date.now() - lastCount < MIN_INTERVAL_MS || document.hidden) return;
     lastCount = Date.now();
-    const query = new URLSearchParams({ ...JSON.parse(filter), limit: 1 });
+    const query = new URLSearchParams({ ...jsonOf(list, "filter"), limit: 1 });
     const answer = await requestJson("GET", `${page.dataset.listUrl}?${query}`).catch(() => null);
-    render(answer ? answer.total - total : 0);
+    render(answer ? answer.total - list.dataset.total : 0);
   }
 
   function render(more) {

@@ -1,7 +1,7 @@
 // The selection of 生成记录, which outlasts pages and reloads until something else is searched for: also all that the filter found
 // at a time (`asOf`).
 
-import { apply, show } from "../core/dom.js";
+import { apply, jsonOf, show } from "../core/dom.js";
 import { LONG_TIMEOUT, attempt, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { Selection } from "../ui/selection.js";
@@ -144,7 +144,7 @@ export class RecordSelection extends Selection {
   }
 
   #filter() {
-    return JSON.parse(this.#search.list().dataset.filter);
+    return jsonOf(this.#search.list(), "filter");
   }
 
   /** Tells whether a list is of the same search, in whichever order. */

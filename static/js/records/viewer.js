@@ -4,6 +4,7 @@ import { targetOf } from "./actions.js";
 import { syncAddress, urlWith } from "./address.js";
 import { cardViewer } from "./card_viewer.js";
 import { openCompare } from "./compare.js";
+import { jsonOf } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { lightbox } from "../ui/lightbox.js";
@@ -134,7 +135,7 @@ export class RecordsViewer {
   }
 
   #fetchNeighbours(id) {
-    const query = new URLSearchParams(JSON.parse(this.#list.dataset.filter));
+    const query = new URLSearchParams(jsonOf(this.#list, "filter") ?? {});
     return requestJson("GET", `${this.#page.dataset.listUrl}/${id}/neighbours?${query}`);
   }
 

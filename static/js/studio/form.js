@@ -1,6 +1,6 @@
 // The form of 单图生成: sizes and prices that follow the choices, errors at their fields, and submitting it.
 
-import { apply, show } from "../core/dom.js";
+import { apply, jsonOf, show } from "../core/dom.js";
 import { attempt } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
@@ -147,10 +147,10 @@ function showLength(form) {
 function offerOf(form, radio = form.querySelector('[name="resolution"]:checked')) {
   const quality = form.elements.quality?.value;
   if (radio && "own" in radio.dataset) {
-    const [size, rule] = [ownSize(form.querySelector("[data-own-text]").value), JSON.parse(form.dataset.ownSizes)];
+    const [size, rule] = [ownSize(form.querySelector("[data-own-text]").value), jsonOf(form, "ownSizes")];
     return size && isTaken(size, rule) ? { size: spellSize(size), price: priceOfSize(size, rule, quality) } : null;
   }
-  const offer = JSON.parse(form.dataset.sizes)[`${form.elements.aspect_ratio.value}|${radio?.value}`];
+  const offer = jsonOf(form, "sizes")[`${form.elements.aspect_ratio.value}|${radio?.value}`];
   return offer && { ...offer, price: offer.qualities?.[quality] ?? offer.price };
 }
 

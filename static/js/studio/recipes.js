@@ -1,7 +1,7 @@
 // Own recipes in 单图生成: a chosen role fills the form around what was written, and the form becomes a role.
 
 import { readForm } from "./form.js";
-import { create, show } from "../core/dom.js";
+import { create, jsonOf, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { openRecipes } from "../recipes/open.js";
@@ -13,7 +13,7 @@ const NUMBERS = ["num_images", "reference_strength"];
 /** apply(request) fills the form. */
 export function bindRecipes(form, apply) {
   const select = form.querySelector("[data-recipe]");
-  const placeholder = JSON.parse(select.dataset.recipe); // stands for what was written, in the words of a role
+  const placeholder = jsonOf(select, "recipe"); // stands for what was written, in the words of a role
   let [words, written, given] = [placeholder, "", ""]; // of the chosen role; the prompt before it was chosen, and with it
 
   function showRecipes(recipes) {
@@ -58,7 +58,7 @@ export function bindRecipes(form, apply) {
 
   select.addEventListener("change", fill);
   form.querySelector("[data-keep-recipe]").addEventListener("click", keep);
-  showRecipes(JSON.parse(select.dataset.ownRecipes));
+  showRecipes(jsonOf(select, "ownRecipes"));
 }
 
 async function pick(asked) {

@@ -1,13 +1,14 @@
 // The models that rows can be ordered from, and the columns that only some of them take. Their cells hold words of the
 // page's language; requests hold the values of the API.
 
+import { jsonOf } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 import { normalise } from "../grid/columns.js";
 
-const { dataset } = document.querySelector("[data-batch]");
-const { others, ...own } = JSON.parse(dataset.model);
+const page = document.querySelector("[data-batch]");
+const { others, ...own } = jsonOf(page, "model");
 const byLabel = new Map(others.map((other) => [other.label, other]));
-const described = JSON.parse(dataset.columns).filter(({ like }) => like);
+const described = jsonOf(page, "columns").filter(({ like }) => like);
 const dictionaries = new Map(described.map((column) => [column.name, dictionaryOf(column)]));
 
 /** The model of the page, with of(row): the model that makes a row, and qualityOf(row): its quality as prices have it. */

@@ -1,9 +1,10 @@
 // {列名} in a text, as app/domain/variables.py replaces it; here only what helps to write it.
 
 import { fieldOfOwn, ownNames } from "./own_columns.js";
+import { jsonOf } from "../core/dom.js";
 import { normalise } from "../grid/columns.js";
 
-const BUILT_IN = JSON.parse(document.querySelector("[data-batch]").dataset.variables);
+const BUILT_IN = jsonOf(document.querySelector("[data-batch]"), "variables");
 const FIELDS = ["prompt", "negative_prompt", "filename"];
 const OPEN = /[{｛]([^{}｛｝\n]*)$/u; // a variable that is being typed
 const VARIABLE = /\{([^{}\n]+)\}/gu;

@@ -1,6 +1,6 @@
 // Details of an item in a list: the request of its image, and the metadata shown beside it when it is large.
 
-import { parseHtml } from "../core/dom.js";
+import { jsonOf, parseHtml } from "../core/dom.js";
 import { fetchHtmlIfChanged } from "../core/http.js";
 
 const loaded = new Map(); // URL -> promise; the URL changes with the record
@@ -29,7 +29,7 @@ async function fetchDetails(url) {
 
 function readDetails(element) {
   return {
-    request: JSON.parse(element?.dataset.request || "{}"),
+    request: jsonOf(element, "request") ?? {},
     metadata: element?.querySelector("template[data-metadata]")?.content ?? new DocumentFragment(),
     price: element?.dataset.price ?? "",
     upscale: element?.dataset.upscale ?? "",
