@@ -34,14 +34,15 @@ _KEYS = (
     *"123pxucedzrgfls",
 )
 _WORDS = ("blue dog", "16:9", "一只猫 ", "{", "4K", "99", "#3", "a\tb", "   ", "=1+1", "没有.png", "<b>")
-# Notes which press a purchase follows. `pressed` is the last click on a button with a price.
+# Notes which press a purchase follows. `pressed` is the last click on a button with a price, which 再来一张 has
+# unless it is free, as here.
 _GUARD = r"""
 (() => {
-  const PRICE = /[¥￥]|免费|free/i;
+  const PRICE = /[¥￥]|免费|不花钱|free/i;
   const PAID = /\/api\/(batches|tables\/\w+\/run|batches\/\w+\/(release|again)|records\/\w+\/\w+)$/;
   const FREE = /\/(delete|restore|pick|favourite|cancel|collect|drop|undrop|find-by-file)$/;
   const pricedAt = (target) => [target.closest?.("button, a")]
-    .find((one) => one && PRICE.test(`${one.textContent} ${one.title} ${one.ariaLabel ?? ""}`));
+    .find((one) => one && (PRICE.test(`${one.textContent} ${one.title}`) || one.matches("[data-command=again]")));
   const scripted = new WeakSet();
   let [moved, orders, pressed] = [-1, -1, null];
   addEventListener("pointerdown", () => { moved = performance.now(); }, true);
@@ -69,7 +70,7 @@ _GUARD = r"""
   };
 })();
 """
-# The control that a number from 0 to 1 points at: {x, y, words}, null where there is none.
+# The control that a number from 0 to 1 points at: {x, y, words}.
 _CONTROL = """
 (share) => {
   const root = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document;
@@ -85,7 +86,7 @@ _CONTROL = """
     const hit = document.elementFromPoint(...middle(one));
     return hit && (one.contains(hit) || hit.contains(one)) && one.checkVisibility();
   });
-  if (found.length === 0) return null;
+  if (found.length === 0) return { x: 5, y: 5, words: "the corner" };
   const one = found[Math.floor(share * found.length)];
   const [x, y] = middle(one);
   const words = `${one.tagName.toLowerCase()} ${one.ariaLabel || one.textContent || one.name || ""}`;
@@ -141,17 +142,16 @@ class Walk:
 
     def run(self, steps: int) -> None:
         """Make the steps; what a step cannot do because the page changed meanwhile is left out."""
-        actions: list[Callable[[], str]] = [*[self._press] * 9, *[self._key] * 9, *[self._type] * 3]
+        actions: list[Callable[[], None]] = [*[self._press] * 9, *[self._key] * 9, *[self._type] * 3]
         actions += [self._press_twice, self._point, self._scroll, self._wait]
         self._visit()
         for self.number in range(1, steps + 1):
             if self.random.random() < 1 / _STAY:
                 self._visit()
-            action = self.random.choice(actions)
             try:
-                self.steps.append(action())
+                self.random.choice(actions)()
             except Error as error:
-                self.steps.append(f"{action.__name__}: {str(error).splitlines()[0]}")
+                self.steps.append(str(error).splitlines()[0])
             self.page.wait_for_timeout(self.random.choice((0, 0, 20, 150)))
         self.page.wait_for_timeout(1000)
 
@@ -168,45 +168,43 @@ class Walk:
         except Error as error:  # the page was left by a step that has not ended
             self.steps.append(str(error).splitlines()[0])
 
-    def _control(self) -> dict[str, Any]:
-        control: dict[str, Any] | None = self.page.evaluate(_CONTROL, self.random.random())
-        return control or {"x": 5, "y": 5, "words": "the corner"}
+    def _control(self, what: str) -> dict[str, Any]:
+        """A control, which the step is about."""
+        control: dict[str, Any] = self.page.evaluate(_CONTROL, self.random.random())
+        self.steps.append(f"{what} {control['words']}")
+        return control
 
-    def _press(self) -> str:
-        control = self._control()
+    def _press(self) -> None:
+        control = self._control("press")
         button: Any = "right" if self.random.random() < 0.05 else "left"
         self.page.mouse.click(control["x"], control["y"], button=button)
-        return f"press {control['words']}"
 
-    def _press_twice(self) -> str:
-        control = self._control()
+    def _press_twice(self) -> None:
+        control = self._control("press twice")
         self.page.mouse.dblclick(control["x"], control["y"])
-        return f"press twice {control['words']}"
 
-    def _point(self) -> str:
-        control = self._control()
+    def _point(self) -> None:
+        control = self._control("point at")
         self.page.mouse.move(control["x"], control["y"], steps=2)
-        return f"point at {control['words']}"
 
-    def _scroll(self) -> str:
+    def _scroll(self) -> None:
+        self.steps.append("scroll")
         self.page.mouse.wheel(0, self.random.choice((-800, 300, 800)))
-        return "scroll"
 
-    def _wait(self) -> str:
+    def _wait(self) -> None:
+        self.steps.append("wait")
         self.page.wait_for_timeout(700)
-        return "wait"
 
-    def _key(self) -> str:
-        key: str = self.random.choice(_KEYS)
-        self.page.keyboard.press(key)
-        return key
+    def _key(self) -> None:
+        self.steps.append(self.random.choice(_KEYS))
+        self.page.keyboard.press(self.steps[-1])
 
-    def _type(self) -> str:
-        words: str = self.random.choice(_WORDS)
+    def _type(self) -> None:
+        words = self.random.choice(_WORDS)
         if self.page.evaluate(_IS_SECRET):  # a password would lock the walk out
-            return "nothing"
+            return
+        self.steps.append(f"type {words!r}")
         self.page.keyboard.type(words)
-        return f"type {words!r}"
 
 
 def _furnish(server: ServerProcess, chance: random.Random) -> list[str]:
