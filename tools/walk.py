@@ -34,15 +34,15 @@ _KEYS = (
     *"123pxucedzrgfls",
 )
 _WORDS = ("blue dog", "16:9", "一只猫 ", "{", "4K", "99", "#3", "a\tb", "   ", "=1+1", "没有.png", "<b>")
-# Notes which press a purchase follows. `pressed` is the last click on a button with a price, which 再来一张 has
-# unless it is free, as here.
+# Notes which press a purchase follows. `pressed` is the last click on a button with a price; that of one more
+# picture has none while it is free, as here.
 _GUARD = r"""
 (() => {
   const PRICE = /[¥￥]|免费|不花钱|free/i;
   const PAID = /\/api\/(batches|tables\/\w+\/run|batches\/\w+\/(release|again)|records\/\w+\/\w+)$/;
   const FREE = /\/(delete|restore|pick|favourite|cancel|collect|drop|undrop|find-by-file)$/;
-  const pricedAt = (target) => [target.closest?.("button, a")]
-    .find((one) => one && (PRICE.test(`${one.textContent} ${one.title}`) || one.matches("[data-command=again]")));
+  const isPriced = (one) => PRICE.test(one.textContent + one.title) || one.matches("[data-command=again]");
+  const pricedAt = (target) => [target.closest?.("button, a")].find((one) => one && isPriced(one));
   const scripted = new WeakSet();
   let [moved, orders, pressed] = [-1, -1, null];
   addEventListener("pointerdown", () => { moved = performance.now(); }, true);
