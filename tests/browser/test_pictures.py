@@ -93,6 +93,22 @@ def test_a_key_is_for_the_picture_that_is_pointed_at_and_named_below(
     assert pictures.page.evaluate("String(getSelection())") == ""
 
 
+def test_a_picture_that_is_deleted_elsewhere_takes_no_command_in_the_large_view(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    pictures.open(made_table(server, rows(1)))
+    pictures.focus(1)
+    pictures.press("Enter")
+    dialog = pictures.page.locator("dialog[data-lightbox]")
+    expect(dialog).to_be_visible()
+    server.post("/api/records/delete", {"ids": [1]})
+    pictures.page.evaluate("document.dispatchEvent(new Event('poll-now'))")
+    expect(pictures.group("all").locator("span")).to_have_text("1")
+    expect(pictures.page.locator("[data-gallery-row] img")).to_have_count(0)
+    pictures.press("p", "e")
+    expect(dialog).to_be_visible()
+
+
 def test_up_to_four_pictures_are_looked_at_side_by_side(
     pictures: PicturesPage, server: ServerProcess
 ) -> None:

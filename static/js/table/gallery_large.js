@@ -61,6 +61,7 @@ export class GalleryLarge {
 
   async run(name, item) {
     const shot = this.#shots[this.#indexOf(item)];
+    if (!shot) return undefined; // it was deleted while it is shown
     if (name === "keep" || name === "reject") return this.#hooks.choose(shot, name);
     if (name === "records") return location.assign(this.#urls.record(item.dataset.recordId));
     if (name === "edit" || name === "again") {
