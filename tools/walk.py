@@ -143,7 +143,7 @@ class Walk:
     def run(self, steps: int) -> None:
         """Make the steps; what a step cannot do because the page changed meanwhile is left out."""
         actions: list[Callable[[], None]] = [*[self._press] * 9, *[self._key] * 9, *[self._type] * 3]
-        actions += [self._press_twice, self._point, self._scroll, self._wait]
+        actions += [self._press_twice, self._point, self._scroll, self._wait, self._type_on, self._type_on]
         self._visit()
         for self.number in range(1, steps + 1):
             if self.random.random() < 1 / _STAY:
@@ -198,6 +198,13 @@ class Walk:
     def _key(self) -> None:
         self.steps.append(self.random.choice(_KEYS))
         self.page.keyboard.press(self.steps[-1])
+
+    def _type_on(self) -> None:
+        """Press a key that takes in what was typed, and type on without a look."""
+        self._press()
+        self.steps.append("Control+Enter, and type on")
+        self.page.keyboard.press("Control+Enter")
+        self.page.keyboard.type("blue dog ")
 
     def _type(self) -> None:
         words = self.random.choice(_WORDS)

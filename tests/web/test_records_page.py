@@ -194,7 +194,11 @@ def test_an_unnamed_batch_is_labelled_by_its_local_time(client: FlaskClient, db:
     add_batch(db, "b", "", created_at="2026-11-26 00:43:00")
     local = '<time datetime="2026-11-26T00:43:00Z">'
     assert local in client.get("/live/records/batches").text
-    assert local in page(client, "?batch_id=b")
+    html = page(client, "?batch_id=b")
+    assert local in html
+    title = r"\d\d:43 的批次 · 生成记录 · AI 图片生成器"
+    assert re.search(f"<title>[^<>]*{title}</title>", html)
+    assert re.search(f'data-title="[^<>]*{title}"[^>]* data-filter=', client.get("/live/records?batch_id=b").text)
 
 
 def test_references_are_shown_as_thumbnails_with_their_names(
