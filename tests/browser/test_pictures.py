@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NewPage
 from tools.fakes.jimeng import FakeJimeng
@@ -107,6 +107,23 @@ def test_a_picture_that_is_deleted_elsewhere_takes_no_command_in_the_large_view(
     expect(pictures.page.locator("[data-gallery-row] img")).to_have_count(0)
     pictures.press("p", "e")
     expect(dialog).to_be_visible()
+
+
+def test_a_deletion_is_undone_although_the_large_view_went_on_before_it_was_answered(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    pictures.open(made_table(server, rows(8)))
+    pictures.focus(1)
+    pictures.press("Enter")
+    held: list[Route] = []
+    pictures.page.route("**/api/records/delete", lambda route: held.append(route))
+    with pictures.page.expect_request("**/api/records/delete"):
+        pictures.page.locator("dialog[data-lightbox] [data-command=delete]").click()
+    pictures.press("End")
+    expect(pictures.page.locator("[data-caption]")).to_have_text("第 8 行")
+    held[0].continue_()
+    pictures.page.locator(".toast").get_by_role("button", name="撤销").click()
+    expect(pictures.page.locator(".toast")).to_have_count(0)
 
 
 def test_up_to_four_pictures_are_looked_at_side_by_side(

@@ -198,7 +198,9 @@ def test_an_unnamed_batch_is_labelled_by_its_local_time(client: FlaskClient, db:
     assert local in html
     title = r"\d\d:43 的批次 · 生成记录 · AI 图片生成器"
     assert re.search(f"<title>[^<>]*{title}</title>", html)
-    assert re.search(f'data-title="[^<>]*{title}"[^>]* data-filter=', client.get("/live/records?batch_id=b").text)
+    assert re.search(
+        f'data-title="[^<>]*{title}"[^>]* data-filter=', client.get("/live/records?batch_id=b").text
+    )
 
 
 def test_references_are_shown_as_thumbnails_with_their_names(

@@ -154,7 +154,7 @@ function removeAndPutBack(record) {
   const marker = document.createComment("");
   record.before(marker);
   return {
-    removed: () => removeKeepingFocus(record, [...record.closest("[data-lightbox-scope]").querySelectorAll("[data-record-id]")]),
+    removed: () => removeKeepingFocus(record, [...record.closest("[data-lightbox-scope]")?.querySelectorAll("[data-record-id]") ?? []]), // gone where the large view was left
     restored() {
       record.querySelector("[data-error]")?.replaceChildren();
       if (!document.querySelector(`[data-record-id="${record.dataset.recordId}"]`)) marker.replaceWith(record);
