@@ -112,6 +112,24 @@ def test_every_action_is_one_step_and_the_list_follows_the_table(draft: BatchPag
         draft.expect_text(row, "num_images", number)
 
 
+def test_the_foot_says_what_the_dialog_asks_before_and_after_a_size_is_mended(priced: BatchPage) -> None:
+    priced.open()
+    sizes = ("1:1,2K", "300x300,2K", "300x300,2K", "1024x1024,1K")
+    priced.import_csv("提示词,图片比例,分辨率", *(f"猫 {n},{size}" for n, size in enumerate(sizes)))
+    priced.wait_until_saved()
+    expect(priced.bad_cells()).to_have_count(3)  # one cell of each size
+    for text, price in (("", "¥0.22"), ("做不了 300x300", "¥0.66"), ("对不上", "¥0.88")):
+        if text:
+            line(priced, text).get_by_role("button", name="改").last.click()
+            expect(line(priced, text)).to_have_count(0)
+            priced.wait_until_saved()
+        expect(priced.page.locator("[data-footer-sum]")).to_contain_text(price)
+        dialog = priced.open_start()
+        expect(dialog.locator("[data-order-yes]")).to_contain_text(price)
+        priced.page.keyboard.press("Escape")
+    expect(priced.bad_cells()).to_have_count(0)
+
+
 def test_a_line_leads_to_its_cells_and_mended_rows_go_where_only_those_with_problems_are_shown(
     draft: BatchPage,
 ) -> None:

@@ -66,9 +66,9 @@ export function makeCommands(batch) {
   // Where nothing can be made as it stands, the first problem is shown.
   function order(rows) {
     table.editor.commit();
-    const { rows: filled, good, problems } = batch.footer.sum();
+    const { rows: filled, toMake, problems } = batch.footer.sum();
     if (filled === 0) return batch.footer.showProblem(_("表格还是空的，先写一行提示词或导入 Excel"));
-    if (!rows && good.length === 0 && problems > 0) return goToNextProblem(table);
+    if (!rows && toMake === 0 && problems > 0) return goToNextProblem(table);
     return orders.open({ rows });
   }
 

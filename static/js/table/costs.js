@@ -9,12 +9,20 @@ export function pictureCount(row, model) {
   return number >= 1 && number <= model.max_pictures ? number : 0;
 }
 
-/** CNY for all pictures of a row, NaN when the price is unknown; a size that is not offered counts as the default one. */
-export function priceOf(row, model) {
-  return pictureCount(row, model) * pricePerPicture(row, model);
+/** What the server says of a row, see shownOf() of store.js; of one that is new, or was changed since it was asked, what its cells say. */
+export function shownNow(row, { validation, model, store }) {
+  if (row.id !== null && !store.isStale(row)) return store.shownOf(row);
+  const hasProblem = Object.keys(validation.problemsOf(row)).length > 0;
+  const missing = pictureCount(row, model);
+  return { state: hasProblem ? "problem" : validation.isFilled(row) ? "to_make" : "empty", pictures: [], missing, price: missing * pricePerPicture(row, model) };
 }
 
-/** CNY for one picture of a row by its model. */
+/** How many pictures of a row 🚀 orders. */
+export function dueOf({ state, missing = 0 }) {
+  return ["empty", "problem", "held"].includes(state) ? 0 : missing;
+}
+
+/** CNY for one picture of a row by its model, NaN when it is unknown; a size that is not offered counts as the default one. */
 export function pricePerPicture(row, model) {
   const { prices, own_sizes: rule, included_references: included, price_extra_reference: priceOfMore } = model.of(row);
   const extra = Math.max(row.sample_images.length - included, 0) * priceOfMore;

@@ -1,6 +1,6 @@
 // The foot: rows, pictures, cost, how many cells have problems, and what is wrong with the active cell.
 
-import { addUp, pictureCount, priceOf } from "./costs.js";
+import { addUp, dueOf, pictureCount, shownNow } from "./costs.js";
 import { madePictures } from "./states.js";
 import { create, show } from "../core/dom.js";
 import { _, formatSum } from "../core/i18n.js";
@@ -60,26 +60,22 @@ export function makeFooter(footer, { table, model, store, onSum }) {
 }
 
 /**
- * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells, paid: rows that lack what was charged, good: rows without any of which
- * something is to be made}. What was changed since the server was asked counts as it stands.
+ * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells, paid: rows that lack what was charged}.
+ * What is to be made is what planOrder() orders of them, whatever is marked in their cells.
  */
-function sumOf(rows, { model, validation, store }) {
-  const sum = { rows: 0, pictures: 0, made: 0, toMake: 0, problems: 0, paid: 0, good: [] };
+export function sumOf(rows, { model, validation, store }) {
+  const sum = { rows: 0, pictures: 0, made: 0, toMake: 0, problems: 0, paid: 0 };
   const costs = [];
   for (const row of rows.filter(validation.isFilled)) {
-    const known = row.id !== null && !store.isStale(row) ? store.shownOf(row) : null;
-    const pictures = pictureCount(row, model);
-    const lacking = known?.missing ?? pictures;
-    const problems = Object.keys(validation.problemsOf(row)).length;
+    const shown = shownNow(row, { validation, model, store });
+    const [pictures, due] = [pictureCount(row, model), dueOf(shown)];
     sum.rows += 1;
     sum.pictures += pictures;
-    sum.made += known ? Math.min(madePictures(known).length, pictures) : 0;
-    sum.problems += problems;
-    sum.paid += Number(known?.state === "paid");
-    if (problems > 0 || lacking === 0) continue;
-    sum.toMake += lacking;
-    sum.good.push(row);
-    costs.push({ count: lacking, price: known ? known.price : priceOf(row, model) });
+    sum.made += Math.min(madePictures(shown).length, pictures);
+    sum.problems += Object.keys(validation.problemsOf(row)).length;
+    sum.paid += Number(shown.state === "paid");
+    sum.toMake += due;
+    if (due > 0) costs.push({ count: due, price: shown.price });
   }
   return { ...sum, cost: addUp(costs) };
 }

@@ -170,12 +170,13 @@ export function changeText(one, other) {
 /** report: see import_reports.js -> [{row, field, error, fixed, words}], see markProblems() of grid/grid.js. */
 export function marksOf({ fixed: problems }, { rows, allColumns }) {
   const byNumber = new Map(rows.all.map((row) => [row.number, row]));
-  const fieldOf = (header) => allColumns.find(({ headers }) => headers?.includes(header))?.field;
   return problems.flatMap((problem) => {
-    const [row, field] = [byNumber.get(problem.row), fieldOf(problem.column)];
-    // In what the model does not take nothing is to be corrected; what is wrong with variables is for the check to say.
+    const row = byNumber.get(problem.row);
+    const { field, kind } = allColumns.find(({ headers }) => headers?.includes(problem.column)) ?? {};
+    // In what the model does not take nothing is to be corrected; what is wrong with variables, and with a choice, is for the check to say.
     if (!row || !field || refusedFields(allColumns, row).includes(field)) return [];
-    if (!problem.fixed) return usesVariables(row, field) || row[field] !== problem.seen ? [] : [{ row, field, error: problem.error }];
+    const isOver = kind !== "text" || usesVariables(row, field) || row[field] !== problem.seen;
+    if (!problem.fixed) return isOver ? [] : [{ row, field, error: problem.error }];
     return row[field] === problem.fixed ? [{ row, field, ...correction(problem) }] : [];
   });
 }

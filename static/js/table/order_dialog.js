@@ -1,7 +1,7 @@
 // The one dialog for everything that is ordered from a table: what is missing, a part of the rows, what waits for the trial, one more
 // picture, another model. Its sums are those of what the server said of the rows: it opens without a call.
 
-import { pictureCount, pricePerPicture } from "./costs.js";
+import { pictureCount, pricePerPicture, shownNow } from "./costs.js";
 import { durationOf, heldOf, orderWords, planOrder, portionOf } from "./order_plan.js";
 import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
 import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
@@ -78,7 +78,7 @@ export class OrderDialog {
     const { table, model, store } = this.#page;
     const spec = mode === "model" && model.all.find(({ id }) => id === other);
     return (rows ?? table.rows.all).flatMap((row) => {
-      const shown = shownNow(row, this.#page);
+      const shown = shownNow(row, { validation: table.validation, model, store });
       const held = heldOf(shown, batch?.id);
       if (mode === "release" && !held) return [];
       const maker = spec || model.of(row);
@@ -243,13 +243,6 @@ export class OrderDialog {
     this.#part("[data-order-resolution]").replaceChildren(new Option(_("和原来一样"), ""), ...names.map((name) => new Option(name)));
     this.#set({ model, resolution: "", changes: {} });
   }
-}
-
-// What was changed since the server was asked counts as it stands.
-function shownNow(row, { table, store }) {
-  if (row.id !== null && !store.isStale(row)) return store.shownOf(row);
-  const hasProblem = Object.keys(table.validation.problemsOf(row)).length > 0;
-  return { state: hasProblem ? "problem" : table.validation.isFilled(row) ? "to_make" : "empty", pictures: [] };
 }
 
 function within(limit, promise) {

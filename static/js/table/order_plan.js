@@ -1,6 +1,6 @@
 // What an order of rows comes to, by what the server says of each of them: the lines of the order dialog. No page, no call.
 
-import { addUp } from "./costs.js";
+import { addUp, dueOf } from "./costs.js";
 import { madePictures } from "./states.js";
 import { _, formatDuration, formatSum } from "../core/i18n.js";
 
@@ -29,15 +29,11 @@ const OPTIONS = {
   unknown: (sum) => _("再付一次 · {sum}", { sum }),
 };
 
-/** shown: see shownOf of store.js; wanted: how many pictures the row asks for. */
-export function missingOf({ state, missing, same_as: sameAs }, wanted) {
-  return missing ?? (state === "to_make" && !sameAs ? wanted : 0); // of a new row the server has not said anything yet
-}
-
-export function kindOf(shown, wanted = 1) {
+/** shown: see shownNow(). */
+export function kindOf(shown) {
   const { state } = shown;
   if (state === "empty" || state === "problem" || state === "held") return state;
-  if (missingOf(shown, wanted) > 0) return state === "trashed" ? state : FAILED.includes(state) ? "failed" : "make";
+  if (dueOf(shown) > 0) return state === "trashed" ? state : FAILED.includes(state) ? "failed" : "make";
   if (state === "queued" || state === "running") return "busy";
   return state === "made" || state === "unknown" || state === "paid" ? state : "share";
 }
@@ -54,7 +50,7 @@ export function planOrder(entries, { mode = "start", chosen = {} } = {}) {
   for (const entry of entries) (groups[kindIn(mode, entry)] ??= []).push(entry);
   const isOrdered = (kind) => (mode === "release" || REPEATABLE.includes(kind) || ORDERED.includes(kind)) && (chosen[kind] ?? !REPEATABLE.includes(kind));
   const kinds = mode === "release" ? Object.keys(groups) : Object.keys(WORDS).filter((kind) => groups[kind]);
-  const ordered = kinds.filter(isOrdered).flatMap((kind) => groups[kind].map((entry) => ({ ...entry, kind, ...dueOf(entry, kind, mode) })));
+  const ordered = kinds.filter(isOrdered).flatMap((kind) => groups[kind].map((entry) => ({ ...entry, kind, ...costOf(entry, kind, mode) })));
   const shared = isOrdered("share") ? [] : groups.share ?? []; // they go with the run, so that its results have them
   const byModel = new Map();
   for (const { model, count } of ordered) byModel.set(model, (byModel.get(model) ?? 0) + count);
@@ -70,17 +66,16 @@ export function planOrder(entries, { mode = "start", chosen = {} } = {}) {
   };
 }
 
-function kindIn(mode, { shown, wanted, role }) {
-  const kind = kindOf(shown, wanted);
+function kindIn(mode, { shown, role }) {
+  const kind = kindOf(shown);
   if (mode === "start" || kind === "empty" || kind === "problem") return kind;
   if (mode === "model") return shown.same_as ? "share" : "make";
   return mode === "release" && role ? ROLE + role : "make";
 }
 
 /** {count, price} of what is made of a row. */
-function dueOf({ shown, wanted, held, each }, kind, mode) {
-  const isMissing = mode === "start" && ORDERED.includes(kind);
-  if (isMissing && shown.missing) return { count: shown.missing, price: shown.price };
+function costOf({ shown, wanted, held, each }, kind, mode) {
+  if (mode === "start" && ORDERED.includes(kind)) return { count: dueOf(shown), price: shown.price };
   const count = mode === "more" ? 1 : mode === "release" ? held : kind === "paid" ? Math.max(wanted - madePictures(shown).length, 1) : wanted;
   return { count, price: count * each };
 }
@@ -93,7 +88,7 @@ export function heldOf({ state, pictures = [] }, id) {
 const total = (sums) => sums.reduce((sum, { count }) => sum + count, 0);
 
 function lineOf(kind, entries, { mode, isOn }) {
-  const sums = entries.map((entry) => dueOf(entry, kind, mode));
+  const sums = entries.map((entry) => costOf(entry, kind, mode));
   const cost = { pictures: total(sums), ...addUp(sums) };
   const isExtra = !ORDERED.includes(kind);
   const role = kind.startsWith(ROLE) ? kind.slice(ROLE.length) : "";

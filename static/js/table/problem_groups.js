@@ -49,7 +49,8 @@ export function groupProblems({ rows, allColumns, validation }, model) {
 function partsOf(problem, row, column, model) {
   const value = row[column.field];
   if (column.kind === "references") return referenceParts(problem, value, model.of(row));
-  if (problem !== column.check(value, row)) return [{ kind: "other", text: withValue(problem, value) }];
+  const isOfServer = problem !== column.check(value, row);
+  if (isOfServer && (column.kind !== "choice" || column.options.includes(value))) return [{ kind: "other", text: withValue(problem, value) }];
   if (value === "") return [{ kind: "blank", text: _("没有填写") }];
   if (column.kind === "integer") return [{ kind: "number", value, text: quote(value) }];
   if (column.kind === "choice") return [{ kind: "choice", value, text: column.isValue(value) ? problem : quote(value) }];

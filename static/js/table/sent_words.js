@@ -3,9 +3,11 @@
 
 import { emptyVariables } from "./variables.js";
 import { _ } from "../core/i18n.js";
+import { ownSize } from "../core/sizes.js";
 import { validateAgain } from "../grid/grid.js";
 
 const MAX_TITLE = 600;
+const SIZE = ["aspect_ratio", "resolution"]; // one thing in two cells
 
 /** batch: see pages/batch.js. Returns {wordsOf(row, column), problemOf(row, field)}, for makeGrid, and update(rows), for after each answer. */
 export function makeSentWords(batch) {
@@ -26,20 +28,22 @@ export function makeSentWords(batch) {
     const { sent, problems } = store.shownOf(row);
     const errors = Object.fromEntries(problems.map((problem) => [fieldToCorrect(row, problem), problem.error]));
     const before = known.get(row)?.errors ?? {};
-    known.set(row, { typed: Object.fromEntries(Object.keys({ ...sent, ...errors }).map((field) => [field, row[field]])), errors });
+    known.set(row, { typed: Object.fromEntries([...SIZE, ...Object.keys({ ...sent, ...errors })].map((field) => [field, row[field]])), errors });
     return JSON.stringify(before) !== JSON.stringify(errors);
   }
 
-  // An empty cell is to be filled where it is, not where it is named.
+  // An empty cell is to be filled where it is, not where it is named; a width and height are changed where they stand.
   function fieldToCorrect(row, { field, error }) {
+    if (field === "resolution" && ownSize(row.aspect_ratio)) return "aspect_ratio";
     const named = field === "sample_images" ? row.sample_images.map(({ filename }) => filename) : [row[field] ?? ""];
     return [...emptyVariables(row, named)].find(([name]) => error.includes(name))?.[1] ?? field;
   }
 
-  /** What the server found wrong with a cell, until it is changed. */
+  /** What the server found wrong with a cell, until it is changed; with a size, until either of its cells is. */
   function problemOf(row, field) {
     const { errors = {}, typed } = known.get(row) ?? {};
-    return errors[field] && textOf(typed[field]) === textOf(row[field]) ? errors[field] : "";
+    const isAsTyped = (name) => textOf(typed[name]) === textOf(row[name]);
+    return errors[field] && (SIZE.includes(field) ? SIZE : [field]).every(isAsTyped) ? errors[field] : "";
   }
 
   function wordsOf(row, { field }) {

@@ -3,8 +3,9 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { OTHER } from "./page.mjs";
-import { model } from "./table.mjs";
-import { addUp, pictureCount, pricePerPicture, priceOf } from "../../../static/js/table/costs.js";
+import { makeBatchTable, model } from "./table.mjs";
+import { sumOf } from "../../../static/js/table/footer.js";
+import { addUp, dueOf, pictureCount, pricePerPicture, shownNow } from "../../../static/js/table/costs.js";
 
 const row = (fields) => ({ aspect_ratio: "", resolution: "", num_images: "", model: "", sample_images: [], ...fields });
 const images = (count) => Array(count).fill({ url: "/a", filename: "a" });
@@ -19,7 +20,6 @@ test("a picture costs what its size costs by the model of its row, and reference
   assert.equal(cents(pricePerPicture(row({ sample_images: images(1) }), model)), 22);
   assert.equal(cents(pricePerPicture(row({ sample_images: images(3) }), model)), 28);
   assert.equal(pricePerPicture(row({ model: OTHER, resolution: "1K" }), model), 0.5);
-  assert.equal(cents(priceOf(row({ num_images: "3" }), model)), 66);
 });
 
 test("an own size costs what its model says, in whichever cell it stands", () => {
@@ -27,6 +27,18 @@ test("an own size costs what its model says, in whichever cell it stands", () =>
   const priced = { prices: { "1:1|2K": "0.5" }, own_sizes: rule, included_references: 1, price_extra_reference: 0.1 };
   const cells = [{ resolution: "800x600" }, { aspect_ratio: "2000x600", resolution: "2K" }, { resolution: "800x600", sample_images: images(2) }, {}];
   assert.deepEqual(cells.map((fields) => cents(pricePerPicture(row(fields), { of: () => priced }))), [30, 60, 40, 50]);
+});
+
+test("a row is due as the server says, and as its cells say once they were changed", () => {
+  const said = new Map([[1, { state: "to_make", missing: 2, price: 0.5, pictures: [] }], [2, { state: "held", missing: 1, price: 0.22, pictures: [] }]]);
+  const table = makeBatchTable([{ id: 1, prompt: "甲", seed: "x" }, { id: 2, prompt: "乙" }, { prompt: "丙", num_images: "3" }, { prompt: "丁", seed: "x" }]);
+  const store = { shownOf: ({ id }) => said.get(id), isStale: () => false };
+  const due = () => table.rows.all.map((one) => dueOf(shownNow(one, { validation: table.validation, model, store })));
+  assert.deepEqual(due(), [2, 0, 3, 0]);
+  store.isStale = ({ id }) => id === 1;
+  assert.deepEqual(due(), [0, 0, 3, 0]);
+  const { cost, toMake } = sumOf(table.rows.all, { model, validation: table.validation, store });
+  assert.deepEqual([toMake, cents(cost.price)], [3, 66]);
 });
 
 test("a price may depend on the quality", () => {

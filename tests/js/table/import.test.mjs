@@ -59,14 +59,14 @@ test("what changed in a cell is one line; of long texts only what differs", () =
   assert.equal(changeText(`${long}白底${long}`, `${long}黑底${long}`), "…，很长的提示词，白底很长的提示词，… → …，很长的提示词，黑底很长的提示词，…");
 });
 
-test("a correction is marked where the cell still has its value, and a problem where it still has what was read", () => {
+test("a correction is marked where the cell still has its value, and a problem where a text does; what is wrong with a choice the check says", () => {
   const table = makeBatchTable([
-    { number: 2, prompt: "甲", aspect_ratio: "16:9" }, { number: 3, prompt: "乙", aspect_ratio: "1:1" }, { number: 4, prompt: "丙", aspect_ratio: "歪的" },
+    { number: 2, prompt: "甲", aspect_ratio: "16:9" }, { number: 3, prompt: "乙", aspect_ratio: "1:1" }, { number: 4, prompt: "丙", aspect_ratio: "1:1", resolution: "2K", filename: "1.2E+16" },
   ]);
   const corrected = { column: "图片比例", seen: "16：9", fixed: "16:9", error: "" };
-  const fixed = [{ row: 2, ...corrected }, { row: 3, ...corrected }, { row: 4, column: "图片比例", seen: "歪的", error: "看不懂" }, { row: 9, ...corrected }];
+  const fixed = [{ row: 2, ...corrected }, { row: 3, ...corrected }, { row: 4, column: "文件名", seen: "1.2E+16", error: "看不懂" }, { row: 4, column: "分辨率", seen: "2K", error: "做不了 300x300" }, { row: 9, ...corrected }];
   const marks = marksOf({ fixed }, table);
   assert.deepEqual(marks.map(({ row, field, error, fixed: words }) => [row.number, field, error, words]), [
-    [2, "aspect_ratio", "", "导入时由「16：9」更正"], [4, "aspect_ratio", "看不懂", undefined],
+    [2, "aspect_ratio", "", "导入时由「16：9」更正"], [4, "filename", "看不懂", undefined],
   ]);
 });

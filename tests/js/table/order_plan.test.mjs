@@ -4,7 +4,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
 import { releasedRoles, trialsOf } from "../../../static/js/table/set_plan.js";
-import { heldOf, kindOf, missingOf, orderWords, planOrder, portionOf, restWords } from "../../../static/js/table/order_plan.js";
+import { heldOf, kindOf, orderWords, planOrder, portionOf, restWords } from "../../../static/js/table/order_plan.js";
 
 const model = { label: "即梦" };
 const entry = (row, shown, { wanted = 1, each = 0.22 } = {}) => ({ row, shown, wanted, held: heldOf(shown, "甲"), each, model });
@@ -22,12 +22,6 @@ test("each row is of the kind that its state and its pictures say", () => {
     [held, "held"], [{ state: "queued" }, "busy"], [{ state: "problem", missing: 1 }, "problem"], [{ state: "empty" }, "empty"],
   ];
   for (const [shown, kind] of expected) assert.equal(kindOf(shown), kind, JSON.stringify(shown));
-});
-
-test("a new row that the server has not answered for misses all that it asks for", () => {
-  assert.equal(missingOf({ state: "to_make", pictures: [] }, 3), 3);
-  assert.equal(missingOf({ state: "made" }, 3), 0);
-  assert.equal(cents(planOrder([entry(1, { state: "to_make" }, { wanted: 3 })])), 66);
 });
 
 test("what is missing is ordered, and rows that share go with it for nothing", () => {

@@ -125,3 +125,10 @@ test("a name with a variable, which only the server can look up, is told in the 
   const { groups } = problemsOf([{ prompt: "甲", sample_images: [missing("{产品图1}", "unchecked")] }], { problemElsewhere });
   assert.deepEqual(groups.map(({ text }) => text), [words]);
 });
+
+test("a size that only the server refuses is mended by an option, too", () => {
+  const { groups, fixes: [[fix]] } = problemsOf([{ prompt: "甲", aspect_ratio: "2048x1024", resolution: "1K" }], {
+    problemElsewhere: (_row, field) => (field === "aspect_ratio" ? "对不上" : ""),
+  });
+  assert.deepEqual([groups[0].text, fix.preset], ["对不上", "16:9"]);
+});

@@ -44,6 +44,14 @@ test("what is wrong with a reference stays while its name does", () => {
   assert.equal(problemOf("sample_images"), "");
 });
 
+test("what is wrong with a size stands where its width and height do, until either of its cells is changed", () => {
+  const said = { problems: [{ field: "resolution", error: "做不了 300x300" }] };
+  const { problemOf, row } = checked({ prompt: "猫", aspect_ratio: "300x300", resolution: "2K" }, said);
+  assert.deepEqual([problemOf("aspect_ratio"), problemOf("resolution")], ["做不了 300x300", ""]);
+  row.resolution = "1K";
+  assert.equal(problemOf("aspect_ratio"), "");
+});
+
 test("words of before a change are not shown", () => {
   const { wordsOf, row } = checked(CAT, SENT);
   row.prompt = "一只{颜色}的狗";
