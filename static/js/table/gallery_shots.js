@@ -2,6 +2,7 @@
 // is in templates/batch/gallery.html. Of a table with a recipe the name of a product stands before them, and each row is one of its roles.
 
 import { ownColumnsOf } from "./own_columns.js";
+import { sharedWith } from "./states.js";
 import { apply, copyOf, show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { signOf } from "../rounds/said.js";
@@ -47,7 +48,7 @@ export function orderWords({ state, price }) {
 /** What one line shows of a row: the element stays the same while this does. */
 export function signatureOf({ row, role, shown, shots, isStart, earlier, isOpen, hasWords }) {
   const seen = shots.map(({ key, picture, label, missing }) => [key, picture?.status, picture?.url, picture?.error, picture?.client, label, missing]);
-  return JSON.stringify([row.number, role || nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
+  return JSON.stringify([row.number, role || nameOf(row, shown), hasWords && row.prompt, sharedWith(shown), shown.state, shown.price, shown.is_gone, isStart, earlier, isOpen, seen]);
 }
 
 /** `holder` has the templates. */
@@ -56,7 +57,7 @@ export function createPart(holder, { row, role, shown, shots, isStart, earlier, 
     "": { ariaLabel: titleOf({ row, role }), data: { galleryRow: row.number } },
     "[data-part-number]": role || row.number,
     "[data-part-name]": !isStart ? "…" : role ? (shown.is_gone ? _("配方里没有了") : "") : nameOf(row, shown),
-    "[data-part-same]": isStart && shown.same_as ? _("同第 {row} 行", { row: shown.same_as }) : "",
+    "[data-part-same]": isStart && sharedWith(shown) ? _("同第 {row} 行", { row: sharedWith(shown) }) : "",
     "[data-part-earlier]": { textContent: isOpen ? _("收起早先的") : _("早先 {n}", { n: earlier }), hidden: !isStart || earlier === 0 },
     "[data-part-words]": { textContent: isStart ? row.prompt : "", hidden: !hasWords },
   });
@@ -113,7 +114,8 @@ function placeParts({ row, role, picture, missing, isFirst }, shown) {
 }
 
 // Why nothing can be ordered of a role without a picture.
-function reasonOf({ state, problems = [], same_as: sameAs, missing }) {
+function reasonOf(shown) {
+  const [sameAs, { state, problems = [], missing }] = [sharedWith(shown), shown];
   if (state === "problem") return problems[0]?.error ?? "";
   return sameAs && missing === 0 ? _("同第 {row} 行", { row: sameAs }) : "";
 }

@@ -11,6 +11,12 @@ export function madePictures({ pictures }) {
   return pictures.filter(({ status, url, earlier }) => status === "success" && url && !earlier);
 }
 
+/** The number of the equal row whose pictures a row shows, or will; null where it has its own, too. */
+export function sharedWith({ same_as: sameAs, pictures = [] }) {
+  const isOwn = ({ status, shared, earlier }) => !shared && !earlier && status !== "failed" && status !== "cancelled";
+  return pictures.some(isOwn) ? null : sameAs ?? null;
+}
+
 /**
  * shown: see shownOf() of store.js; wanted: pictures that the row asks for; urls: {usage}. As cells.js renders it: {status, label, tone,
  * title, pictures: [{id, url, thumbnail, alt, said: heart, reject or words of a client}], action: label of its button or "", href, sameAs: number of the row it leads to, isGone}.
@@ -26,7 +32,8 @@ export function stateOf(shown, { wanted, prompt, urls }) {
 }
 
 function wordsOf(shown, made, wanted, urls) {
-  const { state, same_as: sameAs, missing } = shown;
+  const { state, missing } = shown;
+  const sameAs = sharedWith(shown);
   const share = wanted > 1 ? `${made}/${wanted} ` : "";
   if (state === "queued") return { label: share + _("等待中") };
   if (state === "running") return { label: share + _("生成中") };
@@ -35,16 +42,17 @@ function wordsOf(shown, made, wanted, urls) {
   if (state === "paid") return { label: share + _("付过，没有图：再做一张？") };
   if (FAILED.includes(state)) return { label: share + (errorOf(shown) || _("失败")) };
   if (state === "problem") return { label: shown.problems.length > 0 ? _("要改") : "" };
-  if (sameAs !== null && made === 0 && missing === 0 && state === "to_make") return { label: _("同第 {number} 行", { number: sameAs }), sameAs, action: "" };
+  if (sameAs && made === 0 && missing === 0 && state === "to_make") return { label: _("同第 {number} 行", { number: sameAs }), sameAs, action: "" };
   if (state === "trashed") return { label: _("在回收站") };
   if (state === "made") return { label: isLost(shown) ? _("图片文件不见了") : madeLabel(shown, made) };
   if (made > 0) return { label: _("已有 {made} / {wanted}", { made, wanted }) };
   return { label: shown.is_gone ? _("新的一份里没有") : "" };
 }
 
-function madeLabel({ same_as: sameAs, pictures }, made) {
-  if (sameAs !== null) return _("✓ 同第 {number} 行", { number: sameAs });
-  if (pictures.every(({ shared }) => shared)) return _("✓ 已有");
+function madeLabel(shown, made) {
+  const sameAs = sharedWith(shown);
+  if (sameAs) return _("✓ 同第 {number} 行", { number: sameAs });
+  if (shown.pictures.every(({ shared }) => shared)) return _("✓ 已有");
   return made > 1 ? `✓ ${made}` : "✓";
 }
 

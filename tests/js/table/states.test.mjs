@@ -1,7 +1,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
-import { madePictures, stateOf } from "../../../static/js/table/states.js";
+import { madePictures, sharedWith, stateOf } from "../../../static/js/table/states.js";
 
 const picture = (record_id, more = {}) => ({ record_id, number: 1, status: "success", url: `/output/${record_id}.png`, thumbnail_url: `/t/${record_id}`, ...more });
 const failed = (record_id, error, more = {}) => ({ record_id, number: 1, status: "failed", error, ...more });
@@ -32,6 +32,12 @@ test("a row that is equal to one above leads there", () => {
   const { label, sameAs, action } = said("to_make", { same_as: 4 });
   assert.deepEqual([label, sameAs, action], ["同第 4 行", 4, ""]);
   assert.equal(said("made", { same_as: 4, pictures: [picture(1, { shared: true })] }).label, "✓ 同第 4 行");
+});
+
+test("a row that was bought although an equal one stands above says so of no row", () => {
+  assert.equal(said("made", { same_as: 4, pictures: [picture(1)] }).label, "✓");
+  const pictures = { bought: [picture(1, { status: "running" })], shared: [failed(1, "坏了"), picture(2, { shared: true })], earlier: [picture(1, { earlier: true })], none: [] };
+  assert.deepEqual(Object.values(pictures).map((of) => sharedWith(shown("made", { same_as: 4, pictures: of }))), [null, 4, 4, 4]);
 });
 
 test("an unknown result leads to where it is decided", () => {
