@@ -1,5 +1,7 @@
 """The settings of the image services: read, changed in ``.env`` and applied at once; and tests of keys."""
 
+import secrets
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -37,6 +39,7 @@ _OF_PROVIDERS = [name for provider in REQUIRED for name in generator.list_variab
 # Every variable that can be changed without a restart.
 VARIABLES = tuple(name for name in (*_SHARED, *dict.fromkeys(_OF_PROVIDERS)) if name in _FIELDS)
 MAX_LENGTH = 2000
+UNDO_SECONDS = 600  # for which a deleted key is kept, in memory only
 _ADDRESSES = ("_URL", "_ENDPOINT")
 _ACCESS = [name for name in _OF_PROVIDERS if not _FIELDS[name].repr or name.endswith(_ADDRESSES)]
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -62,12 +65,14 @@ class KeyTest:
     """The result of a key test: ``good``, ``open`` (nothing was proven) or ``bad``, and one sentence.
 
     ``is_refused``: the service answered, and would refuse orders. Without a test, ``provider`` is empty.
+    ``undo``: puts back a key that was deleted, as ``change_settings`` takes it.
     """
 
     result: str
     text: Message
     provider: str = ""
     is_refused: bool = False
+    undo: str = ""
 
 
 def list_variables() -> dict[str, Variable]:
@@ -146,7 +151,8 @@ def _are_several() -> bool:
 
 
 def change_settings(wanted: Mapping[str, str]) -> KeyTest:
-    """Write the variables that differ to ``.env`` and apply them; an empty value unsets one.
+    """Write the variables that differ to ``.env`` and apply them; an empty value unsets one. ``undo`` alone
+    puts back what an earlier change deleted.
 
     A new key is tested; one that fails the test is kept, but its service does not become the default.
     Returns what happened, in one sentence. Raises Forbidden, TryLater, InvalidRequest with the variable, or
@@ -155,6 +161,7 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
     problem, current = change_problem(), services()
     if problem or current.env_file is None:
         raise Forbidden(problem or "")
+    wanted = _kept(wanted["undo"]) if "undo" in wanted else wanted
     try:
         with current.env_file.edit() as edit:
             written = {**edit.values, **current.env_file.environ}
@@ -192,12 +199,39 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
         _note(tested)
         notes = (*notes, tested.text)
     result = tested.result if tested else "good"
-    text = "已保存，从下一张起用新的设置。{notes}" if notes else "已保存，从下一张起用新的设置"
+    removed = {name for name in changes if is_secret(name) and written.get(name) and not changes[name]}
+    done = "密钥已删除" if removed else "已保存，从下一张起用新的设置"
+    if [*changes] == ["NOTIFY_URL"]:
+        done = "不再通知了" if removed else "已保存，发一条试试"
+    text = "{done}。{notes}" if notes else done
     if tested and tested.is_refused:
         text = "存上了，但密钥没有通过测试，默认模型不变：{notes}"
     elif result == "bad":
         text, result = "没有测到，先存上了，默认模型不变：{notes}", "open"
-    return KeyTest(result=result, text=message(text, notes=notes))
+    undo = _keep(changes, written, removed) if removed else ""
+    return KeyTest(result=result, text=message(text, notes=notes, done=message(done)), undo=undo)
+
+
+def _keep(changes: Iterable[str], written: Mapping[str, str], keys: set[str]) -> str:
+    """Keep what a change replaced in memory, with the addresses of its deleted keys -> what undoes it."""
+    providers = [each for each in REQUIRED if keys & set(generator.list_variables(each))]
+    names = [*changes, *(name for each in providers for name in _addresses(each))]
+    undo, removed = secrets.token_urlsafe(), services().removed
+    removed[undo] = {name: written.get(name, "") for name in names}
+    timer = threading.Timer(UNDO_SECONDS, removed.pop, (undo, None))
+    timer.daemon = True
+    timer.start()
+    return undo
+
+
+def _kept(undo: str) -> dict[str, str]:
+    """What this undoes. Raises NotFound, or Conflict when there is another key by now."""
+    before = services().removed.get(undo)
+    if before is None:
+        raise NotFound("删掉的密钥只留 {n} 分钟，请重新填一遍", n=UNDO_SECONDS // 60)
+    if any(is_secret(name) and getattr(services().settings, name.lower()) for name in before):
+        raise Conflict("已经填了新的密钥，没有恢复原来的")
+    return before
 
 
 def _test_new(old: Settings, new: Settings) -> KeyTest | None:

@@ -59,6 +59,7 @@ class Services:
     )
     key_tests: Slots = field(default_factory=lambda: Slots(1, "已经在测试密钥了，请等它测完"))
     notify_tests: Slots = field(default_factory=lambda: Slots(1, "已经在发了，请等它发完"))
+    removed: dict[str, dict[str, str]] = field(default_factory=dict)  # settings with a key that was deleted
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
 
     @property

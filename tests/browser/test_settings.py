@@ -56,6 +56,23 @@ def test_a_key_is_entered_tested_and_used_without_a_restart(
     assert ark.key not in page.content() + studio.log()
 
 
+def test_a_deleted_key_is_put_back_from_the_message_that_confirms_it(
+    page: Page, studio: ServerProcess, ark: FakeSeedream
+) -> None:
+    studio.put("/api/settings", {"ARK_API_KEY": ark.key})
+    page.goto(studio.address + "/model")
+    card = page.get_by_role("region", name="Seedream")
+    card.get_by_text("密钥、价格、并发").click()
+    card.get_by_role("button", name="删除密钥").click()
+    toast = page.locator(".toast")
+    expect(toast).to_contain_text("密钥已删除")
+    expect(card.locator(".chip.is-good")).to_have_count(0)
+    toast.get_by_role("button", name="撤销").click()
+    expect(card.locator("[data-result]")).to_contain_text("密钥有效")
+    expect(card.locator(".chip.is-good")).to_have_count(1)
+    assert f"ARK_API_KEY={ark.key}\n" in (studio.data_dir / ".env").read_text("utf-8")
+
+
 def test_a_wrong_key_is_put_right_and_the_batch_continues(
     page: Page, studio: ServerProcess, ark: FakeSeedream
 ) -> None:

@@ -21,6 +21,8 @@ from app.domain.workers import WorkerReport
 from app.env_file import EnvFile
 from app.errors import WriteRefused
 from app.providers import key_check
+from app.web import provider_settings
+from app.web.services import services_of
 from tests.harness import worker_of
 from tests.web.harness import WebHarness, answered, at_once
 from tools.fakes.jimeng import FakeJimeng
@@ -29,6 +31,7 @@ from tools.fakes.robots import FakeRobot
 from tools.fakes.seedream import FakeSeedream
 from tools.fakes.service import FakeService
 from tools.server_process import running_server
+from tools.waiting import wait_until
 
 ROW = {"prompt": "猫", "resolution": "1K"}
 SECRET = "sk-geheim"
@@ -104,6 +107,50 @@ def test_a_key_is_used_by_the_next_order_without_a_restart(
     studio.run()
     assert studio.batch(batch_id)["counts"]["success"] == 1
     assert ark.charges == 1
+
+
+def test_a_deleted_key_is_put_back_by_its_undo_and_is_in_no_answer_and_no_file(
+    open_studio: OpenStudio, dotenv: Path, ark: FakeSeedream
+) -> None:
+    lines = f"ARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\nPRICE_PER_IMAGE=0.3\n"
+    studio = open_studio(lines)
+    deleted = studio.put(ARK_API_KEY="")
+    assert deleted["text"].startswith("密钥已删除")
+    assert ark.key not in dotenv.read_text("utf-8") + str(deleted) + str(studio.variables())
+    restored = studio.put(undo=deleted["undo"])
+    assert "Seedream" in restored["text"]
+    assert studio.variables()["ARK_API_KEY"]["source"] == "set"
+    assert f"ARK_API_KEY={ark.key}\n" in dotenv.read_text("utf-8")
+    assert "PRICE_PER_IMAGE=0.3\n" in dotenv.read_text("utf-8")
+    assert "已经填了" in studio.put(409, undo=deleted["undo"])["error"]
+
+
+def test_a_deleted_key_comes_back_with_the_address_it_was_for_and_not_beside_another_key(
+    open_studio: OpenStudio, dotenv: Path, ark: FakeSeedream
+) -> None:
+    address = f"ARK_BASE_URL={ark.address}/api/v3\n"
+    studio = open_studio(f"ARK_API_KEY={ark.key}\n{address}")
+    undo = studio.put(ARK_API_KEY="")["undo"]
+    with FakeSeedream() as thief:
+        studio.put(ARK_BASE_URL=f"{thief.address}/api/v3")
+        studio.put(undo=undo)
+        assert thief.calls == []
+    assert address in dotenv.read_text("utf-8")
+    undo = studio.put(ARK_API_KEY="")["undo"]
+    studio.put(ARK_API_KEY="another")
+    studio.put(409, undo=undo)
+    assert "ARK_API_KEY=another\n" in dotenv.read_text("utf-8")
+
+
+def test_a_deleted_key_is_kept_for_some_minutes(
+    open_studio: OpenStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_settings, "UNDO_SECONDS", 0)
+    studio = open_studio(f"ARK_API_KEY={SECRET}\n")
+    undo = studio.put(ARK_API_KEY="")["undo"]
+    removed = services_of(studio.client.application).removed
+    wait_until(lambda: not removed)
+    studio.put(404, undo=undo)
 
 
 def test_the_visible_mark_is_asked_for_from_the_next_order_on(

@@ -24,8 +24,8 @@ def get_settings() -> Response:
 @bp.put("/settings")
 @describe(
     "改设置：写进 .env，马上生效；OSS、HOST 等重启后，另外改。空的不设；限本机或登录后",
-    answer(text=str, result=str, variables=map_of("Variable")),
-    json=strict_object(**dict.fromkeys((*VARIABLES, *START_VARIABLES), text(maxLength=MAX_LENGTH))),
+    answer(text=str, result=str, variables=map_of("Variable"), undo=text(description="撤销删除")),
+    json=strict_object(**dict.fromkeys((*VARIABLES, *START_VARIABLES, "undo"), text(maxLength=MAX_LENGTH))),
 )
 def put_settings() -> Response:
     """Change any of them; the orders from the next one on use them."""
@@ -39,7 +39,7 @@ def put_settings() -> Response:
         raise InvalidRequest(of_start[0], "{name} 重新启动后才生效，请和马上生效的分两次存", name=of_start[0])
     done = change_start_settings(body) if of_start else change_settings(body)
     variables = list_start_variables() if of_start else list_variables()
-    return success(text=done.text, result=done.result, variables=variables)
+    return success(text=done.text, result=done.result, variables=variables, undo=done.undo)
 
 
 @bp.post("/models/<name>/test")

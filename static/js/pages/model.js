@@ -3,7 +3,7 @@
 import { apply, parseHtml, show as showParts } from "../core/dom.js";
 import { fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { copyText, showToast } from "../ui/toast.js";
+import { copyText, offerUndo, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-settings-url]");
 
@@ -44,11 +44,20 @@ async function save(form, button) {
   const [changes, field] = [changesOf(form, button), form.querySelector("[data-my-name]")];
   const name = field?.value.trim();
   if (name) await requestJson("PATCH", field.dataset.myName, { name });
-  const isAll = name && Object.keys(changes).length === 0;
-  const { text, result } = isAll ? { text: _("已保存"), result: "good" } : await requestJson("PUT", page.dataset.settingsUrl, changes);
-  await refresh(id);
-  show(formOf(id), `is-${result}`, text);
+  if (name && Object.keys(changes).length === 0) await answered(id, { text: _("已保存"), result: "good" });
+  else await put(id, changes);
   focusAgain(id, button);
+}
+
+/** What was deleted is put back by the server, which alone has it. */
+async function put(id, changes) {
+  await answered(id, await requestJson("PUT", page.dataset.settingsUrl, changes));
+}
+
+async function answered(id, { text, result, undo }) {
+  await refresh(id);
+  if (undo) offerUndo(text, () => put(id, { undo }));
+  else show(formOf(id), `is-${result}`, text);
 }
 
 /** The focus goes to the same button of the fresh card. */
