@@ -156,10 +156,10 @@ class ModelSpec:
         """Why local images cannot be used as references, and what to do; empty when they can."""
         if self.reference_form != "url" or not self.max_references:
             return ""
-        text = "{model} 收不了这台电脑上的参考图，请换一个模型，或在 .env 里设置 OSS"
+        text = "{model} 看不到这台电脑里的图：请换一个模型，或设置 OSS"
         if not self.local_sibling:
             return message(text, model=message(self.label))
-        text = "{model} 收不了这台电脑上的参考图，请改用 {other}，或在 .env 里设置 OSS"
+        text = "{model} 看不到这台电脑里的图：请改用 {other}，或设置 OSS"
         return message(text, model=message(self.label), other=message(self.local_sibling[1]))
 
     def is_a_trial(self, request: ImageRequest) -> bool:

@@ -34,7 +34,8 @@ HEADERS: Mapping[str, str] = {
     "negative_prompt": "负面提示词 反向提示词 负向提示词 反面提示词 negativeprompt negativeprompts negative",
     "aspect_ratio": "图片比例 比例 画面比例 宽高比 长宽比 aspectratio aspect ratio",
     "resolution": "分辨率 图片分辨率 清晰度 resolution",
-    "num_images": "生成数量 数量 张数 生成张数 图片数量 numimages count imagecount quantity number images",
+    "num_images": "生成数量 数量 张数 生成张数 图片数量 numimages count imagecount quantity number images"
+    " copies",
     "filename": "文件名 文件名称 保存文件名 filename file outputname outputfilename",
     "references": "参考示例图 参考图 示例图文件名 示例图 参考图片 参考图文件名 referenceimages referenceimage"
     " references reference sampleimages sampleimage samples",

@@ -190,6 +190,8 @@ class _Filler:
             is_name = 0 < len(shown) <= _MAX_UNKNOWN_LENGTH and not _NOT_IN_A_NAME.search(shown)
             if is_name and self._has_columns:
                 text = "没有「{name}」这一列，请改成表里的列名；要写花括号本身，请连写两个"
+                if field == "sample_images":
+                    text = "这张表没有「{name}」这一列：不用它，或改选写着图片名的一列"
                 self._add(InvalidRequest(field, text, name=shown))
             return None
         value = trimmed_text(value)

@@ -70,7 +70,7 @@ _GATEWAY_CODES = (
     throttling(LABEL, "100018"),
     pausing(
         "100003|100005|100009|100010|100024|100025|100026",
-        "火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK",
+        "火山引擎不接受这对密钥，请核对 Access Key ID 和 Secret Access Key",
         "key",
     ),
     pausing("100006", "这台电脑的时间不准，签名被拒绝，请先校准时间", "key"),

@@ -64,7 +64,7 @@ _LINK = answer(link=str, qr=str, round=_ROUND)
 _END = or_null(text(description="日期，或带时区的时间；不写是 14 天"))
 _CHANGES: dict[str, Any] = {"ends_at": _END, "password": or_null(str)}
 _REFUSALS = {
-    True: "这个地址只有这台电脑能打开：请用局域网或 HTTPS 的地址打开本页，再做链接；{way}",
+    True: "现在只有这台电脑能打开。要让手机也能打开，请在「模型与密钥」的「谁能打开」里设；{way}",
     False: "这个网址没有 HTTPS，路上的人看得到图片：请用 HTTPS 打开（有代理要设 TRUSTED_PROXIES）；{way}",
 }
 _MARKED = attrgetter("n", "record_id", "row_id", "mark", "comment")

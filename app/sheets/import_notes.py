@@ -26,7 +26,8 @@ def grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
     ]
     if labels:
         yield message("隐藏的列也一起导入了：{columns}", columns=tuple(labels))
-    if missing := {name: value for name, value in DEFAULTS.items() if name not in header.columns}:
+    missing = {name: value for name, value in DEFAULTS.items() if name not in header.columns}
+    if missing and header.has_prompt:  # of products the recipe says it
         defaults = [
             message("{label}（{value}）", label=message(LABELS[name]), value=value)
             for name, value in missing.items()

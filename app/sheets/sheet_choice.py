@@ -91,9 +91,7 @@ def no_rows(sheet: Sheet, header: Header) -> SpreadsheetError:
 def _sheet_notes(sheet: Sheet, others: list[str], *, is_first: bool) -> list[Message]:
     if others:
         names = tuple(message("「{sheet}」", sheet=name) for name in others[:10])
-        return [
-            message("只导入了工作表「{sheet}」；也有提示词的还有：{others}", sheet=sheet.name, others=names)
-        ]
+        return [message("还有 {n} 张工作表没有导入：{others}", n=len(others), others=names)]
     return [] if is_first else [message("导入的是工作表「{sheet}」", sheet=sheet.name)]
 
 

@@ -21,7 +21,7 @@ STATUS_LABELS = {
     Status.QUEUED: "等待中",
     Status.HELD: "等放行",
 }
-_PICK_LABELS = {Pick.KEEP: "留下的", Pick.REJECT: "淘汰的", database.NOT_PICKED: "没选的"}
+_PICK_LABELS = {Pick.KEEP: "留下的", Pick.REJECT: "淘汰的", database.NOT_PICKED: "没看的"}
 _FACETS = (
     ("aspect_ratio", "比例", ASPECT_RATIOS),
     ("resolution", "分辨率", RESOLUTIONS),

@@ -55,7 +55,7 @@ QUERY: dict[str, Schema] = {
     "resolution": RESOLUTION,
     "model": PHRASE,
     "favourite": {**enum("1", "0"), "description": "留下的，或其余的"},
-    "pick": {**enum(*PICKS), "description": "选中的、淘汰的、没选的"},
+    "pick": {**enum(*PICKS), "description": "留下的、淘汰的、没看的"},
     "person": text(description="谁的：人员的编号"),
     "from": text(description="日期，或带时区的时间"),
     "to": text(description="日期（含当天），或带时区的时间"),

@@ -14,7 +14,7 @@ from tools.pages.batch_page import BatchPage
 from tools.pages.samples_page import SamplesPage
 from tools.server_process import ServerProcess, running_server
 
-SENTENCE = "即梦 4.0 收不了这台电脑上的参考图，请改用 即梦 4.6，或在 .env 里设置 OSS"
+SENTENCE = "即梦 4.0 看不到这台电脑里的图：请改用 即梦 4.6，或设置 OSS"
 
 
 @pytest.fixture(scope="module")

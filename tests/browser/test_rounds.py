@@ -392,7 +392,7 @@ def test_a_replaced_link_and_a_closed_or_deleted_round_open_nothing(
     client.open()
     studio.dialog.locator("[data-rounds-link] [data-rounds-back]").click()
     studio.act("close")
-    expect(studio.dialog).to_contain_text("已关闭")
+    expect(studio.dialog).to_contain_text("链接已收回")
     client.mark(1)
     expect(client.page.get_by_role("heading")).to_have_text("这个链接打不开了")
     studio.act("delete")

@@ -82,7 +82,7 @@ def test_a_wrong_key_pauses_the_run_with_one_sentence(
     jimeng.fail_next("key", times=4)
     priced.open_run(start(server, numbered(20)))
     expect(priced.page.locator("[data-run-reason]")).to_contain_text(
-        "已自动暂停：火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK"
+        "已自动暂停：火山引擎不接受这对密钥，请核对 Access Key ID 和 Secret Access Key"
     )
     expect(priced.page.locator("[data-run-keys]")).to_be_visible()
     expect(priced.run_button("causes")).to_be_hidden()

@@ -149,7 +149,7 @@ def test_too_many_references_are_counted_whatever_the_model_does_with_them(spec:
 
 def test_only_models_that_need_public_urls_refuse_local_references(spec: ModelSpec) -> None:
     problem = str(replace(spec, reference_form="url").local_reference_problem)
-    assert "请换一个模型，或在 .env 里设置 OSS" in problem
+    assert "请换一个模型，或设置 OSS" in problem
     assert spec.local_reference_problem == replace(spec, reference_form="bytes").local_reference_problem == ""
     assert replace(spec, reference_form="url", max_references=0).local_reference_problem == ""
 

@@ -85,8 +85,12 @@ def test_empty_rows_do_not_count_as_positions() -> None:
 
 def test_an_unknown_name_is_a_problem_of_its_field() -> None:
     row = {"prompt": "{SKU} {客戸}", "filename": "{sku}", "columns": {"SKU": "A1"}}
+    photo = {"prompt": "a", "sample_images": [{"url": "", "filename": "{产品图}"}], "columns": {"SKU": "A1"}}
 
     assert problems(row) == [("prompt", "没有「客戸」这一列，请改成表里的列名；要写花括号本身，请连写两个")]
+    assert problems(photo) == [
+        ("sample_images", "这张表没有「产品图」这一列：不用它，或改选写着图片名的一列")
+    ]
     filled = fill(row)
     assert filled.fields is not None
     assert (filled.fields["prompt"], filled.fields["filename"]) == ("{SKU} {客戸}", "A1")

@@ -206,7 +206,7 @@ def test_unsupported_references_are_reported_by_row_before_queueing(
 def test_without_a_bucket_a_local_reference_is_refused_and_every_picker_explains_it(local_site: Site) -> None:
     image = local_site.add("红茶")
     sentence = local_site.get("models")["model"]["local_reference_problem"]
-    assert "请改用 即梦 4.6，或在 .env 里设置 OSS" in sentence
+    assert "请改用 即梦 4.6，或设置 OSS" in sentence
     refused = local_site.post("batches", {"rows": [row("猫", image)]}, 400)
     assert [problem["error"] for problem in refused["problems"]] == [sentence]
     for page in ("/", "/samples", "/batch"):

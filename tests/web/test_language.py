@@ -1,5 +1,6 @@
 """The language of responses; the database stores only one."""
 
+import re
 import zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -53,6 +54,15 @@ def test_the_language_switch_overrides_the_browser_and_returns_to_the_page(clien
     assert language_of(client, "zh-CN") == "en"
     client.post("/language", data={"language": "zh"})
     assert language_of(client, "en") == "zh-CN"
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_the_name_of_the_language_switch_has_its_visible_text(
+    module_client: FlaskClient, language: str
+) -> None:
+    page = module_client.get("/", headers={"Accept-Language": language}).text
+    found = re.search(r'value="(?:zh|en)" lang="[^"]+"\s+aria-label="([^"]+)" title="[^"]+">([^<]+)<', page)
+    assert found is not None and found[2] in found[1]
 
 
 def test_an_unsupported_language_is_not_stored(module_client: FlaskClient) -> None:

@@ -76,7 +76,7 @@ def test_an_import_is_checked_against_the_model_of_the_page(client: FlaskClient,
         return [problem["error"] for problem in answer["problems"]]
 
     (problem,) = problems("")
-    assert problem.startswith("即梦 4.0 收不了这台电脑上的参考图")
+    assert problem.startswith("即梦 4.0 看不到这台电脑里的图")
     assert problems(SEEDREAM) == []
 
 

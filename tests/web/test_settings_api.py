@@ -491,7 +491,7 @@ def test_the_receiver_of_notifications_and_its_thread_follow_the_setting(open_st
         studio = open_studio()
         studio.runtime.start()
         studio.post("/api/notify/test", status=409)
-        studio.put(NOTIFY_URL=robot.url)
+        assert studio.put(NOTIFY_URL=robot.url)["text"] == "已保存，发一条试试"
         assert studio.post("/api/notify/test")["receiver"] == "接收方"
         assert studio.runtime.threads.are_running
         studio.put(NOTIFY_URL=robot.url + "x")

@@ -8,7 +8,7 @@ import { ask } from "../ui/ask.js";
 import { copyText, showToast } from "../ui/toast.js";
 
 const USUAL = 14 * 24 * 3600 * 1000; // ms until a round ends
-const STATES = { open: [_("选图中"), "is-accent"], submitted: [_("已提交"), "is-good"], closed: [_("已关闭"), ""] };
+const STATES = { open: [_("选图中"), "is-accent"], submitted: [_("已提交"), "is-good"], closed: [_("链接已收回"), ""] };
 const ACTS = { open: ["renew", "close", "delete"], submitted: ["next", "reopen", "undo", "renew", "close", "delete"], closed: ["next", "renew", "delete"] };
 const QUESTIONS = {
   renew: { title: _("换一个链接？"), text: _("原来的链接马上打不开，客户说的都还在。"), label: _("换一个链接") },

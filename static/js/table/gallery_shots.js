@@ -39,10 +39,10 @@ export function titleOf({ row, role }) {
 }
 
 /** What a press on the row's button orders, with its price. */
-export function orderWords({ state, price }) {
+export function orderWords({ state, price, missing }) {
   if (state === "paid") return _("再做一张");
   const sum = formatPrice(price);
-  return state === "failed" || state === "refused" ? _("重试 {sum}", { sum }) : _("做 {sum}", { sum });
+  return state === "failed" || state === "refused" ? _("重试 {sum}", { sum }) : missing > 1 ? _("做 {n} 张 · {sum}", { n: missing, sum }) : _("做这张 · {sum}", { sum });
 }
 
 /** What one line shows of a row: the element stays the same while this does. */

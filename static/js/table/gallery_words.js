@@ -66,7 +66,7 @@ export class GalleryWords {
       "[data-words-remake]": { hidden: isEditing || isBusy || !picture?.client?.comment, textContent: _("按这句再做 · {sum}", { sum }) },
       "[data-words-text]": { hidden: isEditing },
       "[data-words-edit]": { hidden: !isEditing },
-      "[data-words-change]": { textContent: !isEditing ? _("改提示词") : said ? _("做 {sum}", { sum }) : _("改好"), classes: { "is-primary": isEditing && said }, title: isBusy ? _("正在做，做完再改") : "", disabled: isBusy },
+      "[data-words-change]": { textContent: !isEditing ? _("改提示词") : said ? _("做这张 · {sum}", { sum }) : _("改好"), classes: { "is-primary": isEditing && said }, title: isBusy ? _("正在做，做完再改") : "", disabled: isBusy },
       "[data-words-order]": {
         textContent: shown.missing > 0 ? orderWords(shown) : _("再来一张 {sum}", { sum: formatPrice(this.#hooks.priceOfOne(row)) }),
         hidden: isEditing || isBusy || shown.state === "held" || shown.state === "problem",

@@ -109,7 +109,7 @@ export function makeImport({ urls, model = () => "", open = () => null, prepare 
 /** The names of the sheets that are to be read, null when it is given up. */
 async function chooseSheets(say, name, { sheets, sheet }) {
   const content = sheets.map((each) => createSheet(each, each.name === sheet));
-  const question = { title: _("「{name}」有 {n} 张工作表", { name, n: sheets.length }), text: _("选要导入的；每行会记着是哪一张"), content, choices: [{ how: "sheets", label: _("导入选中的"), isPrimary: true }] };
+  const question = { title: _("「{name}」有 {n} 张工作表", { name, n: sheets.length }), text: _("勾上要导入的，会多一列「工作表」"), content, choices: [{ how: "sheets", label: _("导入选中的"), isPrimary: true }] };
   while (await say(question)) {
     const chosen = content.map((line) => line.querySelector("input")).filter(({ checked }) => checked).map(({ value }) => value);
     if (chosen.length > 0) return chosen;
