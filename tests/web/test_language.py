@@ -62,7 +62,8 @@ def test_the_name_of_the_language_switch_has_its_visible_text(
 ) -> None:
     page = module_client.get("/", headers={"Accept-Language": language}).text
     found = re.search(r'value="(?:zh|en)" lang="[^"]+"\s+aria-label="([^"]+)" title="[^"]+">([^<]+)<', page)
-    assert found is not None and found[2] in found[1]
+    assert found is not None
+    assert found[2] in found[1]
 
 
 def test_an_unsupported_language_is_not_stored(module_client: FlaskClient) -> None:

@@ -142,7 +142,7 @@ def test_a_wrong_key_is_reported_in_place(settings: Settings, service: FakeJimen
     answer = client.post("/model", data={"provider": "jimeng", "action": "test"})
     assert answer.status_code == 200
     assert "is-bad" in result_of(answer.text, "jimeng")
-    assert "请检查 VOLCENGINE_AK 和 VOLCENGINE_SK" in answer.text
+    assert "请核对 Access Key ID 和 Secret Access Key" in answer.text
 
 
 def test_a_refused_key_is_called_refused_until_it_is_accepted_or_replaced(
