@@ -18,7 +18,7 @@ BUSY_SECONDS = 15.0  # how long a writer waits for others, of this process and o
 CHANGE_SECONDS = 10.0  # how long a change is worked out anew
 
 Target = Path | str
-Storing = Callable[[], AbstractContextManager[None]]
+Storing = Callable[[], AbstractContextManager[object]]
 Stored = TypeVar("Stored")
 
 
@@ -112,7 +112,7 @@ def until_stored(db: Connection, attempt: Callable[[Storing], Stored | None]) ->
     """
     began, lost = time.monotonic(), 0
 
-    def storing() -> AbstractContextManager[None]:
+    def storing() -> AbstractContextManager[object]:
         left = began + CHANGE_SECONDS - time.monotonic()
         return nullcontext() if db.in_transaction else transaction(db, wait=max(left, 1.0))
 
