@@ -30,6 +30,7 @@ class RetouchPage:
         page.goto(f"{server.address}/records?record={self.record}")
         page.get_by_role("button", name="改图").click()
         expect(self.order).to_be_visible()
+        page.wait_for_timeout(500)  # until then it takes no key
 
     def _keep(self, request: Any) -> None:
         if request.method == "POST" and request.url.endswith("/edit"):
