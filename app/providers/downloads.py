@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from threading import Semaphore, local
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -14,16 +16,27 @@ from app.domain import Reference
 from app.errors import Billed, Message, ModelError, message
 from app.providers.base import LONGEST_TASK_ID, Sleep
 from app.providers.deadlines import DeadlineAdapter
-from app.providers.http import ResponseTooLarge, environment_settings, new_session, read_body, reason
+from app.providers.http import (
+    ResponseTooLarge,
+    announced,
+    environment_settings,
+    new_session,
+    pieces,
+    reason,
+)
 from app.providers.ssrf import AddressRefused, resolve_public
 
 MAX_REDIRECTS = 3
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 1.0
+_OVERSIZED_ATTEMPTS = 3
 _MAX_CONCURRENT = 16  # limits memory use
+_LARGE = 8 * 2**20  # bytes
+_MAX_BYTES = 40 * 2**20  # of an image; a PNG of 2K and 16 bits weighs 32 MB at its worst
 _EXPIRED_STATUSES = (403, 404, 410)  # what a storage service returns for an expired URL
 _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
+_large_ones = Semaphore(2)  # of this process: images above _LARGE, which are read at once
 
 
 class Downloads:
@@ -47,15 +60,22 @@ class Downloads:
     def fetch(self, url: str) -> bytes:
         """Return the image bytes; only their signature is checked, they are not decoded.
 
+        More than 40 MiB are not read, and not asked for again after three attempts.
         Raises ModelError of cause ``download``: billed; the task id stays valid.
         Free and repeatable.
         """
         with self._slots:
             until = time.monotonic() + self._timeout
-            for _ in range(MAX_REDIRECTS + 1):
-                content, url = self._request(url, seconds=until - time.monotonic())
-                if content is not None:
-                    return content
+            for _ in range(_OVERSIZED_ATTEMPTS):
+                with suppress(ResponseTooLarge):
+                    return self._follow(url, until)
+        raise self._error(message("内容过大"), retryable=False)
+
+    def _follow(self, url: str, until: float) -> bytes:
+        for _ in range(MAX_REDIRECTS + 1):
+            content, url = self._request(url, until)
+            if content is not None:
+                return content
         raise self._error(message("转向次数太多"))
 
     def fetch_with_retries(self, url: str, sleep: Sleep) -> bytes:
@@ -89,20 +109,22 @@ class Downloads:
                 retryable=problem.retryable,
             ) from None
 
-    def _request(self, url: str, *, seconds: float) -> tuple[bytes | None, str]:
-        """Make one request; returns (image, "") or (None, the redirect's URL)."""
+    def _request(self, url: str, until: float) -> tuple[bytes | None, str]:
+        """Make one request; returns (image, "") or (None, the redirect's URL). Raises ResponseTooLarge."""
         session = self._session_for(url)
         try:
-            with session.get(url, timeout=seconds, stream=True, allow_redirects=False) as response:
+            with session.get(
+                url, timeout=until - time.monotonic(), stream=True, allow_redirects=False
+            ) as response:
                 if response.is_redirect:
                     return None, urljoin(url, response.headers["Location"])
                 if response.status_code != 200:
                     is_expired = response.status_code in _EXPIRED_STATUSES
                     raise self._error(f"HTTP {response.status_code}", url_expired=is_expired)
-                content = read_body(response)
+                content = _read(response, until)
         except AddressRefused as refused:
             raise self._refused(refused) from None
-        except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, ValueError) as problem:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as problem:
             raise self._error(reason(problem)) from None
         if not content.startswith(_SIGNATURES):
             raise self._error(message("收到的不是图片"))
@@ -149,6 +171,19 @@ class _Sessions(local):
     def __init__(self, verify: bool | str) -> None:
         self.own = new_session(DeadlineAdapter(), proxies={}, verify=verify)
         self.public = new_session(DeadlineAdapter(resolve_public), proxies={}, verify=verify)
+
+
+def _read(response: requests.Response, until: float) -> bytes:
+    """The body; only few large ones are read at once, in turn. Raises TimeoutError, ResponseTooLarge."""
+    body, is_large = io.BytesIO(), False
+    with ExitStack() as held:
+        for piece in pieces(response, _MAX_BYTES):
+            if not is_large and max(announced(response), body.tell()) > _LARGE:
+                if not (is_large := _large_ones.acquire(timeout=max(0.0, until - time.monotonic()))):
+                    raise TimeoutError("timed out")
+                held.callback(_large_ones.release)
+            body.write(piece)
+        return body.getvalue()
 
 
 def _origin(parts: SplitResult) -> tuple[str, int]:

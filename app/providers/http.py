@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
@@ -189,14 +190,31 @@ def _is_local(host: str) -> bool:
 
 def read_body(response: requests.Response, limit: int | None = None) -> bytes:
     """Read the whole body, at most ``limit`` bytes (MAX_BYTES). Raises ResponseTooLarge, HTTPError."""
-    most = MAX_BYTES if limit is None else limit
-    body = bytearray()
-    is_encoded = "Content-Encoding" in response.headers
-    while chunk := response.raw.read1(_CHUNK, decode_content=is_encoded):
-        body += chunk
-        if len(body) > most:
+    body = io.BytesIO()  # hands out what it has without a copy
+    for piece in pieces(response, MAX_BYTES if limit is None else limit):
+        body.write(piece)
+    return body.getvalue()
+
+
+def announced(response: requests.Response) -> int:
+    """The length of a body in bytes as its header says; 0 without it."""
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+def pieces(response: requests.Response, most: int) -> Iterator[bytes]:
+    """The body as it comes, decompressed a piece at a time, at most this many bytes.
+
+    Raises ResponseTooLarge, before anything is read if the header announces more; and HTTPError.
+    """
+    if announced(response) > most:
+        raise ResponseTooLarge
+    size, is_encoded = 0, "Content-Encoding" in response.headers
+    while piece := response.raw.read1(_CHUNK, decode_content=is_encoded):
+        size += len(piece)
+        if size > most:
             raise ResponseTooLarge
-    return bytes(body)
+        yield piece
 
 
 def failed_before_send(problem: BaseException) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from app.domain import Reference
 from app.errors import Billed, ModelError
+from app.providers import downloads as downloads_module
 from app.providers import http as http_module
 from app.providers.downloads import Downloads
 from tools.fakes.clock import Clock
@@ -236,16 +237,48 @@ def test_a_truncated_download_is_no_image(site: Site, downloads: Downloads) -> N
         pytest.param(gzip.compress(bytes(10_000_000)), {"Content_Encoding": "gzip"}, id="compressed"),
     ],
 )
-def test_an_oversized_download_is_not_read(
+def test_an_oversized_download_is_given_up_after_three_attempts(
     site: Site,
     downloads: Downloads,
     monkeypatch: pytest.MonkeyPatch,
     content: bytes,
     headers: Any,
 ) -> None:
-    monkeypatch.setattr(http_module, "MAX_BYTES", 100_000)
-    error = failure(lambda: downloads.fetch(site.respond("/a.png", content, **headers)))
-    assert "过大" in str(error)
+    monkeypatch.setattr(downloads_module, "_MAX_BYTES", 100_000)
+    url = site.respond("/a.png", content, **headers)
+    error = failure(lambda: downloads.fetch_with_retries(url, lambda _: None))
+    assert ("过大" in str(error), error.retryable, len(site.seen)) == (True, False, 3)
+
+
+def test_of_a_download_that_announces_too_much_nothing_is_read(site: Site, downloads: Downloads) -> None:
+    def announce(to: http.server.BaseHTTPRequestHandler) -> None:
+        to.send_response(200)
+        to.send_header("Content-Length", "2000000000")
+        to.end_headers()  # and nothing else: who reads on sees the end
+
+    site.answers["/a.png"] = announce
+    assert "过大" in str(failure(lambda: downloads.fetch(f"{site.address}/a.png")))
+
+
+def test_large_downloads_wait_for_each_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = threading.Semaphore(0)
+    monkeypatch.setattr(downloads_module, "_LARGE", 1_000)
+    monkeypatch.setattr(downloads_module, "_large_ones", slots)
+    small, large = site.respond("/small.png"), site.respond("/large.png", PNG + bytes(300_000))
+    hasty = Downloads("测试", site.address, timeout=0.5)
+    assert hasty.fetch(small) == PNG
+    assert "等待答复超时" in str(failure(lambda: hasty.fetch(large)))
+    slots.release()
+    for _ in range(2):
+        assert len(hasty.fetch(large)) == len(PNG) + 300_000
+
+
+def test_the_body_of_an_answer_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_module, "MAX_BYTES", 1_000)
+    client = http_module.ServiceClient("测试", site.address, timeout=60)
+    with pytest.raises(ModelError, match="过大") as caught:
+        client.get(site.respond("/a.json", bytes(2_000)), headers={})
+    assert caught.value.billed is Billed.UNKNOWN
 
 
 def test_a_trickling_download_times_out(site: Site, downloads: Downloads, deadline_clock: Clock) -> None:

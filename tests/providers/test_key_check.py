@@ -57,13 +57,12 @@ def test_a_valid_key_is_verified_with_what_remains_untested(settings: Settings, 
     assert "第一张图" in str(result.text)
 
 
-def test_a_wrong_key_is_named_by_its_variable_and_not_by_its_value(
-    settings: Settings, service: FakeService
-) -> None:
+def test_a_wrong_key_is_named_and_its_value_is_not(settings: Settings, service: FakeService) -> None:
     wrong = SERVICES[service.name][1]
     problem = refusal_of(settings, service, **wrong)
     assert problem.cause == "key"
-    assert next(iter(wrong)).upper() in str(problem)
+    name = "Access Key ID" if service.name == "jimeng" else next(iter(wrong)).upper()  # as its form says
+    assert name in str(problem)
     assert "falsch" not in str(problem)
 
 

@@ -17,7 +17,7 @@ from tools.fakes.service import FakeService
 
 TRICKLE_SECONDS = 60.0  # far beyond the timeout; the whole response would arrive in the end
 KEYS = {
-    "jimeng": "VOLCENGINE_AK",
+    "jimeng": "Access Key ID",
     "seedream": "ARK_API_KEY",
     "bailian": "DASHSCOPE_API_KEY",
     "gemini": "GEMINI_API_KEY",
@@ -65,7 +65,7 @@ def test_throttling_is_free_and_lowers_concurrency(service: FakeService) -> None
 
 
 @every_service
-def test_a_refused_key_pauses_is_free_and_names_its_variable(service: FakeService) -> None:
+def test_a_refused_key_pauses_is_free_and_is_named(service: FakeService) -> None:
     service.fail_next("key")
     error = submission_error(service)
     assert (error.cause, error.billed, error.retryable) == ("key", Billed.NO, False)

@@ -127,7 +127,7 @@ def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_fails_no_record(harn
     assert not harness.step()
     batch = harness.batch(batch_id)
     assert batch.status is BatchStatus.PAUSED
-    assert "VOLCENGINE_AK" in str(batch.paused_reason)
+    assert "Access Key ID" in str(batch.paused_reason)
     assert harness.statuses(ids) == [Status.QUEUED] * 3
     harness.resume(batch_id)
     harness.run()
@@ -229,6 +229,23 @@ def test_an_unsupported_size_is_never_submitted(harness: Harness) -> None:
     assert (record.status, record.cause) == (Status.FAILED, "request")
     assert "没有 1:1 的 8K" in str(record.error)
     assert (harness.outcomes(), harness.service.submissions) == ([], [])
+
+
+def test_an_image_that_is_too_large_is_charged_once_and_fetched_when_asked(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as small:
+        small.setattr("app.providers.downloads._MAX_BYTES", 1_000)
+        record = harness.make("猫")
+        harness.run()
+    record = harness.record(record.id)
+    assert (record.status, record.cause, bool(record.task_id)) == (Status.FAILED, "download", True)
+    assert (harness.service.count("submit"), harness.service.count("download")) == (1, 3)
+    assert "可以取回" in str(record.error)
+    harness.retry(record)
+    harness.run()
+    assert harness.record(record.id).status is Status.SUCCESS
+    assert (harness.service.charges, harness.outcomes()) == (1, ["billed"])
 
 
 @pytest.mark.parametrize("kind", ["half", "garbled"])
