@@ -22,6 +22,7 @@ from app.delivery.profiles import (
     Profile,
     Rule,
     finish_of,
+    preview_of,
     read_columns,
     read_profile,
     stored_profile,
@@ -285,7 +286,7 @@ def preview() -> Response:
     originals = open_originals()
     content = originals.read(record.filename, originals.key(connection(), record.filename))
     with services().making:
-        made = finish(content, finish_of(profile))
+        made = finish(content, finish_of(preview_of(profile)))
     return Response(made.content, mimetype=f"image/{made.format}")
 
 

@@ -110,6 +110,8 @@ class Maker:
         try:
             part.write_bytes(made.content)
             windows_files.replace(part, self._path(file))
+        except FileNotFoundError as error:
+            raise NotFound("没有这次交付，可能已被删除") from error
         finally:
             part.unlink(missing_ok=True)
         return file._replace(

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from app.domain import MAX_OWN_COLUMNS, MAX_OWN_NAME_LENGTH
@@ -18,7 +18,8 @@ _WITH_BOUNDS = ("long_side", "width", "bytes", "quality", "fill", "name")
 RULES = (*_WITH_BOUNDS, "white_ground", "edge", "amazon_name")
 
 MAX_NAME, _MAX_TEXT = 40, 200  # characters
-_MAX_SIDE, _MAX_KB = 10_000, 100_000
+_MAX_SIDE, _MAX_KB, _MAX_PIXELS = 10_000, 100_000, 40_000_000
+_PREVIEW_SIDE = 2_000
 _MAX_OVERLAY = 200_000  # bytes
 _KINDS = {bool: "请填 true 或 false", int: "请填 0 到 {most} 的整数", str: "请填文字，最多 {most} 个字"}
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -67,7 +68,8 @@ class Profile:
 
 
 def finish_of(profile: Profile) -> Finish:
-    """What the engine is asked for."""
+    """What the engine is asked for. Raises InvalidRequest for too many pixels."""
+    _check_pixels(profile)
     laid_on, fill = profile.overlay, profile.bound("fill")
     return Finish(
         width=profile.width,
@@ -85,6 +87,15 @@ def finish_of(profile: Profile) -> Finish:
         parameters=profile.parameters,
         overlay=Overlay(**{**laid_on, "image": _png(laid_on["image"])}) if laid_on else None,
     )
+
+
+def preview_of(profile: Profile) -> Profile:
+    """The profile with sides of a preview, 2,000 pixels at most."""
+    if profile.fit in ("pad", "crop"):
+        scale = min(_PREVIEW_SIDE / max(profile.width, profile.height, 1), 1)
+        return replace(profile, width=round(profile.width * scale), height=round(profile.height * scale))
+    sides = [min(side or _PREVIEW_SIDE, _PREVIEW_SIDE) for side in (profile.width, profile.height)]
+    return replace(profile, fit="inside", width=sides[0], height=sides[1])
 
 
 def read_profile(name: str, given: Mapping[str, Any]) -> Profile:
@@ -143,9 +154,15 @@ def _check(profile: Profile) -> None:
         for field in ("max_kb", "min_kb", "overlay"):
             if getattr(profile, field):
                 raise InvalidRequest(field, "原图不重新压缩，不能限制大小，也不能叠加图片；请选一种格式")
+    _check_pixels(profile)
     if not profile.file_name.strip():
         raise InvalidRequest("file_name", "请填文件名，例如 {example}", example="{文件名}")
     _check_bytes(profile)
+
+
+def _check_pixels(profile: Profile) -> None:
+    if profile.width * profile.height > _MAX_PIXELS:
+        raise InvalidRequest("width", "宽乘高最多 {most} 像素，请改小宽或高", most=f"{_MAX_PIXELS:,}")
 
 
 def _check_bytes(profile: Profile) -> None:

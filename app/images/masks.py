@@ -5,6 +5,7 @@ import io
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from app.errors import InvalidRequest
+from app.images.containers import is_in_few_parts, sniff
 from app.images.decode import InvalidImage, open_image
 
 MAX_MASK_BYTES = 4_000_000  # what the services take
@@ -16,10 +17,12 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are ou
 
 def read_mask(content: bytes, width: int, height: int) -> bytes:
     """An untrusted mask in our own form. Transparency counts as black. Raises InvalidRequest."""
+    if sniff(content) != "png":
+        raise InvalidRequest("mask", "蒙版应是 PNG")
+    if not is_in_few_parts(content, "png"):
+        raise InvalidRequest("mask", "蒙版打不开，请重新涂")
     try:
         with open_image(io.BytesIO(content)) as image:
-            if image.format != "PNG":
-                raise InvalidRequest("mask", "蒙版应是 PNG")
             if image.size != (width, height):
                 text = "蒙版是 {width}×{height}，应和图片一样大：{expected}"
                 size = {"width": image.width, "height": image.height, "expected": f"{width}×{height}"}

@@ -16,8 +16,9 @@ TEXT_FIELDS = ("prompt", "negative_prompt", "filename", "references")
 _CLOCK = re.compile(r"(上午|下午)?\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?\s*([AP]M)?", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,，;；、､\n]")
 _PAUSE = re.compile("[、､]")
-# A quoted or plain name, up to its separator; possessive, so that matching is linear in the cell length.
-_PIECE = re.compile(r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+(?:[,，;；\n]|\Z)|([^,，;；\n]*+)(?:[,，;；\n]|\Z)')
+# Separators, then a quoted or plain name; possessive, so that matching is linear in the cell length.
+_PIECE = re.compile(r'[\s,，;；]*+(?:"((?:[^"]|"")*+)"[^\S\n]*+(?=[,，;；\n]|\Z)|([^,，;；\n]*+))')
+_MAX_NAMES = 100  # of a cell; what follows stays one name
 _MAX_PARTS = 40  # at most this many parts joined by 、 in one name
 _SEEN_LENGTH = 60
 _MAX_EXACT = 1e15  # from here on Excel stores only the first fifteen digits of a number
@@ -76,9 +77,13 @@ def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False)
     ``is_known`` is called for texts with a 、: a name that exists in the library is not split.
     """
     names: list[str] = []
-    for quoted, plain in _PIECE.findall(text):
-        names += [quoted.replace('""', '"')] if quoted else _at_pauses(plain, is_known)
-    return [name for name in names if name]
+    for piece in _PIECE.finditer(text):
+        quoted, plain = piece.groups("")
+        if len(names) >= _MAX_NAMES and (quoted or plain):
+            return [*names, text[piece.start() :]]
+        found = [quoted.replace('""', '"')] if quoted else _at_pauses(plain, is_known)
+        names += [name for name in found if name]
+    return names
 
 
 def join_names(names: list[str]) -> str:
@@ -90,7 +95,8 @@ def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
     """``a、b、c`` -> its names; the longest known name wins."""
     if not _PAUSE.search(plain):
         return [trimmed_text(plain)]
-    parts = [trimmed_text(part) for part in _PAUSE.split(plain)]
+    parts = [part for piece in _PAUSE.split(plain) if (part := trimmed_text(piece))]
+    parts[_MAX_NAMES:] = filter(None, ["、".join(parts[_MAX_NAMES:])])
     names: list[str] = []
     at = 0
     while at < len(parts):

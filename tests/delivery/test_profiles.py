@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.delivery.profiles import BUILT_IN, finish_of, read_profile, stored_profile
+from app.delivery.profiles import BUILT_IN, finish_of, preview_of, read_profile, stored_profile
 from app.errors import InvalidRequest
+from app.images.finishing import finish
 from tools.noise_images import noise_image
 
 PNG = noise_image("png")
@@ -45,6 +46,7 @@ def test_fields_that_are_missing_have_their_defaults() -> None:
         ("width", {"width": True}),
         ("width", {"width": -1}),
         ("width", {"fit": "inside", "width": 0, "height": 0}),
+        ("width", {"width": 8_000, "height": 5_001, "max_kb": 0}),
         ("fit", {"fit": "stretch"}),
         ("fit", {"fit": "original"}),
         ("format", {"format": "gif"}),
@@ -108,3 +110,26 @@ def test_rules_set_the_floors_of_the_engine() -> None:
     overlay = finish_of(read_profile("我的", FIELDS | {"overlay": {"image": LOGO}})).overlay
     assert overlay
     assert (overlay.image, overlay.position, overlay.size) == (PNG, "bottom-right", 0.2)
+
+
+def test_a_stored_profile_of_too_many_pixels_is_refused_when_it_is_used() -> None:
+    stored = stored_profile(asdict(read_profile("我的", FIELDS)) | {"width": 10_000, "height": 10_000})
+    with pytest.raises(InvalidRequest, match="40,000,000 像素"):
+        finish_of(stored)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"width": 8_000, "height": 4_000}, ("pad", 2_000, 1_000)),
+        ({"width": 800, "height": 600}, ("pad", 800, 600)),
+        ({"fit": "inside", "width": 4_000, "height": 0}, ("inside", 2_000, 2_000)),
+        ({"fit": "original", "width": 0, "height": 0}, ("inside", 2_000, 2_000)),
+    ],
+)
+def test_a_preview_has_sides_of_2000_pixels_at_most(
+    changes: dict[str, Any], expected: tuple[str, int, int]
+) -> None:
+    shown = preview_of(read_profile("我的", FIELDS | {"max_kb": 0} | changes))
+    assert (shown.fit, shown.width, shown.height) == expected
+    assert finish(noise_image("png", size=(2_400, 20)), finish_of(shown)).width <= 2_000

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
+from app.errors import InvalidRequest
 from app.images import masks
+from app.images.containers import png_chunk
 from app.images.laying import lay_over
 from app.images.marks import find_marks
 from tools.marked_images import FIELDS, with_xmp, xmp
@@ -142,3 +144,12 @@ def test_a_mask_is_taken_as_grey_where_white_or_opaque_is_painted() -> None:
         assert (image.mode, image.getbbox()) == ("L", (5, 6, 10, 12))
     with Image.open(io.BytesIO(masks.as_alpha(grey))) as image:
         assert (image.mode, image.getpixel((5, 6))[3], image.getpixel((0, 0))[3]) == ("RGBA", 0, 255)  # type: ignore[index]
+
+
+def test_a_mask_of_too_many_parts_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = packed(Image.new("L", (40, 30), 255))
+    at = content.index(b"IDAT") - 4
+    many = content[:at] + png_chunk(b"tEXt", b"") * 60_000 + content[at:]
+    monkeypatch.setattr(masks, "open_image", lambda *_: pytest.fail("it is decoded"))
+    with pytest.raises(InvalidRequest, match="打不开"):
+        masks.read_mask(many, 40, 30)

@@ -318,3 +318,11 @@ def test_rows_are_numbered_as_the_sheet_counts_them() -> None:
     found = read(("标题",), (), ("提示词",), ("猫",), (), ("狗",))
 
     assert [row.number for row in found.rows] == [4, 6]
+
+
+@pytest.mark.parametrize(
+    ("cell", "count"), [("，" * 30_000, 0), ("a，" * 15_000, 101), ("a、" * 15_000, 101)]
+)
+def test_what_follows_a_hundred_names_of_a_cell_is_one_name(cell: str, count: int) -> None:
+    found = read(("提示词", "参考图"), ("猫", cell))
+    assert (len(found.rows[0].references), len(found.problems)) == (count, bool(count))

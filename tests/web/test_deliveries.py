@@ -358,6 +358,26 @@ def test_a_full_disk_is_said_and_making_goes_on_afterwards(
     assert made(demo, delivery_id)["made"] == 4
 
 
+def test_a_delivery_that_is_deleted_while_it_is_made_is_not_found(
+    demo: WebHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery_id, finish = planned(demo, table_of(demo))["id"], making.finish
+
+    def delete_first(*given: Any) -> Any:
+        demo.client.delete(f"/api/deliveries/{delivery_id}")
+        return finish(*given)
+
+    monkeypatch.setattr(making, "finish", delete_first)
+    assert "没有这次交付" in demo.post(f"/api/deliveries/{delivery_id}/make", status=404)["error"]
+
+
+def test_own_profiles_are_not_too_large_together(demo: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_profile(demo)
+    monkeypatch.setattr("app.db.named._MAX_LENGTH", 600)
+    refused = demo.client.put("/api/delivery-profiles/另一个", json={**SMALL, "source": "长" * 200})
+    assert (refused.status_code, "先删掉不用的" in refused.get_json()["error"]) == (409, True)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process and kills it")
 def test_after_a_kill_what_was_made_stays_and_the_rest_is_made(
     demo: WebHarness, monkeypatch: pytest.MonkeyPatch
