@@ -21,7 +21,7 @@ from app.config import Settings
 from app.delivery import making
 from app.delivery.store import get_delivery
 from app.errors import Conflict
-from app.images import store
+from app.images import finishing, store
 from app.library import outputs
 from app.system import windows_files
 from tests.harness import worker_of
@@ -361,7 +361,7 @@ def test_a_full_disk_is_said_and_making_goes_on_afterwards(
 def test_a_delivery_that_is_deleted_while_it_is_made_is_not_found(
     demo: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delivery_id, finish = planned(demo, table_of(demo))["id"], making.finish
+    delivery_id, finish = planned(demo, table_of(demo))["id"], finishing.finish
 
     def delete_first(*given: Any) -> Any:
         demo.client.delete(f"/api/deliveries/{delivery_id}")
