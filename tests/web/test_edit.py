@@ -213,7 +213,7 @@ def test_a_change_of_a_table_s_picture_stands_in_its_row(demo: WebHarness) -> No
         ({"mask": mask(SPOT)}, "请写这里要变成什么"),
         ({"prompt": "花", "mask": mask()}, "还没有涂"),
         ({"prompt": "花", "mask": mask(SPOT, size=(1000, 1024))}, "一样大"),
-        ({"prompt": "花", "mask": "data:image/png;base64,AAAA"}, "蒙版打不开"),
+        ({"prompt": "花", "mask": "data:image/png;base64,AAAA"}, "蒙版应是 PNG"),
         ({"prompt": "花", "mask": "AAAA"}, "data:"),
         ({"prompt": "花", "region": {"x": 0.1, "y": 0.1, "width": 0, "height": 0.5}}, "框是空的"),
         ({"prompt": "花", "region": {"x": 0.6, "y": 0.1, "width": 0.5, "height": 0.5}}, "超出"),
