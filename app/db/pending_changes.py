@@ -11,6 +11,7 @@ from app.db.batches import finish_if_done
 from app.db.connection import Connection, transaction
 from app.db.stop_rules import note_outcomes
 from app.db.sums import add_up
+from app.domain import PauseCause
 
 FOLD_SECONDS = 0.2
 _YOUNG_SECONDS = 0.15  # with many processes the lock is taken as often as with one
@@ -41,7 +42,8 @@ _FOLD = f"""
         batch_id, sum(is_success) AS successes, count(*) FILTER (WHERE id % {_BETWEEN_SUMS} = 0) AS sums,
         (SELECT stop_after FROM batches WHERE batches.id = batch_id) AS rule,
         (SELECT 1 FROM generation_records AS record
-         WHERE record.batch_id = pending.batch_id AND status IN ('queued', 'running') LIMIT 1) AS open
+         WHERE record.batch_id = pending.batch_id AND status IN ('queued', 'running')
+            AND NOT (status = 'queued' AND cause = '{PauseCause.LIMIT}') LIMIT 1) AS open
     FROM pending GROUP BY batch_id
 """
 

@@ -173,9 +173,7 @@ def test_a_paused_batch_says_why_in_english_with_its_buttons_in_one_line(
     english_page: Page, server: ServerProcess
 ) -> None:
     english_page.goto(f"{server.address}/batch?id={lamps(server)['id']}")
-    expect(english_page.locator("[data-run-reason]")).to_contain_text(
-        "Volcengine does not accept this key pair"
-    )
+    expect(english_page.locator("[data-run-reason]")).to_contain_text("Volcengine refuses this pair of keys")
     expect(english_page.locator("[data-log-lines] li").first).to_be_attached()
     expect_english(english_page)
     buttons = english_page.locator(".run-line .button:visible")
@@ -206,7 +204,7 @@ def test_the_language_switch_works_without_javascript(
     page = new_page(java_script_enabled=False)
     page.goto(f"{shared_server.address}/samples")
     page.get_by_role("button", name="Switch to English").click()
-    expect(page.get_by_role("heading", name="No sample images yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No reference images yet")).to_be_visible()
 
 
 def test_the_generate_button_stays_within_its_column(english_page: Page, tmp_path: Path) -> None:

@@ -106,12 +106,18 @@ def _run_workbook(server: ServerProcess) -> None:
 
 
 def _invite(server: ServerProcess) -> dict[str, str]:
-    """Somebody is invited who has not joined, beside the owner."""
+    """Beside the owner, somebody who looks on, and somebody who is invited and has not joined."""
     with requests.Session() as owner:
         owner.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=30)
-        person = {"name": "名字" * 20, "role": "member", "month_limit": 100}
-        made = owner.post(f"{server.address}/api/people", json=person, timeout=30).json()
-    return {"invited": made["link"].rpartition("/")[2]}
+        people = [
+            {"name": "小周", "role": "viewer"},
+            {"name": "名字" * 20, "role": "member", "month_limit": 100},
+        ]
+        made = [owner.post(f"{server.address}/api/people", json=one, timeout=30).json() for one in people]
+    joined, invited = (one["link"].rpartition("/")[2] for one in made)
+    account = {"name": "小周", "password": PASSWORD * 3}
+    requests.post(f"{server.address}/join/{joined}", data=account, timeout=30).raise_for_status()
+    return {"invited": invited}
 
 
 def _try_recipe(server: ServerProcess) -> dict[str, str]:
