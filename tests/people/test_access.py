@@ -4,29 +4,57 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from app.domain.people import Role
 from app.people.access import LEAST_ROLE
 from app.web.middleware.security import OPEN_ENDPOINTS
 from tests.people.harness import Office, token_of
 from tests.web.harness import answered
 from tests.web.test_security import calls
 
-# Refused to a token, of whichever role.
-WITH_A_LOGIN_ONLY = {
-    "people.change_me",
-    "people.end_session",
-    "people.add_token",
-    "people.delete_token",
-    "people.add_person",
-    "people.change_person",
-    "people.invite",
-    "api.usage.put_budgets",
-    "api.settings.put_settings",
-    "model.submit",
-    "model.restore",
-    "model.restored",
-    "model.download_backup",
+ROLES = ("viewer", "member", "owner")
+# Who may call what writes, and what owners alone read, written by hand: a line of app/people/access.py
+# that is moved is noticed. Everything else reads, and every role may call it.
+ROUTES = {
+    "viewer": """
+        api.batches.check api.records.find_record_by_file api.samples.count_uses deliveries.preview
+        api.records.archive_records api.records.export_records api.samples.archive_images
+        api.spreadsheets.export_rows deliveries.deliver deliveries.make
+        api.records.mark_favourite api.records.pick_records
+    """,
+    "viewer, with a login only": "people.add_token people.change_me people.delete_token people.end_session",
+    "member": """
+        create.generate api.batches.batch_generate api.batches.create_batch api.batches.make_copy
+        api.edit.edit_record api.upscale.upscale_record
+        api.release.release_batch api.repair.add_pictures api.repair.retry_batch api.repair.uncancel_batch
+        api.batches.cancel_batch api.batches.cancel_record api.batches.pause_batch api.batches.resume_batch
+        batch.restore records.change
+        api.records.delete_record api.records.delete_records api.records.restore_records
+        api.samples.add_images api.samples.delete_image api.samples.rename_image api.samples.restore_image
+        api.spreadsheets.import_version api.spreadsheets.import_workbook
+        api.tables.copy api.tables.create api.tables.delete api.tables.patch api.tables.put
+        api.tables.restore api.tables.run api.tables.undo_change
+        api.usage.refetch_records api.usage.resubmit_records
+        api.usage.undo_write_off api.usage.write_off
+        deliveries.copy_to_folder deliveries.forget deliveries.put_profile deliveries.remove_profile
+        recipes.apply_to_table recipes.import_recipe recipes.put_recipe recipes.remove_recipe
+        rounds.close rounds.create rounds.follow rounds.remove rounds.renew rounds.reopen
+    """,
+    "owner": """
+        api.notifications.send_test api.settings.get_settings api.settings.post_test
+        model.index people.list_people
+    """,
+    "owner, with a login only": """
+        api.settings.put_settings api.usage.put_budgets
+        model.download_backup model.restore model.restored model.submit
+        people.add_person people.change_person people.invite
+    """,
+    # guarded by tests/web/test_security.py and tests/rounds/
+    "everybody": """
+        join.join language.choose login.log_in login.log_out
+        client.enter client.mark client.nothing client.submit
+    """,
 }
+LEAST = {endpoint: role.split(",")[0] for role, names in ROUTES.items() for endpoint in names.split()}
+WITH_A_LOGIN_ONLY = {name for role, names in ROUTES.items() if "login" in role for name in names.split()}
 HARMLESS = {  # what only owners may call, and their tokens may too
     "model.index": "reads; no value of a secret",
     "api.settings.get_settings": "reads; no value of a secret",
@@ -47,19 +75,28 @@ def test_every_route_says_who_may_call_it(module_office: Office) -> None:
     assert LEAST_ROLE.keys() & {*OPEN_ENDPOINTS} == set()
 
 
+def test_every_route_that_writes_is_listed_here_with_its_least_role(module_office: Office) -> None:
+    rules = [*module_office.app.url_map.iter_rules()]
+    writing = {rule.endpoint for rule in rules if (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}}
+    assert writing - LEAST.keys() == set(), (
+        "write these into ROUTES above, below the least role that may call them"
+    )
+    assert LEAST.keys() - {rule.endpoint for rule in rules} == set()
+
+
 @pytest.mark.sqlite
-@pytest.mark.parametrize("role", ["member", "viewer", "owner"])
-def test_a_role_calls_what_its_line_allows_and_is_refused_everything_else(office: Office, role: str) -> None:
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_calls_what_is_listed_for_it_and_is_refused_everything_else(office: Office, role: str) -> None:
     _, client = office.add("小周", role)
     adapter, wrong = office.app.url_map.bind("localhost"), []
     for method, address, name in calls(office.app):
         endpoint = adapter.match(address, method)[0]
-        if endpoint in OPEN_ENDPOINTS or endpoint.startswith("client.") or endpoint == "people.end_session":
+        if endpoint in OPEN_ENDPOINTS or endpoint.startswith("client."):
             continue
         answer = client.open(address, method=method)
         is_refused = answer.status_code == 403 and any(text in answer.text for text in REFUSED.get(role, ()))
         answer.close()
-        if is_refused is Role(role).covers(LEAST_ROLE[endpoint]):
+        if is_refused is not (ROLES.index(role) < ROLES.index(LEAST.get(endpoint, "viewer"))):
             wrong.append(name)
     assert wrong == []
 
@@ -74,9 +111,8 @@ def test_an_owner_s_token_does_nothing_that_gives_access_or_money(office: Office
         if answer.status_code == 403 and "令牌不能做这件事" in answer.text:
             refused.add(adapter.match(address, method)[0])
         answer.close()
-    of_owners = {name for name, role in LEAST_ROLE.items() if role is Role.OWNER}
     assert refused == WITH_A_LOGIN_ONLY
-    assert of_owners - refused == HARMLESS.keys()
+    assert {name for name, role in LEAST.items() if role == "owner"} - refused == HARMLESS.keys()
 
 
 def test_a_route_without_a_line_is_refused_to_everybody(
@@ -84,22 +120,6 @@ def test_a_route_without_a_line_is_refused_to_everybody(
 ) -> None:
     monkeypatch.delitem(LEAST_ROLE, "api.records.list_records")
     assert module_office.owner.get("/api/records").status_code == 403
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "role"),
-    [
-        ("api.settings.put_settings", "owner"),
-        ("api.usage.put_budgets", "owner"),
-        ("api.tables.run", "member"),
-        ("api.records.delete_records", "member"),
-        ("api.spreadsheets.import_workbook", "member"),
-        ("api.records.pick_records", "viewer"),
-        ("deliveries.download", "viewer"),
-    ],
-)
-def test_owners_set_up_members_order_and_viewers_pick_and_download(endpoint: str, role: str) -> None:
-    assert LEAST_ROLE[endpoint] == role
 
 
 @pytest.mark.sqlite
