@@ -7,10 +7,13 @@ from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import requests
 
 import database
+import oss_client
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, SavedImage
 from app.errors import Billed, ModelError
@@ -18,6 +21,7 @@ from app.images import metadata, sidecar, store
 from app.images.parameters import format_parameters
 from tools import orders
 from tools.fakes.images import make_image, with_manifest
+from tools.fakes.oss import FakeOss
 from tools.postgres_server import PostgresServer, is_installed
 from tools.torture import report
 from tools.torture.__main__ import run_round
@@ -38,6 +42,7 @@ from tools.torture.plan import (
 )
 from tools.torture.round import Outcome, unexpected_errors_in
 from tools.torture.site import PREFIX, read_file, state_in_oss, state_of_files
+from tools.torture.visitor import Visitor
 
 pytestmark = pytest.mark.sqlite  # the rounds on PostgreSQL start a server of their own
 SEED = 7
@@ -361,6 +366,24 @@ def test_the_report_lists_each_crash_and_every_breach() -> None:
     assert "No breach in 1 rounds" in report.render_report(
         [replace(outcome, breaches=[])], seed=1, seconds=3.0
     )
+
+
+@pytest.mark.parametrize(
+    ("fault", "breaches"), [("html", []), ("", ["the picture answered 200, not its image"])]
+)
+def test_another_picture_of_oss_is_a_breach_and_its_planned_html_is_none(
+    oss: FakeOss, settings: Settings, fault: str, breaches: list[str]
+) -> None:
+    oss.put("一.png", b"another picture")
+    if fault:
+        oss.fail_next(fault)
+    bucket = oss_client.Bucket(replace(settings, **oss.settings()))
+    to_oss = requests.Response()
+    to_oss.headers["Location"] = bucket.signed_url("一.png", seconds=60)
+    picture = {"filename": "一.png", "sha256": "ab"}
+    visitor = Visitor(Mock(**{"read.return_value": [picture]}), log_in=lambda: None, seed="1")
+    visitor._download(Mock(**{"send.return_value": to_oss}))
+    assert [each.replace(to_oss.headers["Location"], "the picture") for each in visitor.breaches] == breaches
 
 
 def test_an_unexpected_error_is_read_from_the_log() -> None:

@@ -90,6 +90,8 @@ class Visitor:
         if "x-oss-signature" in (place := answer.headers.get("Location", "")):
             answer = requests.get(place, timeout=_SECONDS)
             self.done[f"seen in OSS: {answer.status_code}"] += 1
+            if answer.headers["Content-Type"] == "text/html":
+                return  # a planned fault, which goes to the browser without the product
         is_right = hashlib.sha256(answer.content).hexdigest() == record["sha256"]
         if answer.status_code == 404 and record not in self.site.read(_SAVED):
             return  # a request that was given up has deleted it
