@@ -43,10 +43,12 @@ test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases,
 test-python: $(VENV)/.tests ## Run a case of every second test without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
 	$(call PYTEST,--once $(addprefix --ignore tests/,$(SAME)) -m "not postgres")
 
-lint: $(VENV)/.tests ## Format, lint and type checks
+lint: $(VENV)/.tests ## Format, lint and type checks; the ten longest modules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@find *.py app -name '*.py' -exec wc -l {} + | sed '/ total$$/d' | sort -rn | head \
+		| awk '{ print $$1 " lines: " $$2 ($$1 < 400 ? "" : ", warning: 400 or more") }'
 
 check: lint test bench-quick ## Everything that must pass before a commit
 

@@ -183,8 +183,8 @@ def _turn(item: pytest.Item) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if text := config.stash[_SELECTION].summary():
-        terminalreporter.write_line(f"Left out: {text}.")
+    for line in config.stash[_SELECTION].summary():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

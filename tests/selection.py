@@ -38,7 +38,7 @@ class Selection:
         self.is_once = bool(config.getoption("once"))
         self.has_postgres, self.has_browser = is_installed(), bool(browser_path())
         if os.environ.get("CI") and (missing := list(self.missing())):
-            raise pytest.UsageError("; ".join(missing))
+            raise pytest.UsageError("; ".join(sentence for sentence, _ in missing))
         self._promised = {test for row in promises() for test in row}
 
     def of(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
@@ -60,8 +60,8 @@ class Selection:
             return is_for_both and not item.get_closest_marker("sqlite")
         return not self.is_rest
 
-    def missing(self) -> Iterator[str]:
-        """A sentence for each program that is not there, with the number of promises it verifies."""
+    def missing(self) -> Iterator[tuple[str, str]]:
+        """In English and Chinese, each program that is not there, with the number of promises it verifies."""
         programs = (
             ("Chromium", self.has_browser, is_of_browser_test),
             ("PostgreSQL", self.has_postgres, is_of_postgres),
@@ -69,17 +69,19 @@ class Selection:
         for program, is_there, needs in programs:
             if not is_there:
                 number = sum(any(needs(*test) for test in row) for row in promises())
-                yield f"{program} is not installed: {number} promises are not verified in full"
+                yield (
+                    f"{program} is not installed: {number} promises are not verified in full",
+                    f"没有安装 {program}，{number} 条承诺没有完整检查",
+                )
 
-    def summary(self) -> str:
-        """One line about what was left out; empty when nothing was."""
+    def summary(self) -> list[str]:
+        """What was left out, a line in English and one in Chinese; none when nothing was."""
         parts = list(self.missing())
         if not (self.is_rest or self.on_postgres):
-            parts.insert(
-                0,
-                "what make test-all runs besides: other browser cases, and statements on PostgreSQL",
-            )
-        return "; ".join(parts)
+            besides = "what make test-all runs besides: other browser cases, and statements on PostgreSQL"
+            parts.insert(0, (besides, "make test-all 另外跑的：其余浏览器用例、PostgreSQL 上的语句"))
+        lines = ["; ".join(part[0] for part in parts), "；".join(part[1] for part in parts)]
+        return [f"Left out: {lines[0]}.", f"没有跑：{lines[1]}。"] if parts else []
 
 
 def _test_of(item: pytest.Item) -> tuple[str, str]:
