@@ -210,16 +210,17 @@ def read_catalogue() -> Catalog:
 def update() -> None:
     """Rewrite the catalogue from the texts in use."""
     translations = {str(entry.id): str(entry.string) for entry in read_catalogue() if entry.id}
-    wanted: dict[str, set[str]] = {}
-    for found in all_sentences():
-        if found.uses_gettext or (found.file.endswith(".py") and not found.is_formatted):
-            wanted.setdefault(found.text, set()).add(found.file)
+    wanted = {
+        sentence.text
+        for sentence in all_sentences()
+        if sentence.uses_gettext or (sentence.file.endswith(".py") and not sentence.is_formatted)
+    }
     new = Catalog(locale="en", header_comment=_HEADER, fuzzy=False)
     for text in sorted(wanted):
-        new.add(text, translations.get(text, ""), locations=[(file, 1) for file in sorted(wanted[text])])
+        new.add(text, translations.get(text, ""))
     CATALOGUE.parent.mkdir(parents=True, exist_ok=True)
     with CATALOGUE.open("wb") as file:
-        write_po(file, new, width=0, omit_header=True, include_lineno=False)
+        write_po(file, new, width=0, omit_header=True)
 
 
 if __name__ == "__main__":
