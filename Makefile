@@ -68,7 +68,8 @@ bench-quick: $(VENV)/.tests ## What make bench measures in seconds, as ratios th
 torture: $(VENV)/.tests ## Test the real server under faults, kills and full disks: make torture ROUNDS=200 SEED=1 STORE=postgres
 	$(BIN)/python -m tools.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1) --store $(or $(STORE),sqlite)
 
-mutants: $(VENV)/.tests ## Change one condition of the money code at a time and run its tests: make mutants ONLY=queue
+mutants: $(VENV)/.tests ## Plant the faults of promises, then change one condition of the money code at a time: make mutants ONLY=queue
+	$(BIN)/python -m tools.mutants.faults --only "$(ONLY)"
 	@$(MUTATOR)/bin/python -c 'import cosmic_ray' 2>/dev/null || $(BIN)/python -m venv --clear $(MUTATOR)
 	@$(MUTATOR)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/mutants/requirements.txt
 	$(BIN)/python -m tools.mutants --generator $(MUTATOR)/bin/python --only "$(ONLY)"

@@ -1,9 +1,10 @@
-"""Every promise in docs/promises.md names existing tests."""
+"""Every promise in docs/promises.md names existing tests, and so does every fault that one guards against."""
 
 import ast
 import functools
 import re
 
+from tools.mutants.faults import read_faults
 from tools.server_process import ROOT
 
 
@@ -20,3 +21,11 @@ def test_every_promise_names_existing_tests() -> None:
 def names_in(file: str) -> set[str]:
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_each_fault_is_in_its_file_once_and_found_by_tests_that_a_promise_names() -> None:
+    promises = (ROOT / "docs/promises.md").read_text("utf-8")
+    for fault in read_faults():
+        assert (ROOT / fault["file"]).read_text("utf-8").count(fault["text"]) == 1, fault
+        assert fault["tests"], fault
+        assert [test for test in fault["tests"] if f"`{test}`" not in promises] == []

@@ -257,7 +257,7 @@ def test_records_added_between_plan_and_transaction_are_seen(
             submit(other, CAT)
         return False
 
-    added = place(db, queue.submission(is_taken=is_taken, skips=[True]))
+    added = place(db, queue.submission(is_taken=is_taken, skips=[True], stems=["另一个文件名"]))
     assert (added.ids, len(added.skipped)) == ([], 1)
 
 

@@ -95,13 +95,17 @@ def test_the_sentence_does_not_say_whether_name_or_password_was_wrong(office: Of
 
 
 @pytest.mark.usefixtures("still")
-def test_a_right_password_clears_the_wrong_ones_of_its_own_name_only(office: Office) -> None:
+def test_a_right_password_clears_the_wrong_ones_of_its_own_name_only(
+    office: Office, db: database.Connection
+) -> None:
     """Who has an account guesses no other's password faster."""
     office.add("小周")
     client = office.browser()
     client.environ_base["REMOTE_ADDR"] = "10.0.0.9"
     assert log_in(client, "猜", "主人") == 403
     assert log_in(client, password_of("小周"), "小周") == 302
+    sql = "SELECT failures FROM login_attempts WHERE client = '10.0.0.9'"
+    assert db.execute(sql).fetchone()["failures"] == 2
     assert log_in(client, PASSWORD, "主人") == 429
     client.environ_base["REMOTE_ADDR"] = "10.0.0.8"
     assert log_in(client, PASSWORD, "主人") == 302

@@ -52,6 +52,7 @@ class Story(WebHarness):
         answered(self.client.delete(f"/api/tokens/{token['id']}"))
         self.execute("UPDATE people SET invitation_digest = NULL WHERE invitation_digest IS NOT NULL")
         self.execute("UPDATE rounds SET state = 'closed' WHERE id = '2'")
+        self.execute("UPDATE rounds SET token_digest = 'renewed', password_digest = 'new' WHERE id = '1'")
         answered(self.client.patch("/api/me", json={"current": PASSWORD, "password": NEW_PASSWORD}))
         self.spent = self.ledger()
 
@@ -128,10 +129,8 @@ def test_who_lost_access_since_the_backup_has_none_after_it_is_restored(story: S
     assert story.member.get("/api/me").status_code == 403
     assert story.client.application.test_client().get("/api/me", headers=story.token).status_code == 401
     assert join(story.client.application.test_client(), story.invitation, "小王") != 303
-    assert [row["state"] for row in story.select("SELECT state FROM rounds ORDER BY id")] == [
-        "open",
-        "closed",
-    ]
+    sql = "SELECT state, token_digest, password_digest FROM rounds ORDER BY id"
+    assert [tuple(row) for row in story.select(sql)] == [("open", "renewed", "new"), ("closed", "2", "")]
     stranger = story.client.application.test_client()
     assert log_in(stranger, NEW_PASSWORD) == 302
     assert story.get("/api/me")["person"]["role"] == "owner"
