@@ -12,6 +12,7 @@ from app.config import Settings
 from app.env_file import EnvFile
 from app.runtime import Runtime
 from app.web.middleware.login import COOKIE
+from app.web.views import model
 from tests.people.harness import PASSWORD, join, log_in, password_of, token_of
 from tests.web.harness import WebHarness, answered
 from tools.fakes.jimeng import FakeJimeng
@@ -115,7 +116,8 @@ class Story(WebHarness):
 
 
 @pytest.fixture
-def story(settings: Settings, service: FakeJimeng) -> Story:
+def story(settings: Settings, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch) -> Story:
+    monkeypatch.setattr(model, "_LOOKING_SECONDS", 600.0)  # also on a busy machine
     return Story(settings, service)
 
 
