@@ -27,5 +27,6 @@ def test_each_fault_is_in_its_file_once_and_found_by_tests_that_a_promise_names(
     promises = (ROOT / "docs/promises.md").read_text("utf-8")
     for fault in read_faults():
         assert (ROOT / fault["file"]).read_text("utf-8").count(fault["text"]) == 1, fault
-        assert fault["tests"], fault
-        assert [test for test in fault["tests"] if f"`{test}`" not in promises] == []
+        assert [f"`{test}`" in promises for test in fault["tests"]] == [True] * (len(fault["tests"]) or 1), (
+            fault
+        )
