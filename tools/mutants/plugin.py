@@ -3,8 +3,11 @@
 ``--mutants`` is a file of ``tools.mutants.generate``; ``--results`` is where their results are written.
 The tests of a function are those that call it, found by a first run of all. In the fork the functions have
 the code of the mutant; one outside functions is imported by a process of its own (``--mutant``).
+Before the mutants, two controls: unchanged code must survive, and functions that only raise must not. A fork
+that ends without an answer is an error of this plugin, not a mutant that was noticed.
 """
 
+import ast
 import gc
 import importlib.machinery
 import importlib.util
@@ -79,6 +82,7 @@ class _Runner:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         path = Path(self._mutants[0]["file"]).resolve()
+        gc.unfreeze()  # get_objects() leaves out what conftest.py has frozen
         functions = [
             item
             for item in gc.get_objects()
@@ -91,6 +95,7 @@ class _Runner:
         ran = dict(zip(session.items, baseline, strict=True))
         kills: Counter[tuple[str | None, pytest.Item]] = Counter()  # what has noticed others is run first
         files = list(dict.fromkeys(item.path for item in session.items))  # the nearest first
+        self._check_controls(path, ran, functions)
         results = []
         for index, mutant in enumerate(self._mutants):
             name = mutant["function"]
@@ -109,7 +114,9 @@ class _Runner:
             else:
                 work = partial(self._run_mutant, mutant, items, functions)
                 outcome, is_late = _fork(work, limit, cpu_limit)
-                outcome = "timeout" if is_late else outcome or "died"
+                outcome = "timeout" if is_late else outcome
+                if outcome is None:
+                    pytest.exit(f"no answer for {mutant['before']} -> {mutant['after']}", 2)
                 kills.update((name, item) for item in items if item.nodeid == outcome)
             results.append(
                 {key: value for key, value in mutant.items() if key != "source"}
@@ -117,6 +124,20 @@ class _Runner:
             )
             self._config.option.results.write_text(json.dumps(results, ensure_ascii=False, indent=1))
         return True
+
+    def _check_controls(
+        self, path: Path, ran: dict[pytest.Item, dict[str, Any]], functions: list[FunctionType]
+    ) -> None:
+        """Exit unless the fastest test that calls the module passes with its code and fails without it."""
+        calling = [item for item in ran if ran[item]["calls"]]
+        if not functions or not calling:
+            pytest.exit(f"no test calls a function of {path.name}", 2)
+        fastest = min(calling, key=lambda item: float(ran[item]["seconds"]))
+        source = path.read_text("utf-8")
+        for name, code in (("unchanged", source), ("raising", _raising(source))):
+            outcome, _ = _fork(partial(self._run_mutant, {"source": code}, [fastest], functions), 120)
+            if outcome is None or (outcome == "survived") != (name == "unchanged"):
+                pytest.exit(f"the control with {name} code: {outcome} in {fastest.nodeid}", 2)
 
     def _run_baseline(self, items: Sequence[pytest.Item], path: str) -> list[dict[str, Any]]:
         """Run all tests -> of each its seconds and which functions of the module it calls."""
@@ -197,7 +218,10 @@ class _Runner:
         failed = (
             line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))
         )
-        return "survived" if done.returncode == 0 else next(failed, "died")
+        outcome = "survived" if done.returncode == 0 else next(failed, None)
+        if outcome is None and "ImportError while loading" not in done.stderr:
+            pytest.exit(f"no answer for mutant {index}: {done.stdout[-2000:]}{done.stderr[-2000:]}", 2)
+        return outcome or "import"
 
 
 def _fork(work: Callable[[], Any], limit: float, cpu_limit: float = 3000) -> tuple[Any, bool]:
@@ -228,6 +252,15 @@ def _fork(work: Callable[[], Any], limit: float, cpu_limit: float = 3000) -> tup
     _, status = os.waitpid(pid, 0)
     is_late = is_late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU)
     return (json.loads(said) if said and not is_late else None), is_late
+
+
+def _raising(source: str) -> str:
+    """The source with functions that only raise."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body.insert(0, *ast.parse("raise AssertionError").body)  # the rest keeps its free variables
+    return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def _limit_cpu(seconds: float) -> None:
