@@ -39,10 +39,7 @@ class TableRow:
         """The own columns that stand in the fields as ``{name}``; all of a row without a prompt."""
         if not self.fields.get("prompt"):  # a product: a recipe may use any
             return tuple(sorted(item for item in self.columns.items() if item[1]))
-        texts = " ".join([*(str(value) for value in self.fields.values()), *self.references])
-        if "{" not in texts:
-            return ()
-        used = variable_names(texts)
+        used = variable_names(" ".join([*(str(value) for value in self.fields.values()), *self.references]))
         return tuple(sorted(item for item in self.columns.items() if variable_key(item[0]) in used))
 
 
@@ -55,7 +52,7 @@ def match_rows(old: Sequence[TableRow], new: Sequence[TableRow]) -> list[int | N
     pairs: dict[int, int] = dict(_equal_in_order(old, new))
     pairs |= _equal_by(old, new, pairs, lambda row: row.key)
     for name in _identifying_columns(old, new):
-        pairs |= _equal_by(old, new, pairs, partial(_cell, name), unique=True)
+        pairs |= _equal_by(old, new, pairs, partial(_cell, name))
     pairs |= _equal_by(old, new, pairs, lambda row: row.request_key)
     pairs |= _equal_by(old, new, pairs, _identity, unique=True)
     if any(row.fields.get("prompt") for row in new) or not [*_identifying_columns(old, new)]:
@@ -157,9 +154,7 @@ def _gaps(old_count: int, new_count: int, pairs: Mapping[int, int]) -> Iterable[
         if index < new_count and index not in pairs:
             news.append(index)
         elif place > last_old:
-            olds = [each for each in range(olds_at, place) if each not in taken]
-            if olds and news:
-                yield olds, news
+            yield [each for each in range(olds_at, place) if each not in taken], news
             news, last_old, olds_at = [], place, place + 1
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from app.tables.matching import TableRow, match_rows
 
 
@@ -96,3 +98,165 @@ def test_similar_rows_are_found_among_long_ones_without_comparing_all_characters
 def test_many_equal_rows_are_compared_without_confusing_their_number() -> None:
     old = [row(number, "猫") for number in range(2, 2002)]
     assert match_rows(old, old[:1500]) == [*range(1500)]
+
+
+def with_columns(prompt: str, references: tuple[str, ...] = (), **columns: str) -> TableRow:
+    return replace(row(0, prompt), references=references, columns=columns)
+
+
+def products(*colours: str) -> list[TableRow]:
+    return numbered([with_columns("", 色=colour) for colour in colours])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param(
+            [with_columns("同", ("杯.png",)), with_columns("同", ("碗",))],
+            [with_columns("同", ("碗.jpg",)), with_columns("同", ("杯.jpg",))],
+            [1, 0],
+            id="a reference counts without its extension",
+        ),
+        pytest.param(
+            [with_columns("同", 店=name) for name in "甲乙乙"],
+            [with_columns("同", 店=name, 备注="") for name in "乙乙甲"],
+            [1, 2, 0],
+            id="an empty new column changes no row",
+        ),
+        pytest.param(
+            [with_columns("{色}杯", 色=name, 备注="旧") for name in "红蓝蓝"],
+            [with_columns("{色}杯", 色=name, 备注="新") for name in "蓝蓝红"],
+            [1, 2, 0],
+            id="a column that the words use counts, others do not",
+        ),
+        pytest.param(
+            [with_columns("", 店=name) for name in "甲乙乙"],
+            [with_columns("", 店=name, 备注="") for name in "乙乙甲"],
+            [1, 2, 0],
+            id="an empty new column changes no product",
+        ),
+        pytest.param(
+            products("红", "蓝", "绿"),
+            products("黄", "蓝", "绿"),
+            [None, 1, 2],
+            id="a product is not another",
+        ),
+        pytest.param(
+            products("红", "红", "蓝"),
+            products("红", "绿", "蓝"),
+            [0, 1, 2],
+            id="products without a column of different cells are those between the same neighbours",
+        ),
+        pytest.param(
+            [
+                row(0, "红色的杯子", filename="a"),
+                row(0, "蓝色的碗", filename="b"),
+                row(0, "锅", filename="c"),
+            ],
+            [row(0, "大汽车", filename="c"), row(0, "小飞机", filename="a"), row(0, "船", filename="b")],
+            [2, 0, 1],
+            id="different file names identify",
+        ),
+        pytest.param(
+            [
+                with_columns("红色的杯子", 店="甲"),
+                with_columns("蓝色的大碗", 店="甲"),
+                with_columns("锅", 店="乙"),
+            ],
+            [
+                with_columns("完全不同", 店="甲"),
+                with_columns("蓝色的大碗改", 店="甲"),
+                with_columns("红色的杯子改", 店="甲"),
+                with_columns("锅", 店="乙"),
+            ],
+            [None, 1, 0, 2],
+            id="columns that are equal in several rows identify none",
+        ),
+        pytest.param(
+            [
+                with_columns("a", 店="甲", 色="红"),
+                with_columns("b", 店="甲", 色="蓝"),
+                with_columns("c", 店="乙", 色="红"),
+            ],
+            [
+                with_columns("x", 店="乙", 色="红"),
+                with_columns("y", 店="甲", 色="红"),
+                with_columns("z", 店="甲", 色="蓝"),
+            ],
+            [2, 0, 1],
+            id="columns that differ together identify",
+        ),
+        pytest.param(
+            [with_columns("a", 店="甲"), with_columns("b", 店="乙"), row(0, "猫")],
+            [row(0, "汽车的引擎"), with_columns("a", 店="甲"), with_columns("b", 店="乙")],
+            [None, 0, 1],
+            id="rows without own columns have no identity",
+        ),
+        pytest.param(
+            [row(0, "红色的杯子"), row(0, "蓝色的大碗")],
+            [row(0, "绿"), row(0, "蓝色的大碗改"), row(0, "红色的杯子改")],
+            [None, 1, 0],
+            id="the most similar row, each once",
+        ),
+        pytest.param(
+            [row(0, "猫猫1234ab"), row(0, "锅")],
+            [row(0, "猫猫1234cd"), row(0, "猫"), row(0, "锅")],
+            [0, None, 1],
+            id="half of the characters in common is similar",
+        ),
+        pytest.param(
+            [row(0, "猫猫1234ab"), row(0, "锅")],
+            [row(0, "猫猫1水火木金土"), row(0, "鱼"), row(0, "锅")],
+            [None, None, 1],
+            id="fewer are not",
+        ),
+        pytest.param(
+            [
+                with_columns("红色的杯子", 店="甲"),
+                with_columns("蓝色的大碗", 店="甲"),
+                with_columns("锅", 店="乙"),
+            ],
+            [with_columns("锅", 店="乙"), with_columns("蓝色的大碗改", 店="甲")],
+            [2, None],
+            id="nor does one of which there were several",
+        ),
+        pytest.param(
+            [with_columns(name, 货号=f"{place}00", 备注="旧") for place, name in enumerate("abc")],
+            [
+                with_columns("z", 货号="200", 备注="新"),
+                *(with_columns(name, 货号=f"{place}00", 备注="旧") for place, name in enumerate("ab")),
+            ],
+            [2, 0, 1],
+            id="numbers identify where most rows are equal",
+        ),
+        pytest.param(
+            [row(0, name) for name in ("红", "蓝", "绿", "黄")],
+            [row(0, name) for name in ("绿", "改过", "红")],
+            [2, 3, 0],
+            id="a row that moved up bounds no gap",
+        ),
+        pytest.param(
+            [row(0, name) for name in ("红", "蓝", "绿")],
+            [row(0, name) for name in ("改过", "绿", "红")],
+            [1, 2, 0],
+            id="a row that moved down is in no gap",
+        ),
+    ],
+)
+def test_a_line_is_the_row_that_it_was(
+    old: list[TableRow], new: list[TableRow], expected: list[int | None]
+) -> None:
+    assert match_rows(numbered(old), numbered(new)) == expected
+
+
+def test_of_equally_similar_rows_the_one_of_the_same_line_and_then_the_first_is_taken() -> None:
+    old = [row(2, "红色的杯子"), row(3, "红色的杯子")]
+    assert match_rows(old, [row(3, "红色的杯子改")]) == [1]
+    assert match_rows(old, [row(9, "红色的杯子改"), row(8, "红色的杯子改"), row(7, "别的")]) == [1, 0, None]
+
+
+def test_among_too_many_changed_rows_those_of_the_same_line_are_paired() -> None:
+    old = [row(number, f"旧的提示词 {number:03}") for number in range(2, 122)]
+    new = [row(number, f"旧的提示词 {number + 1:03}改") for number in range(3, 103)]
+    assert match_rows(old, new) == [*range(1, 101)]
+    assert match_rows(old, [*new, row(500, "新")])[-1] is None
