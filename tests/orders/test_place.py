@@ -1,13 +1,16 @@
 """An order takes effect as a whole or not at all, whichever of its statements is the last."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from itertools import count
 from typing import Any
 
 import pytest
 
 import database
+from app.orders.batches import NewBatch
 from app.orders.place import Order, Placed, place
+from app.orders.plan import PlannedRow
 from app.orders.release import ReleaseChanges
 from app.orders.repeats import OneMore, Resubmit, Retry, Uncancel
 from tests.db import queue
@@ -111,3 +114,19 @@ def test_an_answer_of_an_earlier_version_is_still_read() -> None:
     assert (found.batch_id, found.ids, found.number) == ("b", [7, 8], 2)
     assert [(each.row, each.records) for each in found.skipped] == [(2, [7])]
     assert Placed.before({}).number == 0
+
+
+def test_an_order_that_is_placed_while_another_is_checked_is_seen_inside_its_transaction(
+    db: database.Connection,
+) -> None:
+    placed = list[Placed]()
+
+    class Interrupted(NewBatch):
+        def check(self, planned: Sequence[PlannedRow]) -> None:
+            if not placed:
+                placed.append(place(db, queue.submission(CAT, skips=[True])))
+
+    order = queue.submission(CAT, DOG, skips=[True] * 2)
+    later = place(db, Interrupted(**{each.name: getattr(order, each.name) for each in fields(order)}))
+    assert [row.records for row in later.skipped] == [placed[0].ids]
+    assert len(later.ids) == 1

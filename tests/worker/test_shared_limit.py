@@ -170,7 +170,8 @@ def test_two_processes_share_the_concurrency_of_the_model(slow: Harness, tmp_pat
         for _ in range(2):
             ends.enter_context(running_server(tmp_path, **fields))
         wait_until(lambda: _are_shared(slow.db))
-        slow.service.latency, ids = 1e9, ask_for_9(slow)
+        slow.service.latency = 1e9  # before anything is ordered
+        ids = ask_for_9(slow)
         wait_until(lambda: len(slow.service.submissions) == 3)
         assert slow.db.execute(sql).fetchone()[0] == 2
         slow.service.latency = 0.0
