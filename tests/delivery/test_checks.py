@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from app.delivery.checks import Check, check
-from app.delivery.profiles import BUILT_IN, Profile, finish_of
+from app.delivery.checks import Check, check, check_size
+from app.delivery.profiles import BUILT_IN, Profile, Rule, finish_of
 from app.images.finishing import Finished, finish
 from tools.noise_images import noise_image
 
@@ -163,3 +163,30 @@ def test_a_detail_picture_that_is_too_narrow_fails() -> None:
 
 def _all(profile: Profile, finished: Finished) -> dict[str, Check]:
     return {found["rule"]: found for found in check(profile, "a.jpg", finished, finished.source)}
+
+
+@pytest.mark.parametrize(("at_least", "result"), [(None, "fail"), (480, "pass")])
+def test_a_smaller_picture_fails_unless_the_profile_says_how_small_it_may_be(
+    at_least: int | None, result: str
+) -> None:
+    rules = (Rule(rule="long_side", at_least=at_least),) if at_least else ()
+    profile = replace(WHITE_SLOT, fit="crop", rules=rules)
+    smaller = replace(finish(goods(0.75), finish_of(profile)), width=600, height=600)
+    found = {each["rule"]: each["result"] for each in check_size(profile, (600, 600), smaller)}
+    assert (found["pixels"], found.get("smaller", "none")) == (result, "fail" if at_least else "none")
+
+
+def test_the_stricter_of_two_bounds_on_the_bytes_counts() -> None:
+    finished = finish(goods(0.75), finish_of(WHITE_SLOT))
+    kb = len(finished.content) / 1000
+    wide, narrow = int(kb) + 100, int(kb) - 1
+
+    def bytes_of(own: int, rule: int) -> str:
+        profile = replace(WHITE_SLOT, max_kb=own, min_kb=0, rules=(Rule(rule="bytes", at_most=rule),))
+        return next(
+            each["result"]
+            for each in check(profile, "a.jpg", finished, finished.source)
+            if each["rule"] == "bytes"
+        )
+
+    assert [bytes_of(wide, narrow), bytes_of(narrow, wide), bytes_of(wide, wide)] == ["fail", "fail", "pass"]
