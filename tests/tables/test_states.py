@@ -104,8 +104,18 @@ def test_a_row_shows_as_many_pictures_of_others_as_it_lacks() -> None:
     assert [one.record_id for one in shown_pictures(ROW, [picture()], others)] == [1]
     assert [one.record_id for one in shown_pictures(ROW, [picture(fingerprint="earlier")], others)] == [1, 7]
     assert [one.record_id for one in shown_pictures(row(num_images=2), [], others)] == [7, 8]
+    third, second = picture(number=3, record_id=9), picture(number=2, record_id=8)
+    seeded = row(num_images=2, is_seeded=True)
+    assert [one.record_id for one in shown_pictures(seeded, [], [third, second])] == [8]
+    assert [one.record_id for one in shown_pictures(row(num_images=1), [], [third, second])] == [9]
     trashed = [picture(record_id=7, is_trashed=True)]
     assert state_of(ROW, shown_pictures(ROW, [], trashed)) == "trashed"
+    assert shown_pictures(ROW, [picture()], trashed) == [picture()]
+
+
+def test_a_failure_that_was_made_again_is_none() -> None:
+    pictures = [picture(FAILED, record_id=1), picture(record_id=2)]
+    assert state_of(row(num_images=2), pictures) == "to_make"
 
 
 def test_equal_rows_buy_what_the_largest_of_them_asks_for() -> None:
