@@ -274,6 +274,18 @@ def test_a_run_goes_on_for_others_while_a_limit_is_reached_and_pauses_at_once_af
     assert state(db, batch_id)[:2] == ("paused", "limit")
 
 
+def test_a_run_pauses_although_others_buy_in_another_run_and_are_fetched_in_it(
+    db: database.Connection,
+) -> None:
+    other = person(db, "小李", limit=None)
+    batch_id, ids = add(db, person(db, limit=Decimal(0)), 2)
+    give(db, ids[1], other)
+    queue.set_fields(db, "task_id = 't-1'", ids[1])
+    add(db, other, 1)
+    refuse(db)
+    assert state(db, batch_id)[:2] == ("paused", "limit")
+
+
 def test_a_run_of_two_people_pauses_when_both_are_at_their_limits(db: database.Connection) -> None:
     batch_id, ids = add(db, person(db, limit=Decimal(0)), 2)
     give(db, ids[1], person(db, "小李", limit=Decimal(0)))

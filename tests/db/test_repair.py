@@ -81,6 +81,17 @@ def test_what_may_have_been_charged_is_fetched_before_it_is_changed(
     assert (record.prompt, record.task_id, queue.claim(db)) == ("猫", "t-1", None)
 
 
+def test_what_an_earlier_charge_may_have_paid_for_is_fetched_before_it_is_changed(
+    db: database.Connection,
+) -> None:
+    batch_id, ids = queue.add(db, CAT)
+    queue.fail(db, Billed.UNKNOWN)
+    orders.resubmit(db, ids, models=MODELS)
+    queue.fail(db, Billed.NO, task_id="t-1")
+    with pytest.raises(Conflict, match="取回"):
+        queue.retry(db, batch_id, ids, changes={ids[0]: {"prompt": "白猫"}})
+
+
 def test_a_changed_record_that_was_not_charged_is_submitted(db: database.Connection) -> None:
     batch_id, ids = queue.add(db, CAT)
     queue.fail(db, Billed.NO, task_id="t-1")

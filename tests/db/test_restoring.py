@@ -104,8 +104,13 @@ def test_a_damaged_database_is_moved_aside_and_the_backup_restored(restored: Res
 
 def test_a_start_that_was_killed_half_way_is_continued_by_the_next(restored: Restored) -> None:
     restored.choose()
+    wal = restored.path.with_name(f"{restored.path.name}-wal")
+    with closing(database.connect(restored.path)) as other:
+        other.execute("SELECT 1 FROM generation_records").fetchone()
+        restored.order("更晚")
+        left = wal.read_bytes()  # as a process that is killed leaves it
     restored.path.rename(restored.path.with_name("elsewhere"))
-    restored.path.with_name(f"{restored.path.name}-wal").write_bytes(b"of the other file")
+    wal.write_bytes(left)
     restored.start()
     assert prompts(restored.path) == ["早"]
 

@@ -1,6 +1,7 @@
 """Every way into the queue, and every state of a picture of an equal row: what is bought then."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from app.orders.release import Release, ReleaseChanges
 from app.orders.repeats import OneMore, Refetch, Resubmit, Retry, Uncancel
 from app.orders.upscale import upscale
 from tests.db import queue
+from tests.db.test_person_limits import person
 from tests.specs import ANY
 
 OTHER = replace(ANY, model_id="other", name="other", label="另一个")
@@ -325,6 +327,15 @@ def test_only_held_rows_that_are_made_need_a_model(case: Case, is_changed: bool)
     else:
         case.ended(STATES["made"], {"prompt": "狗"})
     assert place(case.db, replace(order, model=OTHER.model_id)).ids == placed.ids[2:]
+
+
+@pytest.mark.parametrize("limit", [None, Decimal(5)])
+def test_a_model_without_a_price_is_not_ordered_under_the_limit_of_a_person(
+    case: Case, limit: Decimal | None
+) -> None:
+    conditions = replace(case.conditions, person_id=person(case.db, limit=limit))
+    with pytest.raises(Conflict, match="不知道 测试模型 每张多少钱") if limit else nullcontext():
+        conditions.require_models([replace(ANY, prices={})])
 
 
 @pytest.mark.parametrize("changed", [0, 1])

@@ -186,6 +186,19 @@ def test_the_runs_of_who_is_switched_off_in_mid_run_pause_or_go_on(
     assert payers(db, theirs)[1:] == [1 if paused else who]
 
 
+@pytest.mark.parametrize(("gone", "expected"), [(0, "active"), (1, "paused")])
+def test_a_run_pauses_for_who_pays_for_what_is_queued_in_it(
+    office: Office, db: database.Connection, gone: int, expected: str
+) -> None:
+    (first, one), (second, other) = office.add("小周"), office.add("小李")
+    batch_id = order(one)
+    fail(db, Billed.NO)
+    fail(db, Billed.NO)
+    retry(other, batch_id, [])
+    office.change((first, second)[gone], active=False)
+    assert state(db, batch_id)[0] == expected
+
+
 def test_an_order_that_was_let_in_before_the_switching_off_is_not_placed_after_it(
     office: Office, db: database.Connection
 ) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 import database
 from app.config import Settings
 from app.domain.people import secret_digest
+from app.errors import DatabaseError, StoreLost
 from app.images.metadata import extract
 from app.rounds.rules import pass_of
 from app.rounds.store import get_round
@@ -249,19 +250,23 @@ def test_errors_show_a_client_nothing_of_the_studios_pages(module_studio: Studio
         assert "AI 图片生成器" not in answer.text
 
 
+@pytest.mark.parametrize(("error", "status"), [(StoreLost, 503), (DatabaseError, 500)])
 def test_a_lost_database_tells_a_client_no_path(
-    module_studio: Studio, link: str, monkeypatch: pytest.MonkeyPatch
+    module_studio: Studio,
+    link: str,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[DatabaseError],
+    status: int,
 ) -> None:
-    from app.errors import StoreLost
     from app.rounds import store
 
     def lose(*_: object) -> None:
-        raise StoreLost("数据库 /home/studio/generation_records.db 不见了")
+        raise error("数据库 /home/studio/generation_records.db 不见了")
 
     monkeypatch.setattr(store, "find_link", lose)
     for path in ("", "/state", "/pictures/1"):
         answer = module_studio.visitor(link).open(path)
-        assert answer.status_code == 503
+        assert answer.status_code == status
         assert "studio" not in answer.text
         assert "请过一会儿再试" in answer.text
 

@@ -192,6 +192,15 @@ def test_a_table_is_read_once_for_all_operations_of_a_call(
     }
 
 
+def test_an_equal_row_is_concerned_when_what_it_shares_changes(db: database.Connection) -> None:
+    table = new(db)
+    first, second, _ = (row.id for row in rows_of(db, table))
+    change(db, table, setting(second, "0"))
+    changed = change(db, table, setting(first, "虎"))
+    assert changed.row_ids == [first, second]
+    assert [row.version == changed.table.version for row in rows_of(db, table)] == [True, True, False]
+
+
 def test_rows_that_come_to_one_place_move_few_others(db: database.Connection) -> None:
     table = new(db, 1_000)
     ids = [row.id for row in rows_of(db, table)]

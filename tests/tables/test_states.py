@@ -131,3 +131,4 @@ def test_equal_rows_buy_what_the_largest_of_them_asks_for() -> None:
         for row_id in shares
     ]
     assert bought == [2, 0]
+    assert missing_pictures(row(num_images=3), [picture()], ordered=1) == 2

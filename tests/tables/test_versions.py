@@ -117,6 +117,7 @@ def test_a_file_finds_its_table_by_its_rows(desk: Desk) -> None:
 
 def test_a_file_of_other_rows_finds_none(desk: Desk) -> None:
     desk.create()
+    desk.create(ROWS[:3])
     assert desk.find([[f"A-{n}", f"别的 {n}", "1:1", ""] for n in range(2, 12)]) is None
     assert desk.find([*ROWS[:4], *([f"C-{n}", f"别的 {n}", "1:1", ""] for n in range(8))]) is None
 

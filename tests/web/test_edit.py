@@ -160,7 +160,9 @@ def test_under_a_budget_nothing_is_changed_at_an_unknown_price(services: Any) ->
 
 
 def test_a_variation_is_the_record_with_its_picture_as_reference(demo: WebHarness) -> None:
-    original = made(demo, negative_prompt="人物")
+    original = made(demo, negative_prompt="人物", seed=7)
+    (queued,) = edit(demo, original, vary=True)["records"]
+    assert demo.record(queued)["seed"] is None  # one would make the same picture
     first, second = changed(demo, original, vary=True), changed(demo, original, vary=True)
     for record in (first, second):
         assert (record["prompt"], record["negative_prompt"], record["edit"]) == ("猫", "人物", None)
@@ -179,6 +181,14 @@ def test_a_change_is_bought_once(demo: WebHarness) -> None:
     edit(demo, record_id, prompt="花", mask=mask(SPOT), repeats="again")
     demo.run()
     assert [each["status"] for each in demo.records(first["batch_id"])] == ["success"] * 5
+
+
+def test_a_repeated_call_varies_a_picture_without_a_batch_once(demo: WebHarness) -> None:
+    record_id = made(demo)
+    demo.execute("UPDATE generation_records SET batch_id = NULL")
+    first = edit(demo, record_id, vary=True, request_id="a")
+    assert edit(demo, record_id, vary=True, request_id="a") == first
+    assert edit(demo, record_id, vary=True, request_id="b")["records"] != first["records"]
 
 
 def test_servers_that_change_a_picture_at_once_order_one(demo: WebHarness) -> None:

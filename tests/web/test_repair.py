@@ -101,10 +101,11 @@ def test_changes_of_no_record_retry_none(web: WebHarness) -> None:
     assert web.post(f"/api/batches/{batch_id}/retry", changes={})["retried"] == 0
 
 
-def test_a_record_of_another_batch_is_not_changed(web: WebHarness) -> None:
+@pytest.mark.parametrize("prompt", ["白猫", " "])
+def test_a_record_of_another_batch_is_neither_changed_nor_checked(web: WebHarness, prompt: str) -> None:
     _, ids = failed_batch(web)
     other = web.submit(ROWS)
-    web.post(f"/api/batches/{other}/retry", status=409, changes={str(ids[0]): {"prompt": "白猫"}})
+    web.post(f"/api/batches/{other}/retry", status=409, changes={str(ids[0]): {"prompt": prompt}})
     assert web.record(ids[0])["prompt"] == "猫"
 
 

@@ -167,6 +167,18 @@ def test_the_choices_and_comments_of_the_client_are_applied_and_undone(web: WebH
         assert [web.record(record)["pick"] for record in records] == [None, "keep", None]
 
 
+def test_results_do_not_take_the_place_of_the_file(web: WebHarness) -> None:
+    table = new_table(web, sheet(ROWS[:3]))
+    web.post(f"/api/tables/{table}/run", {}, 202)
+    web.run()
+    book = load_workbook(io.BytesIO(web.client.get(f"/api/tables/{table}/results.xlsx").data))
+    book.worksheets[0].delete_rows(4)
+    import_version(web, table, saved(book), apply="1")
+    assert not any(row.get("is_gone") for row in rows_of(web, table))
+    same = import_version(web, table, sheet(ROWS[:3]))
+    assert (same["unchanged"], same["corrected"], same["removed"]) == (3, 0, 0)
+
+
 def test_a_table_takes_more_rows_of_a_file_than_can_be_started_at_once(web: WebHarness) -> None:
     content = ("提示词\n" + "".join(f"第 {n} 款\n" for n in range(5_001))).encode()
     found = import_sheet(web.client, content, "双十二.csv", check="1")
