@@ -1,5 +1,6 @@
 """Budgets: what is left of one, and when it is nearly spent."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -37,3 +38,8 @@ def test_a_budget_is_near_once_80_percent_are_spent(limit: str | None, spent: st
 )
 def test_the_share_that_is_spent_is_rounded_down(limit: str | None, spent: str, percent: int) -> None:
     assert budget(limit, spent).percent == percent
+
+
+def test_the_limit_of_a_person_has_a_name_of_its_own() -> None:
+    one = budget("5")
+    assert (one.label, replace(one, person="小周").label) == ("总预算", "我的每月上限")

@@ -26,7 +26,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -88,10 +88,10 @@ class _Runner:
             for item in gc.get_objects()
             if type(item) is FunctionType and item.__code__.co_filename == str(path)
         ]
-        session.config.pluginmanager.unregister(name="terminalreporter")
+        self._reporter = session.config.pluginmanager.unregister(name="terminalreporter")
         baseline, _ = _fork(partial(self._run_baseline, session.items, str(path)), 3000)
         if baseline is None or "failure" in baseline[-1]:
-            pytest.exit(f"the tests fail without a mutant: {baseline and baseline[-1]}", 2)
+            self._stop(f"the tests fail without a mutant: {baseline and baseline[-1]}")
         ran = dict(zip(session.items, baseline, strict=True))
         kills: Counter[tuple[str | None, pytest.Item]] = Counter()  # what has noticed others is run first
         files = list(dict.fromkeys(item.path for item in session.items))  # the nearest first
@@ -116,7 +116,7 @@ class _Runner:
                 outcome, is_late = _fork(work, limit, cpu_limit)
                 outcome = "timeout" if is_late else outcome
                 if outcome is None:
-                    pytest.exit(f"no answer for {mutant['before']} -> {mutant['after']}", 2)
+                    self._stop(f"no answer for {mutant['before']} -> {mutant['after']}")
                 kills.update((name, item) for item in items if item.nodeid == outcome)
             results.append(
                 {key: value for key, value in mutant.items() if key != "source"}
@@ -125,19 +125,23 @@ class _Runner:
             self._config.option.results.write_text(json.dumps(results, ensure_ascii=False, indent=1))
         return True
 
+    def _stop(self, why: str) -> NoReturn:
+        self._config.pluginmanager.register(self._reporter, "terminalreporter")  # which prints the reason
+        pytest.exit(why, 2)
+
     def _check_controls(
         self, path: Path, ran: dict[pytest.Item, dict[str, Any]], functions: list[FunctionType]
     ) -> None:
         """Exit unless the fastest test that calls the module passes with its code and fails without it."""
         calling = [item for item in ran if ran[item]["calls"]]
         if not functions or not calling:
-            pytest.exit(f"no test calls a function of {path.name}", 2)
+            self._stop(f"no test calls a function of {path.name}")
         fastest = min(calling, key=lambda item: float(ran[item]["seconds"]))
         source = path.read_text("utf-8")
         for name, code in (("unchanged", source), ("raising", _raising(source))):
             outcome, _ = _fork(partial(self._run_mutant, {"source": code}, [fastest], functions), 120)
             if outcome is None or (outcome == "survived") != (name == "unchanged"):
-                pytest.exit(f"the control with {name} code: {outcome} in {fastest.nodeid}", 2)
+                self._stop(f"the control with {name} code: {outcome} in {fastest.nodeid}")
 
     def _run_baseline(self, items: Sequence[pytest.Item], path: str) -> list[dict[str, Any]]:
         """Run all tests -> of each its seconds and which functions of the module it calls."""
@@ -220,7 +224,7 @@ class _Runner:
         )
         outcome = "survived" if done.returncode == 0 else next(failed, None)
         if outcome is None and "ImportError while loading" not in done.stderr:
-            pytest.exit(f"no answer for mutant {index}: {done.stdout[-2000:]}{done.stderr[-2000:]}", 2)
+            self._stop(f"no answer for mutant {index}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return outcome or "import"
 
 
