@@ -192,10 +192,23 @@ def test_a_table_is_read_once_for_all_operations_of_a_call(
     }
 
 
+def test_a_call_takes_as_much_as_it_says() -> None:
+    operations._check_size([{"op": "move", "rows": []}] * 5_000)
+    operations._check_size([{"op": "move", "rows": [1] * 20_000}])
+
+
+def test_a_row_that_counts_the_rows_has_its_number_when_it_alone_is_changed(db: database.Connection) -> None:
+    table = new(db)
+    change(db, table, setting(rows_of(db, table)[1].id, "第{序号}款"))
+    assert rows_of(db, table)[1].sent["prompt"] == "第2款"
+
+
 def test_an_equal_row_is_concerned_when_what_it_shares_changes(db: database.Connection) -> None:
     table = new(db)
-    first, second, _ = (row.id for row in rows_of(db, table))
+    first, second, third = (row.id for row in rows_of(db, table))
     change(db, table, setting(second, "0"))
+    assert change(db, table, setting(third, "0")).row_ids == [third]
+    change(db, table, setting(third, "2"))
     changed = change(db, table, setting(first, "虎"))
     assert changed.row_ids == [first, second]
     assert [row.version == changed.table.version for row in rows_of(db, table)] == [True, True, False]

@@ -203,6 +203,8 @@ def test_a_version_is_applied_in_one_change_that_can_be_undone(desk: Desk) -> No
     assert rows[2].columns == {"SKU": "A-2", "交期": "八月"}
     assert len(rows) == 13
     assert workbook_of(desk, table) != workbook
+    newest = workbook_of(desk, table) or ""
+    assert database.find_tables_of_file(desk.db, batch_id="", workbook_id=newest) == [table]
     undo(desk.db, table, version, checker=desk.checker)
     after = desk.rows(table)
     assert after.keys() == before.keys()

@@ -110,11 +110,15 @@ def test_a_free_image_that_the_disk_refused_waits_with_its_paused_batch(record: 
 def test_retries_are_counted_except_when_throttled_or_without_oss(record: Record) -> None:
     often = replace(record, retries=MAX_RETRIES, throttle_count=5_000, cost=Decimal(0))
     throttled, no_oss = error("limit", retryable=True, throttled=True), BucketError("OSS 忙", transient=True)
-    retried = [
-        decide(problem, often, has_task=False, is_free=False).wait is not None
+    decisions = [
+        decide(problem, often, has_task=False, is_free=False)
         for problem in (error(retryable=True), throttled, no_oss)
     ]
-    assert retried == [False, True, True]
+    assert [(each.wait is not None, each.pause) for each in decisions] == [
+        (False, None),
+        (True, None),
+        (True, None),
+    ]
 
 
 def test_a_request_that_is_never_charged_is_submitted_again_a_few_times_only(record: Record) -> None:
