@@ -84,6 +84,7 @@ def test_a_choice_that_the_studio_made_since_outlives_the_undo(studio: Studio, t
     visitor = visitor_of(studio, table)
     visitor.heart(1, 2)
     visitor.submit()
+    assert studio.get(f"/api/tables/{table}")["table"]["columns"] == ["SKU"]  # as nobody said a word
     record = studio.rows_of(table)[0]["pictures"][0]["record_id"]
     studio.post("/api/records/pick", {"ids": [record], "pick": "reject"})
     studio.post(f"/api/tables/{table}/undo", {"version": studio.rounds(table)[0]["submitted_version"]})
@@ -102,16 +103,18 @@ def test_another_submission_after_reopening_replaces_the_first(studio: Studio, t
     assert studio.rounds(table)[0]["chosen"] == 2
 
 
-def test_what_the_studio_had_kept_stays_when_the_client_says_nothing_of_it(
-    studio: Studio, table: str
+@pytest.mark.parametrize("mark", [None, "heart"])
+def test_what_the_studio_had_kept_stays_when_the_client_says_nothing_else_of_it(
+    studio: Studio, table: str, mark: str | None
 ) -> None:
     record = studio.rows_of(table)[0]["pictures"][0]["record_id"]
     studio.post("/api/records/pick", {"ids": [record], "pick": "keep"})
     visitor = visitor_of(studio, table)
     visitor.heart(1)
-    visitor.mark({"1": {"mark": None}})
+    visitor.mark({"1": {"mark": mark}})
     visitor.submit()
     assert picks(studio, table) == ["keep", None, None, None]
+    assert answered(studio.client.get(f"/api/tables/{table}/history"))["changes"] == []
 
 
 def test_words_of_several_clients_and_of_the_file_stand_below_each_other(studio: Studio) -> None:
@@ -135,6 +138,11 @@ def test_the_words_of_the_first_client_get_a_name_when_a_second_one_says_somethi
     second.mark({"1": {"comment": "大一点"}})
     second.submit()
     assert words(studio, table)[0] == "甲：亮一点\n乙：大一点"
+    studio.change(table, studio.rows_of(table)[1]["id"], 客户意见="亮一点")  # the studio's, of another row
+    third = visitor_of(studio, table, client="丙")
+    third.mark({"2": {"comment": "小一点"}})
+    third.submit()
+    assert words(studio, table)[1] == "亮一点\n丙：小一点"
 
 
 def test_a_row_that_was_removed_and_a_picture_that_was_deleted_stop_no_submission(
@@ -151,10 +159,25 @@ def test_a_row_that_was_removed_and_a_picture_that_was_deleted_stop_no_submissio
     assert studio.record(rows[0]["pictures"][0]["record_id"])["pick"] == "keep"
 
 
+def test_a_row_of_several_pictures_keeps_the_words_and_the_number_of_each(studio: Studio) -> None:
+    table = studio.make_table([{"prompt": "猫", "filename": "猫", "resolution": "1K", "num_images": 2}])
+    visitor = visitor_of(studio, table, download="chosen")
+    visitor.mark({str(n): {"mark": "heart", "comment": text} for n, text in ((1, "亮一点"), (2, "暗一点"))})
+    studio.execute("UPDATE generation_records SET picture_number = 3 - picture_number")
+    visitor.submit()
+    files = studio.select("SELECT name FROM delivery_files ORDER BY record_id")
+    assert [file["name"] for file in files] == ["猫_2.jpg", "猫_1.jpg"]
+    studio.call("POST", f"/api/rounds/{studio.rounds(table)[0]['id']}/reopen")
+    visitor.mark({"1": {"comment": ""}})
+    visitor.submit()
+    assert words(studio, table) == ["暗一点"]
+
+
 def test_words_too_many_for_a_cell_or_a_table_stop_no_submission(
     studio: Studio, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submission, "MAX_OWN_TEXT_LENGTH", 3)
+    monkeypatch.setattr(submission, "MAX_OWN_COLUMNS", 2)
     visitor = visitor_of(studio, table, client="一")
     visitor.mark({"1": {"comment": "一二三四五"}})
     visitor.submit()
@@ -211,6 +234,22 @@ def test_a_mark_that_comes_in_between_is_not_lost(
     assert calls == [False, False, True]
     assert picks(studio, table) == ["keep", "keep", None, None]
     assert studio.rows_of(table)[3]["columns"]["SKU"] == "新的"
+
+
+def test_a_round_that_is_closed_in_between_is_not_submitted(
+    studio: Studio, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = visitor_of(studio, table)
+    visitor.heart(1)
+    closing_id = studio.rounds(table)[0]["id"]
+
+    def closed(*args: Any, **more: Any) -> Any:
+        studio.call("POST", f"/api/rounds/{closing_id}/close")
+        return try_change(*args, **more)
+
+    monkeypatch.setattr(submission, "try_change", closed)
+    visitor.submit(404)
+    assert picks(studio, table) == [None] * 4
 
 
 @pytest.mark.sqlite
@@ -270,6 +309,12 @@ def test_without_a_download_there_is_none(studio: Studio, table: str) -> None:
     nothing = visitor_of(studio, table, client="没选", download="chosen")
     nothing.submit()
     assert nothing.open("/chosen.zip").status_code == 404
+    studio.client.put("/api/delivery-profiles/款号", json={"file_name": "{SKU}"})
+    unnamed = visitor_of(studio, table, client="没名", download="chosen", profile="款号")
+    unnamed.heart(1)
+    studio.change(table, studio.rows_of(table)[0]["id"], SKU="")
+    unnamed.submit()
+    assert studio.get(f"/api/deliveries?table={table}")["deliveries"] == []
 
 
 def test_a_profile_that_is_gone_delivers_the_originals(studio: Studio, table: str) -> None:
