@@ -309,7 +309,7 @@ def test_without_a_download_there_is_none(studio: Studio, table: str) -> None:
     nothing = visitor_of(studio, table, client="没选", download="chosen")
     nothing.submit()
     assert nothing.open("/chosen.zip").status_code == 404
-    studio.client.put("/api/delivery-profiles/款号", json={"file_name": "{SKU}"})
+    studio.client.put("/api/delivery-profiles/款号", json={"width": 40, "height": 30, "file_name": "{SKU}"})
     unnamed = visitor_of(studio, table, client="没名", download="chosen", profile="款号")
     unnamed.heart(1)
     studio.change(table, studio.rows_of(table)[0]["id"], SKU="")
