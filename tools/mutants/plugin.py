@@ -94,7 +94,7 @@ class _Runner:
             self._stop(f"the tests fail without a mutant: {baseline and baseline[-1]}")
         ran = dict(zip(session.items, baseline, strict=True))
         kills: Counter[tuple[str | None, pytest.Item]] = Counter()  # what has noticed others is run first
-        files = list(dict.fromkeys(item.path for item in session.items))  # the nearest first
+        files = [Path(name).resolve() for name in session.config.args]  # the nearest first
         self._check_controls(path, ran, functions)
         results = []
         for index, mutant in enumerate(self._mutants):
