@@ -25,7 +25,7 @@ _REPLACEMENTS = (
     *(booleans.ReplaceAndWithOr, booleans.ReplaceOrWithAnd),
     *(booleans.ReplaceTrueWithFalse, booleans.ReplaceFalseWithTrue),
 )
-_NOT_CONDITIONS = ("@dataclass", "strict=", "durable=", "@lru_cache", "deterministic=")
+_NOT_CONDITIONS = ("@dataclass", "strict=", "durable=", "shared=", "@lru_cache", "deterministic=")
 
 
 class FixCondition(Operator):  # type: ignore[misc]
