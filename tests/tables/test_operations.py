@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from app.errors import InvalidRequest, TryLater
 from app.tables import operations
 from app.tables.create import create_table, read_new_rows
 from app.tables.edit import Edit
-from app.tables.operations import Changed, change_rows, change_table
+from app.tables.operations import Changed, change_rows, change_table, undo
 from tests.tables.harness import checker
 from tools.fakes.clock import Clock
 
@@ -140,13 +141,21 @@ def test_the_same_call_at_the_same_moment_is_answered_as_the_first(
     assert prompts(db, table) == ["0", "1", "2", "虎"]
 
 
+def test_a_repeated_call_is_answered_as_the_first(db: database.Connection) -> None:
+    table, key = new(db), database.RequestKey(key="k", digest="d", at=0.0)
+    first, second, _ = (row.id for row in rows_of(db, table))
+    steps = [adding("虎"), {"op": "remove", "rows": [first]}, setting(second, "豹")]
+    assert change(db, table, *steps, key=key) == change(db, table, *steps, key=key)
+    assert prompts(db, table) == ["豹", "2", "虎"]
+
+
 @pytest.mark.parametrize(
     "steps",
     [
         [adding("")] * 5_001,
         [{"op": "set", "row": 1, "values": dict.fromkeys("abcde")}] * 4_001,
         [{"op": "move", "rows": [1] * 10_001}] * 2,
-        [{"op": "add", "rows": [{"prompt": "a", "columns": {"SKU": "b"}}] * 10_001}],
+        [{"op": "add", "rows": [{"columns": {"SKU": "b", "色": "c"}}] * 10_001}],
     ],
     ids=["operations", "cells", "moved rows", "cells of new rows"],
 )
@@ -167,7 +176,10 @@ def test_more_rows_than_a_table_takes_are_refused_before_they_are_stored(
     with pytest.raises(InvalidRequest, match="一个表格最多"):
         change(db, table, adding("a"), adding("b"))
     assert calls == []
-    change(db, table, adding("a"), adding("b"), {"op": "remove", "rows": [first]})
+    removed = change(db, table, {"op": "remove", "rows": [first]})
+    change(db, table, adding("a"), adding("b"))
+    with pytest.raises(InvalidRequest, match="一个表格最多"):
+        undo(db, table, removed.table.version, checker=checker())
 
 
 @pytest.mark.parametrize(
@@ -199,8 +211,45 @@ def test_a_call_takes_as_much_as_it_says() -> None:
 
 def test_a_row_that_counts_the_rows_has_its_number_when_it_alone_is_changed(db: database.Connection) -> None:
     table = new(db)
-    change(db, table, setting(rows_of(db, table)[1].id, "第{序号}款"))
+    first, second, _ = (row.id for row in rows_of(db, table))
+    change(db, table, setting(second, "第{序号}款"))
     assert rows_of(db, table)[1].sent["prompt"] == "第2款"
+    change(db, table, {"op": "remove", "rows": [first]}, setting(second, "第{序号}号"))
+    assert rows_of(db, table)[0].sent["prompt"] == "第1号"
+    change(db, table, {"op": "remove", "rows": [second]})
+    assert prompts(db, table) == ["2"]
+
+
+def test_a_change_concerns_no_row_that_it_only_names(db: database.Connection) -> None:
+    table = new(db)
+    changed = change(db, table, adding("新", after=rows_of(db, table)[1].id))
+    assert changed.row_ids == changed.added
+
+
+def test_an_added_row_that_is_again_as_it_was_is_taken_back(db: database.Connection) -> None:
+    table = new(db)
+    added = change(db, table, {"op": "add", "rows": [{"prompt": "新", "negative_prompt": "人物"}]})
+    for prompt in ("", "新"):
+        change(db, table, setting(added.added[0], prompt))
+    undo(db, table, added.table.version, checker=checker())
+    assert prompts(db, table) == ["0", "1", "2"]
+
+
+def test_what_changed_since_and_is_no_part_of_a_step_stays_when_it_is_undone(db: database.Connection) -> None:
+    table = new(db)
+    first = rows_of(db, table)[0].id
+    naming: dict[str, object] = {"op": "set", "row": first}
+    change(db, table, naming | {"values": {"filename": "零号"}})
+    step = change(db, table, setting(first, "虎"))
+    change(db, table, naming | {"values": {"filename": "一号"}})
+
+    def set_recipe(edit: Edit) -> None:
+        edit.table = replace(edit.table, recipe="{}")
+
+    change_table(db, table, set_recipe, checker=checker())
+    undo(db, table, step.table.version, checker=checker())
+    fields, recipe = rows_of(db, table)[0].fields, database.get_table(db, table).recipe
+    assert (fields["prompt"], fields["filename"], recipe) == ("0", "一号", "{}")
 
 
 def test_an_equal_row_is_concerned_when_what_it_shares_changes(db: database.Connection) -> None:
