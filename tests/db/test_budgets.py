@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -93,6 +93,27 @@ def test_a_limit_of_the_page_supersedes_the_setting_also_none(db: database.Conne
     queue.charge(db, record, budget=Decimal("0.30"))
     database.set_budgets(db, {BudgetScope.TOTAL: None})
     queue.charged(db, budget=Decimal("0.30"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "default", "expected"),
+    [
+        ({}, None, False),
+        ({}, PRICE, True),
+        ({BudgetScope.TOTAL: None}, PRICE, False),
+        ({BudgetScope.MONTH: PRICE}, None, True),
+    ],
+)
+def test_an_unknown_price_is_refused_where_a_charge_counts_against_a_limit(
+    db: database.Connection,
+    limits: dict[BudgetScope, Decimal | None],
+    default: Decimal | None,
+    expected: bool,
+) -> None:
+    database.set_budgets(db, limits)
+    assert db_budgets.has_limits(db, person_id=None, default=default) is expected
+    with pytest.raises(database.BudgetReached) if expected else nullcontext():
+        db_budgets.require_affordable(db, None, batch_id=None, person_id=None, default=default)
 
 
 def test_what_was_not_charged_is_available_again(db: database.Connection) -> None:

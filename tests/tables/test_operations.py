@@ -11,7 +11,7 @@ import pytest
 import database
 from app.config import Settings
 from app.domain.tables import Row, new_table
-from app.errors import InvalidRequest, TryLater
+from app.errors import Conflict, InvalidRequest, TryLater
 from app.tables import operations
 from app.tables.create import create_table, read_new_rows
 from app.tables.edit import Edit
@@ -214,8 +214,9 @@ def test_a_row_that_counts_the_rows_has_its_number_when_it_alone_is_changed(db: 
     first, second, _ = (row.id for row in rows_of(db, table))
     change(db, table, setting(second, "第{序号}款"))
     assert rows_of(db, table)[1].sent["prompt"] == "第2款"
-    change(db, table, {"op": "remove", "rows": [first]}, setting(second, "第{序号}号"))
-    assert rows_of(db, table)[0].sent["prompt"] == "第1号"
+    removed = change(db, table, {"op": "remove", "rows": [first]})
+    assert rows_of(db, table)[0].sent["prompt"] == "第1款"
+    assert [*database.get_change(db, table, removed.table.version)["rows"]] == [str(first)]
     change(db, table, {"op": "remove", "rows": [second]})
     assert prompts(db, table) == ["2"]
 
@@ -235,6 +236,15 @@ def test_an_added_row_that_is_again_as_it_was_is_taken_back(db: database.Connect
     assert prompts(db, table) == ["0", "1", "2"]
 
 
+def set_recipe(db: database.Connection, table: str, recipe: str) -> int:
+    """Give the table this recipe -> its version."""
+
+    def write(edit: Edit) -> None:
+        edit.table = replace(edit.table, recipe=recipe)
+
+    return change_table(db, table, write, checker=checker()).table.version
+
+
 def test_what_changed_since_and_is_no_part_of_a_step_stays_when_it_is_undone(db: database.Connection) -> None:
     table = new(db)
     first = rows_of(db, table)[0].id
@@ -242,12 +252,10 @@ def test_what_changed_since_and_is_no_part_of_a_step_stays_when_it_is_undone(db:
     change(db, table, naming | {"values": {"filename": "零号"}})
     step = change(db, table, setting(first, "虎"))
     change(db, table, naming | {"values": {"filename": "一号"}})
-
-    def set_recipe(edit: Edit) -> None:
-        edit.table = replace(edit.table, recipe="{}")
-
-    change_table(db, table, set_recipe, checker=checker())
+    recipes = [set_recipe(db, table, recipe) for recipe in ("{ }", "{}")]
     undo(db, table, step.table.version, checker=checker())
+    with pytest.raises(Conflict, match="配方后来又改过"):
+        undo(db, table, recipes[0], checker=checker())
     fields, recipe = rows_of(db, table)[0].fields, database.get_table(db, table).recipe
     assert (fields["prompt"], fields["filename"], recipe) == ("0", "一号", "{}")
 

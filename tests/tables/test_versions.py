@@ -219,6 +219,15 @@ def test_a_version_is_applied_in_one_change_that_can_be_undone(desk: Desk) -> No
     assert workbook_of(desk, table) == workbook
 
 
+def test_an_undone_version_leaves_the_file_of_a_later_one(desk: Desk) -> None:
+    table, newer = desk.create(), changed(ROWS, 3, 1, "改过的")
+    version = desk.apply(table, newer)
+    desk.apply(table, newer, [*HEADER, "交期"])
+    newest = workbook_of(desk, table)
+    undo(desk.db, table, version, checker=desk.checker)
+    assert (desk.rows(table)[3].fields["prompt"], workbook_of(desk, table)) == (ROWS[1][1], newest)
+
+
 def test_a_row_that_is_back_in_the_file_is_not_gone_any_more(desk: Desk) -> None:
     table = desk.create()
     desk.apply(table, ROWS[1:])
