@@ -274,6 +274,23 @@ def test_a_run_goes_on_for_others_while_a_limit_is_reached_and_pauses_at_once_af
     assert state(db, batch_id)[:2] == ("paused", "limit")
 
 
+def test_only_the_limit_of_who_pays_counts(db: database.Connection) -> None:
+    people = (person(db), person(db, "小李", limit=None), None)
+    limited = [db_budgets.has_limits(db, person_id=each, default=None) for each in people]
+    assert limited == [True, False, False]
+
+
+def test_a_run_goes_on_while_a_picture_of_another_is_made_and_what_ended_stays(
+    db: database.Connection,
+) -> None:
+    batch_id, ids = add(db, person(db, limit=Decimal(0)), 3)
+    give(db, ids[0], person(db, "小李", limit=None))
+    queue.charged(db)
+    queue.end(db, REFUSED)
+    refuse(db)
+    assert (state(db, batch_id)[0], database.get_record(db, ids[1]).cause) == ("active", "moderation")
+
+
 def test_a_run_pauses_although_others_buy_in_another_run_and_are_fetched_in_it(
     db: database.Connection,
 ) -> None:
