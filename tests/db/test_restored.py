@@ -6,7 +6,8 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.restored import RESTORED, note_sent, pause_all
+from app.db.restored import RESTORED, mark_restored, note_sent, pause_all
+from app.db.restoring import find_restored
 from app.domain import ModelSpec, PauseCause, Status
 from tests.db.queue import CAT, PRICE, REFUSED, add, add_sample, claimed, outcomes
 from tests.db.test_batches import state
@@ -90,6 +91,26 @@ def test_a_second_charge_is_missing_although_its_record_has_an_earlier_one(
         database.requeue_record(db, database.get_record(db, ids[0]), not_before=0, error=REFUSED)
     db.execute("DELETE FROM charges WHERE opened_at = '2026-11-01 12:00:02.000'")
     assert is_paused_when_opened(db, beside, batch_id)
+    restored = find_restored(db)
+    assert restored
+    assert restored.copied_at == "2026-11-01 12:00:01.000"
+
+
+@pytest.mark.sqlite
+def test_what_is_said_of_the_backup_stays_when_charges_are_missing_in_it(
+    db: database.Connection, beside: Path
+) -> None:
+    batch_id, _ = add(db)
+    sent(db)
+    db.execute("DELETE FROM charges")
+    mark_restored(db, "2026-10-31 12:00:00.000", "generation_records.db.replaced")
+    assert is_paused_when_opened(db, beside, batch_id)
+    restored = find_restored(db)
+    assert restored
+    assert (restored.copied_at, restored.replaced) == (
+        "2026-10-31 12:00:00.000",
+        "generation_records.db.replaced",
+    )
 
 
 @pytest.mark.sqlite

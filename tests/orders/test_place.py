@@ -116,17 +116,32 @@ def test_an_answer_of_an_earlier_version_is_still_read() -> None:
     assert Placed.before({}).number == 0
 
 
-def test_an_order_that_is_placed_while_another_is_checked_is_seen_inside_its_transaction(
-    db: database.Connection,
-) -> None:
+def interrupted(db: database.Connection, order: NewBatch, by: NewBatch) -> tuple[Placed, Placed]:
+    """Place another order while this one is checked -> what this one and the other queued."""
     placed = list[Placed]()
 
     class Interrupted(NewBatch):
         def check(self, planned: Sequence[PlannedRow]) -> None:
             if not placed:
-                placed.append(place(db, queue.submission(CAT, skips=[True])))
+                placed.append(place(db, by))
 
-    order = queue.submission(CAT, DOG, skips=[True] * 2)
     later = place(db, Interrupted(**{each.name: getattr(order, each.name) for each in fields(order)}))
-    assert [row.records for row in later.skipped] == [placed[0].ids]
+    return later, placed[0]
+
+
+def test_a_call_that_comes_again_while_it_is_checked_is_answered_as_the_first(
+    db: database.Connection,
+) -> None:
+    order = queue.submission(CAT, key=KEY)
+    later, first = interrupted(db, order, order)
+    assert later == first
+    assert len(queue.stems(db)) == 1
+
+
+def test_an_order_that_is_placed_while_another_is_checked_is_seen_inside_its_transaction(
+    db: database.Connection,
+) -> None:
+    order = queue.submission(CAT, DOG, skips=[True] * 2)
+    later, first = interrupted(db, order, queue.submission(CAT, skips=[True]))
+    assert [row.records for row in later.skipped] == [first.ids]
     assert len(later.ids) == 1

@@ -65,11 +65,11 @@ def _run(name: str, module: dict[str, Any], *, folder: Path, generator: str) -> 
 
 def _report(results: list[dict[str, Any]], known: list[dict[str, str]], seconds: float, most: float) -> int:
     """Print the survivors and the sums -> the exit status."""
-    reasons = {(each["file"], each["before"], each["after"]): each["why"] for each in known}
+    reasons = {_key(each): each["why"] for each in known}
     valid = [each for each in results if each["outcome"] != "invalid"]
     survivors = [each for each in valid if each["outcome"] in _SURVIVED]
     for each in survivors:
-        why = reasons.get((each["file"], each["before"], each["after"]), "NO REASON GIVEN")
+        why = reasons.get(_key(each), "NO REASON GIVEN")
         print(f"\n{each['file']}:{each['line']} ({each['outcome']}, {each['tests']} tests)")
         print(f"  - {each['before']}\n  + {each['after']}\n  {why}")
     print()
@@ -80,12 +80,17 @@ def _report(results: list[dict[str, Any]], known: list[dict[str, str]], seconds:
     print(f"{len(results) - len(valid)} were not valid SQL or Python and do not count.")
     share = len(survivors) / max(len(valid), 1)
     print(f"All: {len(survivors)} of {len(valid)} survived ({share:.1%}) in {seconds / 60:.0f} minutes.")
-    unknown = [each for each in survivors if (each["file"], each["before"], each["after"]) not in reasons]
-    ran = {(each["file"], each["before"], each["after"]): each["outcome"] for each in valid}
-    noticed = [key for key in reasons if ran.get(key, "survived") not in _SURVIVED]
+    given, left = Counter(map(_key, known)), Counter(map(_key, survivors))  # of equal lines each has a reason
+    unknown, noticed = left - given, [key for key in given - left if key in set(map(_key, valid))]
+    for file, before, after in unknown:
+        print(f"{file}: survives without a reason, or more often than with one: {before} -> {after}")
     for file, before, after in noticed:
         print(f"{file}: the table calls a survivor what a test notices: {before} -> {after}")
     return int(share > most or bool(unknown or noticed))
+
+
+def _key(mutant: dict[str, Any]) -> tuple[str, str, str]:
+    return mutant["file"], mutant["before"], mutant["after"]
 
 
 def _count(results: list[dict[str, Any]], outcome: str) -> int:
