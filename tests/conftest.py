@@ -117,9 +117,15 @@ def first_poll_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def changes_are_folded_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """On PostgreSQL a step of a worker is folded when it is done, as on SQLite; else a loop does it soon."""
-    if request.config.getoption("store") == "postgres" or request.node.get_closest_marker("postgres"):
+    if _is_on_postgres(request):
         for name in ("claim_record", "save_task_id", "save_usage", "finish_record"):
             monkeypatch.setattr(database, name, _then_fold(getattr(database, name)))
+
+
+def _is_on_postgres(request: pytest.FixtureRequest) -> bool:
+    """With ``--store postgres``, what is marked ``rest`` aside, or for a test that concerns it only."""
+    marks = {mark.name for mark in request.node.iter_markers()}
+    return "postgres" in marks or (request.config.getoption("store") == "postgres" and "rest" not in marks)
 
 
 def _then_fold(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,7 +139,7 @@ def _then_fold(step: Callable[..., Any]) -> Callable[..., Any]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="the database engine")
-    parser.addoption("--rest", action="store_true", help="only browser cases that verify no promise")
+    parser.addoption("--rest", action="store_true", help="only what takes long and verifies no promise alone")
     parser.addoption("--once", action="store_true", help="of every second test the first case")
 
 
@@ -196,9 +202,8 @@ def postgres_of_process() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres(request: pytest.FixtureRequest) -> PostgresServer | None:
-    """The server of this test process, with ``--store postgres`` or for a test that concerns it only."""
-    is_used = request.config.getoption("store") == "postgres" or request.node.get_closest_marker("postgres")
-    return request.getfixturevalue("postgres_of_process") if is_used else None
+    """The server of this test process, for a test on PostgreSQL."""
+    return request.getfixturevalue("postgres_of_process") if _is_on_postgres(request) else None
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Which tests run, of those whose programs are there. Of browser cases those that verify a promise, with
-``--rest`` the others; with ``--store postgres`` what executes SQL; with ``--once`` a case of every second.
+``--rest`` the others and what is marked so; with ``--store postgres`` what executes SQL; with ``--once`` a
+case of every second.
 """
 
 import ast
@@ -53,6 +54,8 @@ class Selection:
         if is_of_browser(file):
             is_wanted = ((file, name) in self._promised) != self.is_rest
             return is_wanted and self.has_browser and (self.is_rest or not self.on_postgres)
+        if item.get_closest_marker("rest"):
+            return self.is_rest
         if item.get_closest_marker("postgres"):
             return self.has_postgres and not self.is_rest
         if self.on_postgres:
@@ -78,8 +81,10 @@ class Selection:
         """What was left out, a line in English and one in Chinese; none when nothing was."""
         parts = list(self.missing())
         if not (self.is_rest or self.on_postgres):
-            besides = "what make test-all runs besides: other browser cases, and statements on PostgreSQL"
-            parts.insert(0, (besides, "make test-all 另外跑的：其余浏览器用例、PostgreSQL 上的语句"))
+            besides = "what make test-all runs besides: other browser cases, what takes long, statements on PostgreSQL"
+            parts.insert(
+                0, (besides, "make test-all 另外跑的：其余浏览器用例、耗时的用例、PostgreSQL 上的语句")
+            )
         lines = ["; ".join(part[0] for part in parts), "；".join(part[1] for part in parts)]
         return [f"Left out: {lines[0]}.", f"没有跑：{lines[1]}。"] if parts else []
 

@@ -50,12 +50,13 @@ SEED = 7
 # folder, with a clock that jumps under three servers, with the database missing for a while and replaced; the
 # database deleted; a request sent twice; a database locked when a charge is opened; an older copy put back
 # after kill -9, with two servers and crashes (tests/worker/test_older_store.py: under the running server).
-SHORT = (64, 12, 16, 169, 250, 51, 82, 81, 162, 179, 7)
+SHORT = (64, 12, 82, 7)
+LONG = [pytest.param(number, marks=pytest.mark.rest) for number in (16, 169, 250, 51, 81, 162, 179)]
 # PostgreSQL killed, then a worker with another BUDGET; the clock of another an hour wrong, a crash.
 OF_MACHINES = (33,)
 
 
-@pytest.mark.parametrize("number", SHORT)
+@pytest.mark.parametrize("number", [*SHORT, *LONG])
 def test_every_promise_holds_in_a_round(number: int) -> None:
     outcome = run_round(SEED, number)
     assert outcome.breaches == []
@@ -67,6 +68,7 @@ def servers() -> Iterator[Queue[PostgresServer]]:
         yield opened
 
 
+@pytest.mark.rest
 @pytest.mark.skipif(not is_installed(), reason="PostgreSQL is not installed here")
 @pytest.mark.parametrize("number", OF_MACHINES)
 def test_every_promise_holds_in_a_round_of_several_machines(

@@ -69,11 +69,9 @@ FULL = (
 OPENINGS = {
     "keys": ("/", "populated", "[data-open=shortcuts]", "dialog[data-dialog=shortcuts]"),
     "picker": ("/", "library", "[data-open-picker]", "dialog[data-dialog=references]"),
-    "large": ("/", "populated", "a.result-card-frame", "dialog[data-lightbox]"),
     "charge": ("/", "populated", ".result-card [data-command=resubmit]", "dialog[data-dialog=cost]"),
     "bill": ("/", "populated", ".result-card [data-command=write-off]", "dialog[data-dialog=billing]"),
     "tables": ("/batch?id={ended}", "populated", "[data-table-menu]", ".tables-menu"),
-    "record": ("/records?status=success", "populated", "[data-image-url]", "dialog[data-lightbox]"),
     "row": ("/batch?id={ended}", "populated", "[data-picture]", "dialog[data-lightbox]"),
 }
 

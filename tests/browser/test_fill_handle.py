@@ -57,35 +57,6 @@ def test_dragging_the_handle_repeats_values_and_counts_names_on_in_one_step(tabl
     expect_column(table, "filename", "主图-09", "", "", "", "")
 
 
-def test_ctrl_while_dragging_copies_names_and_counts_numbers(table: BatchPage) -> None:
-    page = table.page
-    table.cell(1, "num_images").click()
-    page.keyboard.press("Shift+ArrowRight")
-    page.mouse.move(*corner(table, 1, "filename"))
-    page.mouse.down()
-    box = table.cell(3, "filename").bounding_box()
-    assert box
-    page.mouse.move(box["x"] + 5, box["y"] + 5, steps=3)
-    page.keyboard.down("Control")
-    page.mouse.up()
-    page.keyboard.up("Control")
-    expect_column(table, "num_images", "2", "3", "4", "1")
-    expect_column(table, "filename", "主图-09", "主图-09", "主图-09", "")
-
-
-def test_a_double_click_fills_down_to_the_last_filled_row(table: BatchPage) -> None:
-    page = table.page
-    page.keyboard.press("Control+Home")
-    for _ in range(10):
-        page.keyboard.press("ArrowDown")
-    table.click_command("add")
-    table.cell(1, "aspect_ratio").click()
-    page.mouse.dblclick(*corner(table, 1, "aspect_ratio"))
-    expect_column(table, "aspect_ratio", *["16:9"] * 10, "1:1")
-    page.get_by_role("button", name="撤销").last.click()
-    expect_column(table, "aspect_ratio", "16:9", *["1:1"] * 10)
-
-
 def test_the_table_scrolls_while_the_handle_is_dragged_to_its_edge_but_not_when_all_is_selected(
     draft: BatchPage,
 ) -> None:

@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tools.pages.batch_page import upload
 from tools.pages.records_page import RecordsPage
-from tools.pages.scenarios import Scenarios
-from tools.pages.states import STATES
 from tools.server_process import ServerProcess
 
-_PAGES = (
-    "index: large",
-    "batch: gallery",
-    "pictures: large",
-    "records: large, with its panel",
-    "samples: large",
-)
+# Each page, and what opens a picture there.
+_OPENERS = {
+    "/": "a.result-card-frame",
+    "/batch?table={}": "[data-picture]",
+    "/batch?table={}&view=pictures": "[data-shot][href]",
+    "/records": "[data-image-url]",
+    "/samples": ".sample-link",
+}
 _IDLE = re.compile(r"\bis-idle\b")
 
 
@@ -33,17 +33,21 @@ def large(page: Page, archive_server: ServerProcess) -> Locator:
     return open_large(page, archive_server)
 
 
-@pytest.mark.parametrize("name", _PAGES)
-def test_back_closes_the_large_view_on_every_page(page: Page, scenarios: Scenarios, name: str) -> None:
-    state = next(state for state in STATES if state.name == name)
-    state.open(page, scenarios)
+def test_back_or_escape_closes_the_large_view_on_every_page(page: Page, shared_server: ServerProcess) -> None:
+    row = {"prompt": "一张图", "resolution": "1K"}
+    shared_server.post("/api/batch-generate", row)
+    table_id = shared_server.post("/api/tables", {"rows": [row]})["table"]["id"]
+    upload(shared_server, "示例.png")
     large = page.locator("dialog[data-lightbox]")
-    expect(large).to_be_visible()
-    page.go_back()
-    expect(large).to_be_hidden()
-    server = getattr(scenarios, state.server)
-    kept = r"/batch\?table=[^&]+(&view=pictures)?" if "{" in state.path else re.escape(state.path)
-    expect(page).to_have_url(re.compile(f"^{server.address}{kept}$"))
+    for path, opener in _OPENERS.items():
+        address = shared_server.address + path.format(table_id)
+        page.goto(address)
+        for close in (page.go_back, lambda: page.keyboard.press("Escape")):
+            page.locator(opener).first.click()
+            expect(large).to_be_visible()
+            close()
+            expect(large).to_be_hidden()
+            expect(page).to_have_url(address)
 
 
 def test_the_buttons_fade_until_something_moves_or_has_the_focus(

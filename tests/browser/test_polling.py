@@ -1,13 +1,9 @@
 """Polling pages: a call without a response times out, and an error of the page itself is reported as one."""
 
-import json
-from collections.abc import Callable
-
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import expect
 
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start
-from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 
 _BREAK = "document.querySelector('[data-log-lines]').append = null"
@@ -55,29 +51,3 @@ def test_a_browser_that_cannot_notify_shows_the_end_of_the_run(
     priced.expect_ended()
     priced.expect_figures("1")
     expect(priced.page.locator("[data-run-offline]")).to_be_hidden()
-
-
-def test_a_timed_out_submission_is_made_once_when_repeated(
-    demo_server: ServerProcess, page: Page, studio: Callable[[ServerProcess], StudioPage]
-) -> None:
-    page.clock.install()
-    opened = studio(demo_server)
-    keys: list[str] = []
-
-    def place_without_answer(route: Route) -> None:
-        keys.append(json.loads(route.request.post_data or "")["request_id"])
-        if len(keys) > 1:
-            route.continue_()
-        else:
-            route.fetch()
-
-    page.route("**/api/batches", place_without_answer)
-    opened.write_prompt("只要一张的猫")
-    opened.generate()
-    expect(opened.tiles()).to_have_count(1)  # the page notices it by its other calls
-    page.clock.fast_forward(121_000)
-    expect(page.locator("[data-form-error]")).to_contain_text("太久没有回答")
-    opened.generate()
-    expect(page.locator("[data-form-error]")).to_be_empty()
-    assert keys[0] == keys[1]
-    assert demo_server.get("/api/batches")["total"] == 1

@@ -16,26 +16,15 @@ def recipes(page: Page, demo_server: ServerProcess) -> RecipesPage:
     return RecipesPage(page, demo_server)
 
 
-def test_a_sheet_of_products_gets_a_recipe_which_is_undone_by_a_press(recipes: RecipesPage) -> None:
-    page, dialog = recipes.page, recipes.dialog
-    recipes.import_products(4)
-    expect(dialog).to_contain_text("这份表格没有提示词，每行当作一个产品：选一个配方")
-    expect(recipes.roles).to_have_text(NAMES)
-    recipes.expect_sum("4 个产品 × 5 个角色 = 20 张 要做 20 张 免费")
-    expect(dialog.locator("[data-preview-more]")).to_have_text("参考图 正1.png · 文件名 A-1_主图")
-    recipes.press("recipes-apply")
-    expect(dialog).to_be_hidden()
-    recipes.batch.expect_rows(20)
-    page.locator("[data-toasts]").get_by_role("button", name="撤销").click()
-    recipes.batch.expect_rows(4)
-    recipes.batch.reload()
-    expect(dialog).to_have_count(0)  # it was opened once by itself
-
-
-def test_problems_lead_to_the_words_of_a_role_and_to_the_cell_of_a_product(recipes: RecipesPage) -> None:
+def test_a_sheet_of_products_gets_a_recipe_whose_problems_lead_to_their_places_and_which_is_undone(
+    recipes: RecipesPage,
+) -> None:
     page, dialog = recipes.page, recipes.dialog
     recipes.import_products(4, photos=3)
-    recipes.dialog.locator("[data-recipes-item='2']").click()
+    expect(dialog).to_contain_text("这份表格没有提示词，每行当作一个产品：选一个配方")
+    expect(recipes.roles).to_have_text(NAMES)
+    expect(dialog.locator("[data-preview-more]")).to_have_text("参考图 正1.png · 文件名 A-1_主图")
+    dialog.locator("[data-recipes-item='2']").click()
     recipes.words.fill("{型号}")
     expect(recipes.problems).to_have_count(2)
     expect(recipes.problems.last).to_contain_text("示例图里没有「正4.png」")
@@ -53,6 +42,15 @@ def test_problems_lead_to_the_words_of_a_role_and_to_the_cell_of_a_product(recip
     expect(dialog).to_be_hidden()
     active = page.locator("[data-row='4'] .is-active")
     expect(active).to_have_text("正4.png")
+    recipes.open()
+    recipes.expect_sum("4 个产品 × 5 个角色 = 20 张 要做 15 张 免费")
+    recipes.press("recipes-apply")
+    expect(dialog).to_be_hidden()
+    recipes.batch.expect_rows(20)
+    page.locator("[data-toasts]").get_by_role("button", name="撤销").click()
+    recipes.batch.expect_rows(4)
+    recipes.batch.reload()
+    expect(dialog).to_have_count(0)  # it was opened once by itself
 
 
 def test_what_is_typed_before_the_recipes_arrive_belongs_to_that_of_the_table(recipes: RecipesPage) -> None:

@@ -1,6 +1,5 @@
 """What failed in a table is mended where it stands, and nothing else is paid for."""
 
-import re
 from typing import Any
 
 import pytest
@@ -60,22 +59,6 @@ def test_refused_rows_are_mended_by_find_and_replace_and_nothing_else_is_bought(
     assert sorted(record["requested_filename"] for record in records) == [f"图{n}" for n in REFUSED]
 
 
-def test_figures_show_their_rows_alone(run: BatchPage) -> None:
-    failed = run.page.locator("[data-figure=failed]")
-    failed.click()
-    run.expect_rows(5)
-    expect(failed).to_have_attribute("aria-pressed", "true")
-    expect(run.page.locator("[data-filter]")).to_contain_text("只显示失败的：5 行，共 7 行")
-    run.expect_text(1, "number", "2")
-    failed.click()
-    run.expect_rows(7)
-    expect(failed).to_have_attribute("aria-pressed", "false")
-    failed.click()
-    run.page.locator("[data-filter-all]").click()
-    run.expect_rows(7)
-    expect(failed).to_have_attribute("aria-pressed", "false")
-
-
 def test_the_rows_of_one_cause_are_changed_and_retried_without_the_others(
     run: BatchPage, jimeng: FakeJimeng
 ) -> None:
@@ -93,46 +76,6 @@ def test_the_rows_of_one_cause_are_changed_and_retried_without_the_others(
     run.submit(run.order())
     run.expect_status(1, "made")
     assert jimeng.count("submit") == submitted + 1
-
-
-def test_words_are_changed_back_and_earlier_pictures_return_for_nothing(
-    run: BatchPage, jimeng: FakeJimeng
-) -> None:
-    run.wait_for_image(1)
-    run.edit_cell(1, "prompt", "第 1 款，青花")
-    run.expect_status(1, "to_make")
-    run.edit_cell(1, "prompt", "高清，第 1 款，白瓷")
-    run.expect_status(1, "made")
-    run.wait_for_image(1)
-
-
-def test_what_is_wrong_with_a_change_stands_at_its_cell_and_it_is_left_out(
-    run: BatchPage, jimeng: FakeJimeng
-) -> None:
-    run.edit_cell(2, "aspect_ratio", "7:5")
-    run.edit_cell(3, "prompt", "好的词")
-    run.wait_until_saved()
-    expect(run.cell(2, "aspect_ratio")).to_have_class(re.compile("is-bad"))
-    dialog = run.open_start()
-    expect(dialog.locator("[data-kind=problem]")).to_contain_text("1 行有问题，先不做")
-    dialog.get_by_label("也再试一次").uncheck()
-    run.submit(dialog)
-    run.expect_status(3, "made")
-    assert jimeng.charges == 3
-
-
-def test_words_are_replaced_in_picked_rows_in_one_step(draft: BatchPage) -> None:
-    draft.fill(("红杯，红底",), ("红杯",), ("红碗",))
-    for number in (1, 2):
-        draft.pick_row(number)
-    draft.choose_command("replace")
-    draft.page.locator("[data-find-words]").fill("红")
-    expect(draft.page.locator("[data-find-count]")).to_contain_text("选中的行里有 3 处")
-    draft.replace_all("红", "$&")
-    for number, text in enumerate(("$&杯，$&底", "$&杯", "红碗"), 1):
-        draft.expect_text(number, "prompt", text)
-    draft.page.keyboard.press("Control+z")
-    draft.expect_text(1, "prompt", "红杯，红底")
 
 
 def test_a_run_that_stopped_by_itself_is_mended_and_continued(

@@ -201,12 +201,13 @@ def test_every_page_of_a_client_is_accessible_and_fits_in_both_themes(
 
     def expect_good() -> None:
         page.evaluate(Axe().axe_script)
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            for width in (1440, 360):
-                page.set_viewport_size({"width": width, "height": 740})
-                assert found_by_axe(page) == []
-                assert [each for each in out_of_reach(page) if "large-strip" not in each] == []
+        for width in (1440, 360):
+            page.set_viewport_size({"width": width, "height": 740})
+            page.emulate_media(color_scheme="light")
+            assert found_by_axe(page) == []
+            assert [each for each in out_of_reach(page) if "large-strip" not in each] == []
+            page.emulate_media(color_scheme="dark")
+            assert found_by_axe(page, "color-contrast") == []
 
     english = ClientPage(page, client.link)
     english.open()

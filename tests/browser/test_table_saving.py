@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
@@ -106,58 +106,6 @@ def test_two_tabs_on_one_table_see_each_others_changes_and_lose_none(
     one.expect_text(1, "prompt", "又被改了")
     expect(one.notice()).to_have_text("第 1 行的「提示词」刚在别处改过，现在是那边写的")
     assert rows_on(shared_server, table_id) == ["又被改了", "第二个写的"]
-
-
-def test_a_changed_cell_of_thousands_weighs_little(page: Page, shared_server: ServerProcess) -> None:
-    table = BatchPage(page, shared_server.address)
-    table_id = new_table(shared_server, *(f"第 {n} 行" for n in range(5_000)))
-    table.open_table(table_id)
-    weights: list[int] = []
-
-    def weigh(route: Route) -> None:
-        answer = route.fetch()
-        body = json.dumps(route.request.post_data_json or "")
-        weights.append(len(body.encode()) + len(answer.body()))
-        route.fulfill(response=answer)
-
-    page.route(f"**/api/tables/{table_id}*", weigh)
-    table.edit_cell(1, "prompt", "改过的")
-    table.wait_until_saved()
-    expect(table.cell(1, "prompt")).to_contain_text("改过的")
-    wait_until(lambda: bool(weights))
-    page.wait_for_timeout(2_500)  # a poll, which answers what is new too
-    assert sum(weights) < 10_000
-
-
-def test_an_undone_removal_brings_the_row_back_with_its_pictures(
-    page: Page, shared_server: ServerProcess
-) -> None:
-    table = BatchPage(page, shared_server.address)
-    table_id = new_table(shared_server, "甲", "乙")
-    shared_server.post(f"/api/tables/{table_id}/run", {})
-    table.open_table(table_id)
-    table.expect_status(1, "made")
-    table.choose_row_action(1, "删除这一行")
-    table.wait_until_saved()
-    assert rows_on(shared_server, table_id) == ["乙"]
-    table.page.locator(".toast").get_by_role("button", name="撤销").click()
-    table.wait_until_saved()
-    table.expect_text(1, "prompt", "甲")
-    table.expect_status(1, "made")
-    assert rows_on(shared_server, table_id) == ["甲", "乙"]
-
-
-def test_a_row_that_is_being_made_keeps_its_words(page: Page, server: ServerProcess) -> None:
-    table = BatchPage(page, server.address)
-    table_id = new_table(server, *(f"第 {n} 行" for n in range(12)))
-    batch_id = server.post(f"/api/tables/{table_id}/run", {})["batch_id"]
-    server.post(f"/api/batches/{batch_id}/pause")
-    table.open_table(table_id)
-    table.expect_status(12, "queued")
-    table.cell(12, "prompt").click()
-    page.keyboard.type("别的")
-    expect(page.locator("[data-footer-error]")).to_have_text("正在做，做完再改")
-    table.expect_text(12, "prompt", "第 11 行")
 
 
 def test_the_draft_of_an_earlier_version_becomes_a_table(page: Page, shared_server: ServerProcess) -> None:

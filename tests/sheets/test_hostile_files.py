@@ -64,7 +64,9 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], t
         yield read
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.rest if "200 MB" in name else ()) for name in HOSTILE]
+)
 def test_a_hostile_file_is_refused_in_one_sentence_with_little_memory(
     name: str, read: Callable[[str], tuple[str, int]]
 ) -> None:

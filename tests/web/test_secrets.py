@@ -55,7 +55,10 @@ FAULTS = ("key", "reset", "drop", "cut", "html", "500", "502", "busy", "redirect
 PROMPTS = ("猫", "违禁", "画崩")
 
 
-@pytest.fixture(params=SERVICES)
+LONG = ("seedream", "bailian", "tokenhub", "openai", "sdapi")
+
+
+@pytest.fixture(params=["jimeng", "gemini", *(pytest.param(name, marks=pytest.mark.rest) for name in LONG)])
 def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
     with SERVICES[request.param]() as fake:
         yield fake

@@ -1,5 +1,6 @@
 """Tables on the server: rows changed by operations, checked, shared and undone."""
 
+import json
 from typing import Any
 
 import pytest
@@ -311,6 +312,29 @@ def test_rows_show_what_was_made_for_equal_rows_anywhere(web: WebHarness) -> Non
     change(web, table, setting(row, prompt="虎"))
     (whole,) = web.get(f"/api/tables/{table}?since={seen}&words=changed")["rows"]
     assert (whole["prompt"], "unchanged" in whole) == ("虎", False)
+
+
+def test_words_that_are_changed_back_show_their_picture_for_nothing(web: WebHarness) -> None:
+    table = new(web, CAT)
+    run(web, table)
+    web.run()
+    (cat,) = rows_of(web, table)
+    for words, state in (("虎", "to_make"), ("猫", "made")):
+        change(web, table, setting(cat, prompt=words))
+        (row,) = rows_of(web, table)
+        assert row["state"] == state
+    assert row["pictures"][0]["record_id"] == cat["pictures"][0]["record_id"]
+    assert "没有要做的行" in run(web, table, 400)["error"]
+
+
+def test_a_changed_cell_of_thousands_weighs_little(web: WebHarness) -> None:
+    table = new(web, *({"prompt": f"第 {n} 行"} for n in range(5_000)))
+    seen = opened(web, table)
+    body = {"operations": [setting(seen["rows"][0], prompt="改过的")], "request_id": "k"}
+    changed = web.client.patch(f"/api/tables/{table}", json=body)
+    news = web.client.get(f"/api/tables/{table}?since={seen['table']['version']}&words=changed")
+    assert [row["prompt"] for row in news.get_json()["rows"]] == ["改过的"]
+    assert len(json.dumps(body)) + len(changed.data) + len(news.data) < 10_000
 
 
 def test_an_opened_table_is_checked_anew_with_the_library_and_the_models(demo: WebHarness) -> None:
