@@ -81,9 +81,10 @@ class Selection:
         """What was left out, a line in English and one in Chinese; none when nothing was."""
         parts = list(self.missing())
         if not (self.is_rest or self.on_postgres):
-            besides = "what make test-all runs besides: other browser cases, what takes long, statements on PostgreSQL"
+            english = "browser cases, what takes long, statements on PostgreSQL"
+            chinese = "浏览器用例、耗时的用例、PostgreSQL 上的语句"
             parts.insert(
-                0, (besides, "make test-all 另外跑的：其余浏览器用例、耗时的用例、PostgreSQL 上的语句")
+                0, (f"what make test-all runs besides: {english}", f"make test-all 另外跑的：{chinese}")
             )
         lines = ["; ".join(part[0] for part in parts), "；".join(part[1] for part in parts)]
         return [f"Left out: {lines[0]}.", f"没有跑：{lines[1]}。"] if parts else []
