@@ -16,8 +16,9 @@ PYTEST_ = $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$(VENV)
 PYTEST = $(PYTEST_) -n $(WORKERS) --dist loadscope $(1) || \
 	{ [ "$$?$$CI" = 11 ] && $(PYTEST_) -n 0 --last-failed --last-failed-no-failures none $(1); }
 # The same with every Python: what reads the sources or runs in a browser or Node; kills, races and rounds of processes.
-SAME = browser js test_architecture.py test_promises.py test_torture.py web/test_bundler.py web/test_front_end_files.py \
-	web/test_fuzz.py web/test_translations.py web/test_workbook_circle.py worker/test_batch_run.py \
+SAME = browser js test_architecture.py test_fakes.py test_mutants.py test_promises.py test_torture.py \
+	web/test_bundler.py web/test_documented_names.py web/test_front_end_files.py web/test_fuzz.py web/test_secrets.py \
+	web/test_translations.py web/test_workbook_circle.py worker/test_batch_run.py worker/test_lost_database.py \
 	worker/test_older_store.py worker/test_restart.py worker/test_shared_limit.py worker/test_two_machines.py
 .PHONY: help run test test-all test-rest test-python lint check fuzz walk torture bench bench-quick gallery mutants check-store \
 	backup
@@ -28,14 +29,14 @@ help: ## List these commands
 run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5000
 	$(BIN)/python web_app.py
 
-test: $(VENV)/.tests ## Run the tests; in browsers those of docs/promises.md, on PostgreSQL what concerns it only
+test: $(VENV)/.tests ## Run the tests but the longest; in browsers those of docs/promises.md, on PostgreSQL what concerns it only
 	@sh tests/browser/install || true
 	@sh tests/postgres/install || true
 	$(call PYTEST)
 
 test-all: test test-rest ## Run all tests
 
-test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases, and on PostgreSQL what runs statements
+test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases, the longest, on PostgreSQL what runs statements
 	@sh tests/browser/install
 	@sh tests/postgres/install
 	$(call PYTEST,--rest --store postgres)
