@@ -13,23 +13,9 @@ from tools.fakes.jimeng import FakeJimeng
 # The modules whose statements no test of tests/db runs; of the others, and of fixtures of a module, SQLite is
 # enough.
 ON_POSTGRES = {
-    *("test_api", "test_api_records", "test_api_usage", "test_copies", "test_library_api", "test_login"),
-    *(
-        "test_postgres",
-        "test_one_role",
-        "test_recipes",
-        "test_records_page",
-        "test_release",
-        "test_tables_api",
-    ),
-    *(
-        "test_deliveries",
-        "test_repair",
-        "test_tables_page",
-        "test_upscale",
-        "test_sets",
-        "test_workbooks",
-    ),
+    *("test_api", "test_api_records", "test_api_usage", "test_deliveries", "test_library_api"),
+    *("test_one_role", "test_postgres", "test_records_page", "test_tables_api", "test_tables_page"),
+    "test_workbooks",
 }
 
 
