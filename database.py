@@ -31,7 +31,6 @@ from app.db.cancellation import Cancelled, cancel_batch, cancel_held_of_changed,
 from app.db.client_marks import client_marks
 from app.db.connection import Connection, Storing, Target, now, read_transaction, transaction, until_stored
 from app.db.connection_pool import ConnectionPool, connect
-from app.db.copies import RowsToCopy, list_rows_to_copy
 from app.db.copy_to import Copied, CopyDiffers, copy_to
 from app.db.cost_groups import list_group_columns, spend_by_group
 from app.db.file_names import FileName, WantedName, are_taken, choose_names
@@ -140,7 +139,6 @@ from app.db.records import (
     list_selected,
     list_siblings,
     list_single_records,
-    mark_favourite,
     pick_records,
     records_of,
     restore_records,

@@ -16,7 +16,7 @@ from app import cli
 from app.config import Settings
 from app.db.copy_to import COPIED, DERIVED, LEFT_OUT
 from app.db.migrations.baseline import all_columns
-from app.domain import BatchStatus, Status
+from app.domain import BatchStatus, Pick, Status
 from app.errors import DatabaseError, DiskError, StoreDamaged, StoreLost
 from tests.harness import Harness, open_harness
 from tools.fakes.jimeng import FakeJimeng
@@ -51,7 +51,7 @@ class Installation:
             db.execute(f"UPDATE {table} SET {column} = 'unknown' WHERE {key} = :id", {"id": lost.id})
         database.claim_record(db, model="jimeng_t2i_v40", owner="old", now=0.0, lease=20.0)
         database.delete_records(db, [dog.id])
-        database.mark_favourite(db, [cat.id], favourite=True)
+        database.pick_records(db, [cat.id], Pick.KEEP)
         database.save_named(db, "recipes", "商品", {"roles": []})
         _, extra = harness.ask("最后一张")
         db.execute("DELETE FROM generation_records WHERE id = :id", {"id": extra[0]})  # the highest id

@@ -32,7 +32,7 @@ NOT_CHARGED = """
 """
 _STORED = (
     *("id", "name", "number_in_minute", "created_at", "total", "version", "source"),
-    *("paused_cause", "copied_from", "table_id"),
+    *("paused_cause", "table_id"),
 )
 
 
@@ -69,12 +69,12 @@ def count_batches(db: Connection, *, source: str | None = None) -> int:
     return int(db.execute(sql, {"source": source}).fetchone()["number"])
 
 
-def list_batch_records(db: Connection, *batch_ids: str, since: int = 0) -> list[Record]:
-    """Records of these batches changed after version ``since``, in order of insertion."""
+def list_batch_records(db: Connection, batch_id: str, *, since: int = 0) -> list[Record]:
+    """Records of a batch changed after version ``since``, in order of insertion."""
     return read_records(
         db,
-        f"WHERE batch_id {IN_IDS} AND version > :since AND deleted_at IS NULL ORDER BY id",
-        {"ids": SqlList(batch_ids), "since": since},
+        "WHERE batch_id = :id AND version > :since AND deleted_at IS NULL ORDER BY id",
+        {"id": batch_id, "since": since},
     )
 
 

@@ -192,12 +192,6 @@ def undo_delete(db: Connection, undo: int) -> int:
     return restore_records(db, ids)
 
 
-def mark_favourite(db: Connection, chosen: Selection, favourite: bool, person_id: int | None = None) -> int:
-    """Keep ended records, or no longer -> how many changed. The rejected stay so without it."""
-    pick, condition = (Pick.KEEP, "") if favourite else (None, "AND favourite = 1")
-    return sum(map(len, _pick(db, chosen, pick, person_id, condition).values()))
-
-
 def pick_records(
     db: Connection, chosen: Selection, pick: Pick | None, person_id: int | None = None
 ) -> dict[str, list[int]]:
@@ -205,14 +199,8 @@ def pick_records(
 
     -> the ids of those that changed, by their choice before: ``keep``, ``reject`` and ``none``.
     """
-    return _pick(db, chosen, pick, person_id)
-
-
-def _pick(
-    db: Connection, chosen: Selection, pick: Pick | None, person_id: int | None, condition: str = ""
-) -> dict[str, list[int]]:
     before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
-    condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running') {condition}"
+    condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
     fields: dict[str, object] = {"pick": pick or "", "favourite": int(pick == Pick.KEEP), "person": person_id}
     for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
         fields["ids"] = SqlList(portion)

@@ -82,7 +82,7 @@ class Batch:
     come first. ``retryable`` counts records that failed without a charge, ``picks`` those that a user chose.
     ``number_in_minute`` tells apart the batches without a name of one minute: it counts them from 1.
     ``paused_cause`` is empty unless it is paused. ``models`` are those of its records, most pictures first;
-    ``copied_from`` is the id of the batch whose rows it repeats, ``table_id`` that of the table of its rows.
+    ``table_id`` is the id of the table of its rows.
     """
 
     id: str
@@ -104,7 +104,6 @@ class Batch:
     paused_cause: str = ""
     picks: Mapping[Pick, int] = field(default_factory=dict)
     models: Sequence[BatchModel] = ()
-    copied_from: str | None = None
     table_id: str | None = None
     number_in_minute: int = 1
 

@@ -1,6 +1,5 @@
-"""New batches: rows of a call, and the rows of a batch on another model."""
+"""New batches of the rows of a call."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -9,22 +8,16 @@ from typing import Any
 
 import database
 from app.domain import (
-    MAX_BATCH_NAME_LENGTH,
     MAX_PICTURES_A_BATCH,
     MAX_ROWS_A_BATCH,
-    Batch,
-    Models,
-    ModelSpec,
-    Record,
     Standing,
     StopRule,
     choose_sample,
     own_column_names,
 )
-from app.domain.models import UPSCALERS
 from app.domain.samples import ONE_FIRST, choose_products, first_trial
 from app.domain.tables import Row, Table, new_table, sent_words, typed_fields
-from app.errors import Conflict, InvalidRequest, Translate, message
+from app.errors import Conflict, InvalidRequest, message
 from app.images.filenames import (
     TakenStems,
     archive_path,
@@ -33,8 +26,8 @@ from app.images.filenames import (
     unique_path,
 )
 from app.orders.place import Conditions, Order, Placed, known_pictures, place
-from app.orders.plan import OrderRow, PlannedRow, order_rows, plan, summary, total_price
-from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors, today
+from app.orders.plan import OrderRow, PlannedRow, order_rows, plan, total_price
+from app.orders.read import AGAIN, SKIP, ParsedRow, RowErrors, today
 
 Cells = Mapping[int, Mapping[str, Any]]
 
@@ -46,9 +39,9 @@ class BatchOptions:
     ``model``: the id of the model of the rows that name none; empty for the default. ``repeats``: whether
     rows that were bought are queued again; a row's own ``repeats`` takes precedence. ``sample``: how many
     rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
-    for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``copied_from``: the id
-    of the batch whose rows these are. ``unique_name``: whether a counter is added to a name that a batch has.
-    ``products``: (product, category) by row number where a recipe made the rows, for a sample of products.
+    for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``unique_name``: whether
+    a counter is added to a name that a batch has. ``products``: (product, category) by row number where a
+    recipe made the rows, for a sample of products.
     ``table_id``: the table whose rows these are; without it a table is made of them, unless they are single.
     """
 
@@ -60,7 +53,6 @@ class BatchOptions:
     stop_rule: StopRule | None = None
     model: str = ""
     filled_on: str = ""
-    copied_from: str | None = None
     unique_name: bool = False
     table_id: str = ""
     products: Mapping[int, tuple[int, str]] = field(default_factory=dict)
@@ -102,7 +94,7 @@ class NewBatch(Order):
         ordered = [each for each in planned if each.numbers]
         if not ordered:
             return "", ()
-        names = ("source", "workbook_id", "filled_on", "copied_from", "name")
+        names = ("source", "workbook_id", "filled_on", "name")
         fields = {name: getattr(options, name) for name in names}
         prices = [each.price(self.models) for each in ordered]
         fields |= {
@@ -242,107 +234,6 @@ def table_of(
             )
         )
     return table, rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyOptions:
-    """How a batch is copied: to which model, at which resolution (empty: as in the batch), and whether what
-    was bought is left out."""
-
-    spec: ModelSpec
-    resolution: str = ""
-    skips: bool = True
-
-
-def copy_batch(
-    conditions: Conditions,
-    batch_id: str,
-    options: CopyOptions,
-    *,
-    translate: Translate,
-    key: database.RequestKey | None = None,
-) -> Placed:
-    """Queue the rows of the batch as a batch of this model. A used ``key`` queues nothing.
-
-    What the model ignores is left out. Raises RowErrors, by row number, with nothing queued; NotFound;
-    Conflict when the model cannot be ordered from or the batch has no rows.
-    """
-    if answer := database.find_answer(conditions.db, key):
-        return Placed.before(answer)
-    source = _read_source(conditions.db, batch_id)
-    rows = _copied_rows(conditions, source.records, options, conditions.library.pin)
-    if problems := [(row.number, problem) for row in rows for problem in row.problems]:
-        raise RowErrors(problems, number=problems[0][0])
-    batch = source.batch
-    new = BatchOptions(
-        name=_name_of_copy(batch, options.spec, conditions.models, translate),
-        source=batch.source,
-        workbook_id=batch.workbook.id if batch.workbook else None,
-        filled_on=source.filled_on,
-        stop_rule=source.stop_rule,
-        repeats=SKIP if options.skips else AGAIN,
-        copied_from=batch_id,
-        unique_name=True,
-    )
-    return submit_parsed(conditions, lambda: rows, new, key=key)
-
-
-def check_copy(conditions: Conditions, batch_id: str, options: CopyOptions) -> dict[str, Any]:
-    """What ``copy_batch`` would order, and the problems of the rows, as JSON; changes nothing.
-
-    Raises NotFound and Conflict as it does.
-    """
-    conditions.require_models([options.spec])
-    source = _read_source(conditions.db, batch_id)
-    parsed = _copied_rows(conditions, source.records, options, conditions.library.identify)
-    planned = _plan(conditions, parsed, skips=options.skips)
-    fine = _without_problems(parsed, planned)
-    problems = [
-        {"row": row.number, "field": problem.field, "error": problem.message}
-        for row in parsed
-        for problem in row.problems
-    ]
-    return {**summary(fine, conditions.models), "problems": problems}
-
-
-def _read_source(db: database.Connection, batch_id: str) -> database.RowsToCopy:
-    database.complete_fingerprints(db)
-    with database.read_transaction(db):
-        source = database.list_rows_to_copy(db, batch_id)
-    rows = (record for record in source.records if record.model not in UPSCALERS)
-    records = [record for record in rows if not record.request.row_print]
-    if not records:
-        raise Conflict("这个批次没有可以再做的行：图片都删掉了、还在等放行，或者是放大、改图得来的")
-    return replace(source, records=records)
-
-
-def _copied_rows(
-    conditions: Conditions, records: Sequence[Record], options: CopyOptions, fix_references: FixReferences
-) -> list[ParsedRow]:
-    """The rows of the records, for the other model and without what that ignores."""
-    rows = [
-        ParsedRow(
-            number=record.row_number,
-            request=record.row_request,
-            extras=record.extras,
-            problems=[],
-        )
-        for record in records
-    ]
-    return conditions.reader.for_model(rows, options.spec, options.resolution, fix_references)
-
-
-def _name_of_copy(batch: Batch, spec: ModelSpec, models: Models, translate: Translate) -> str:
-    """「茶具 · Seedream 4.0」; the label of the model takes the place of that of an earlier copy."""
-    name = batch.name
-    if batch.copied_from:
-        name = re.sub(r" \(\d+\)$", "", name)
-        for used in batch.models:
-            earlier = models.get(used.model)
-            name = name.removesuffix(translate(earlier.label if earlier else used.model)).removesuffix(" · ")
-    label = translate(spec.label)
-    length = MAX_BATCH_NAME_LENGTH - len(label) - 3
-    return f"{name[:length]} · {label}" if name else label
 
 
 def check_rows(

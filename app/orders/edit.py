@@ -1,15 +1,16 @@
-"""The change of a made picture: one more picture of its row, whose first reference is the picture."""
+"""The change of a made picture, also to a larger one: one more picture of its row, with it as a reference."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import database
 from app.domain import (
+    MAX_PICTURES_A_BATCH,
     OPTIONS,
     Edit,
     ImageRequest,
@@ -22,23 +23,26 @@ from app.domain import (
     fingerprint,
 )
 from app.domain.edits import EXPAND, MASK, WHOLE, read_edges, read_region
+from app.domain.models import UPSCALERS
 from app.errors import AppError, Conflict, InvalidRequest, Message, message
 from app.images import decode, masks
-from app.images.filenames import TakenStems
+from app.images.filenames import TakenStems, filename_for
 from app.orders.batches import SINGLE, submit_parsed
-from app.orders.place import Conditions, Placed, place
-from app.orders.plan import OrderRow
+from app.orders.place import Conditions, Order, Placed, place
+from app.orders.plan import OrderRow, PlannedRow, total_price
 from app.orders.read import AGAIN, SKIP, ParsedRow
-from app.orders.repeats import OneMore, stem_for
 
 MASK_NAME = "改动的地方.png"
+ENLARGED = "4K"
+_MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
 _VARIATION_STRENGTH = 60  # of the picture as a reference, in percent, where its record has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """An untrusted request to edit a picture: an area (``mask``, PNG bytes, or ``region``), a larger canvas
-    (``edges``), a variation (``varies``), or else the whole. ``repeats`` is empty for what is usual."""
+    (``edges``), a variation (``varies``), the picture at 4K (``enlarges``), or else the whole. ``repeats`` is
+    empty for what is usual."""
 
     prompt: str = ""
     model: str = ""
@@ -46,6 +50,7 @@ class Wish:
     region: Mapping[str, Any] | None = None
     edges: Mapping[str, Any] | None = None
     varies: bool = False
+    enlarges: bool = False
     repeats: str = ""
 
     @property
@@ -69,26 +74,80 @@ class Offers:
     models: list[Offer] = field(default_factory=list)
     default: str = ""
     vary: Offer | None = None
+    enlarge: Offer | None = None
     problem: Message | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Edited(OneMore):
-    """One more picture of the row of a record, made with this request."""
+class OneMore(Order):
+    """One more picture of the row of a record, made with this request.
 
+    It has the next picture number of the row. An ended batch becomes active, also one whose sample is done;
+    another paused one stays paused. ``stem_for`` is the preferred file name of the row, without extension and
+    number. Raises Conflict when the record is no made picture any more, and when the batch or the row cannot
+    take more.
+    """
+
+    batch_id: str
+    record_id: int
     request: ImageRequest
     skips: bool
+    stem_for: Callable[[Record], str]
 
-    def _row(self, record: Record, number: int) -> OrderRow:
-        return OrderRow(
-            number=record.row_number,
-            request=self.models.accept(self.request),
-            numbers=[number],
-            stem=self.stem_for(record),
-            extras=RowExtras(columns=record.columns),  # its words are not those of the row
-            skips=self.skips,
-            origin=record,
+    def read(self, db: database.Connection) -> tuple[Sequence[Record], database.RowEnds]:
+        """The record, and how many pictures the batch and its rows have."""
+        return database.records_of(db, [self.record_id]), database.read_row_ends(db, self.batch_id)
+
+    def rows(self, seen: tuple[Sequence[Record], database.RowEnds]) -> Sequence[OrderRow]:
+        """The row of the record, with one picture."""
+        records, ends = seen
+        if not records or records[0].deleted_at or records[0].status is not Status.SUCCESS:
+            raise Conflict("只有做好的图片可以改")
+        (record,) = records
+        if ends.total >= MAX_PICTURES_A_BATCH:
+            text = "一个批次最多 {limit} 张，再做就有 {n} 张了，请另起一批"
+            raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=ends.total + 1)
+        number = ends.last[record.row_number] + 1
+        if number > _MAX_PICTURE_NUMBER:
+            text, row = "{place}：一行最多 {limit} 张，请另起一批", database.row_label(record)
+            raise Conflict(text, place=row, limit=_MAX_PICTURE_NUMBER)
+        return [
+            OrderRow(
+                number=record.row_number,
+                request=self.models.accept(self.request),
+                numbers=[number],
+                stem=self.stem_for(record),
+                extras=RowExtras(columns=record.columns),  # its words are not those of the row
+                skips=self.skips,
+                origin=record,
+            )
+        ]
+
+    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Sequence[int]]:
+        """The batch of the record."""
+        return self.batch_id, ()
+
+    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
+        """Count the picture in the batch, and activate it."""
+        if not new:
+            return 0
+        database.check_models(db, self.batch_id, self.models.ids)
+        price = total_price(planned, self.models)
+        database.count_added(
+            db, self.batch_id, number=len(new), price=price or Decimal(0), is_priced=price is not None
         )
+        is_paused = database.activate_batch(db, self.batch_id)
+        text = "再做 {n} 张，等批次继续" if is_paused else "再做 {n} 张"
+        database.add_log(db, self.batch_id, "info", message(text, n=len(new)))
+        return len(new) if is_paused else 0
+
+
+def stem_for(output_dir: Path, record: Record) -> str:
+    """The preferred file name of one more picture of the record's row, without extension and number."""
+    name = record.reserved_stem
+    if not (record.num_images == 1 and record.picture_number == 1):
+        name = name.removesuffix(f"_{record.picture_number}")
+    return name or filename_for(output_dir, record.requested_filename, record.prompt)
 
 
 def edit(
@@ -109,7 +168,7 @@ def edit(
     record = database.get_record(conditions.db, record_id)
     _require_picture(record)
     picture = SampleImage(url=address(record), filename=record.filename)
-    make = _variation if wish.varies else partial(_change, wish=wish)
+    make = _variation if wish.varies else _enlargement if wish.enlarges else partial(_change, wish=wish)
     (origin,) = database.with_requested_seeds(conditions.db, [record])
     row_print = record.request.row_print or fingerprint(origin.row_request)
     request = replace(make(conditions, record, picture), row_print=row_print)
@@ -123,13 +182,13 @@ def edit(
     repeats = wish.repeats or (AGAIN if wish.varies else SKIP)
     if not record.batch_id:
         return submit_parsed(conditions, lambda: [row], replace(SINGLE, repeats=repeats), key=key)
-    order = _Edited(
+    order = OneMore(
         models=conditions.models,
         person_id=conditions.person_id,
         key=key,
         is_taken=TakenStems(conditions.output_dir),
         batch_id=record.batch_id,
-        ids=[record.id],
+        record_id=record.id,
         stem_for=partial(stem_for, conditions.output_dir),
         require=conditions.require_models_of,
         request=row.request,
@@ -156,13 +215,14 @@ def offers(conditions: Conditions, record: Record, *, address: Callable[[Record]
             found.append(Offer(spec=spec, price=spec.price(tried[0])))
     ids = [offer.spec.model_id for offer in found]
     default = record.model if record.model in ids else next(iter(ids), "")
-    vary = None
-    with suppress(Conflict):
-        variation = _variation(conditions, record, picture)
-        if not _problems(conditions, record, variation, picture):
-            spec = conditions.models[record.model]
-            vary = Offer(spec=spec, price=spec.price(variation))
-    return Offers(models=found, default=default, vary=vary, problem=None if found or vary else problem)
+    others: dict[str, Offer] = {}
+    for name, make in (("vary", _variation), ("enlarge", _enlargement)):
+        with suppress(Conflict):
+            request = make(conditions, record, picture)
+            if not _problems(conditions, record, request, picture):
+                spec = conditions.models[request.model]
+                others[name] = Offer(spec=spec, price=spec.price(request))
+    return Offers(models=found, default=default, problem=None if found or others else problem, **others)
 
 
 def _require_picture(record: Record) -> None:
@@ -261,6 +321,26 @@ def _variation(conditions: Conditions, record: Record, picture: SampleImage) -> 
         edit=None,
         sample_images=(*references, picture),
         reference_strength=own.reference_strength or _VARIATION_STRENGTH,
+    )
+
+
+def _enlargement(conditions: Conditions, record: Record, picture: SampleImage) -> ImageRequest:
+    """The request for the picture at 4K. Raises Conflict."""
+    if not (spec := conditions.models.upscaler):
+        raise Conflict("放大要用即梦的密钥，请在「模型与密钥」里填好")
+    if problem := conditions.model_problem(spec):
+        raise Conflict(problem)
+    if record.model in UPSCALERS:
+        raise Conflict("放大过的不能再放大")
+    ratios = [ratio for ratio, _ in spec.sizes]
+    return ImageRequest(
+        model=spec.model_id,
+        prompt=record.prompt,
+        aspect_ratio=record.aspect_ratio if record.aspect_ratio in ratios else ratios[0],
+        resolution=ENLARGED,
+        num_images=record.num_images,
+        filename=record.requested_filename,
+        sample_images=(picture,),
     )
 
 

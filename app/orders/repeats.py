@@ -1,18 +1,14 @@
-"""Ways to queue records again, changed if wanted, and to add one more picture of their rows; what untrusted
-changes ask for."""
+"""Ways to queue records again, changed if wanted; what untrusted changes ask for."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from itertools import groupby
-from pathlib import Path
 from typing import Any, ClassVar
 
 import database
 from app.domain import (
     CHANGEABLE,
-    MAX_PICTURES_A_BATCH,
     Changes,
     Record,
     RowExtras,
@@ -24,14 +20,11 @@ from app.domain import (
     read_changes,
 )
 from app.errors import AppError, Conflict, InvalidRequest, Message, message
-from app.images.filenames import filename_for
 from app.orders.place import Conditions, Order
-from app.orders.plan import OrderRow, PlannedRow, repeated_row, total_price
+from app.orders.plan import OrderRow, PlannedRow, repeated_row
 from app.orders.read import ParsedRow
 
-_MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
 _WITHOUT_IMAGE = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
-_ENDED = (Status.SUCCESS, *_WITHOUT_IMAGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,76 +224,6 @@ class Resubmit(_Repeat):
         return message("重新下单 {n} 张，之前的可能已计费", n=number)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OneMore(Order):
-    """One more picture of the row of each of these records, which are ended and of this batch.
-
-    It has the next picture number of the row and no seed, which would make the same picture. An ended batch
-    becomes active, also one whose sample is done; another paused one stays paused. ``stem_for`` is the
-    preferred file name of the row, without extension and number. Raises Conflict when a record is none of
-    those, and when the model or the batch cannot take them.
-    """
-
-    batch_id: str
-    ids: Sequence[int]
-    stem_for: Callable[[Record], str]
-
-    def read(self, db: database.Connection) -> Any:
-        """The records, and how many pictures the batch and its rows have."""
-        return database.records_of(db, self.ids), database.read_row_ends(db, self.batch_id)
-
-    def rows(self, seen: tuple[Sequence[Record], database.RowEnds]) -> Sequence[OrderRow]:
-        """A row with one picture for each record."""
-        records, ends = seen
-        if len(records) < len(self.ids) or not all(_is_of(each, self.batch_id, _ENDED) for each in records):
-            raise Conflict("只有这个批次里已经结束的图片可以再来一张，请刷新后再选")
-        total, last = ends.total + len(records), Counter(ends.last)
-        if total > MAX_PICTURES_A_BATCH:
-            text = "一个批次最多 {limit} 张，再做就有 {n} 张了，请另起一批"
-            raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=total)
-        rows = []
-        for record in records:
-            last[record.row_number] += 1
-            if last[record.row_number] > _MAX_PICTURE_NUMBER:
-                text, place = "{place}：一行最多 {limit} 张，请另起一批", database.row_label(record)
-                raise Conflict(text, place=place, limit=_MAX_PICTURE_NUMBER)
-            rows.append(self._row(record, last[record.row_number]))
-        return rows
-
-    def _row(self, record: Record, number: int) -> OrderRow:
-        """The picture of this number of the record's row."""
-        request = self.models.accept(replace(changed_request(record, {}), seed=None))
-        for problem in self.models.unsupported(request):
-            raise Conflict("{place}：{reason}", place=database.row_label(record), reason=problem.message)
-        return OrderRow(
-            number=record.row_number,
-            request=request,
-            numbers=[number],
-            stem=self.stem_for(record),
-            extras=record.extras,
-            origin=record,
-        )
-
-    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Sequence[int]]:
-        """The batch of the records."""
-        return self.batch_id, ()
-
-    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
-        """Count the pictures in the batch, and activate it."""
-        if not new:
-            return 0
-        database.check_models(db, self.batch_id, self.models.ids)
-        price = total_price(planned, self.models)
-        prices = [each.price(self.models) or Decimal(0) for each in planned]
-        database.count_added(
-            db, self.batch_id, number=len(new), price=sum(prices, Decimal(0)), is_priced=price is not None
-        )
-        is_paused = database.activate_batch(db, self.batch_id)
-        text = "再做 {n} 张，等批次继续" if is_paused else "再做 {n} 张"
-        database.add_log(db, self.batch_id, "info", message(text, n=len(new)))
-        return len(new) if is_paused else 0
-
-
 def _is_of(record: Record, batch_id: str, statuses: Sequence[Status]) -> bool:
     return record.batch_id == batch_id and record.deleted_at is None and record.status in statuses
 
@@ -383,11 +306,3 @@ def validated_changes(
         record.id: {name: getattr(row.request, name) for name in read[record.id][0]}
         for record, row in zip(records, fixed, strict=True)
     }
-
-
-def stem_for(output_dir: Path, record: Record) -> str:
-    """The preferred file name of one more picture of the record's row, without extension and number."""
-    name = record.reserved_stem
-    if not (record.num_images == 1 and record.picture_number == 1):
-        name = name.removesuffix(f"_{record.picture_number}")
-    return name or filename_for(output_dir, record.requested_filename, record.prompt)

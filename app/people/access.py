@@ -17,13 +17,13 @@ _BY_ROLE = {
         usage.index usage.summary status.index dialogs.search_list dialogs.shortcuts
         tables.tables tables.menu tables.contact_sheet delivery.dialog recipe_pages.dialog
         api.openapi.get_document api.models.list_models api.prompts.list_prompts
-        api.batches.list_batches api.batches.get_batch api.batches.list_changed_records api.batches.check
+        api.batches.list_batches api.batches.get_batch api.batches.check
         api.results.batch_results api.results.table_results api.results.table_archive
         api.edit.answer_of api.edit.edit_offers
         api.records.list_records api.records.get_record api.records.list_neighbours
         api.records.list_record_ids api.records.count_facets api.records.find_record_by_file
         api.records.archive_records api.records.export_records
-        api.records.pick_records api.records.mark_favourite
+        api.records.pick_records
         api.samples.list_images api.samples.archive_images api.samples.count_uses
         api.spreadsheets.template api.spreadsheets.export_rows api.tables.list_tables api.tables.get
         api.tables.history
@@ -37,10 +37,10 @@ _BY_ROLE = {
     """,
     Role.MEMBER: """
         create.generate batch.restore records.change
-        api.batches.batch_generate api.batches.create_batch api.batches.make_copy
+        api.batches.batch_generate api.batches.create_batch
         api.batches.pause_batch api.batches.resume_batch api.batches.cancel_batch api.batches.cancel_record
-        api.release.release_batch api.repair.add_pictures api.repair.retry_batch api.repair.uncancel_batch
-        api.edit.edit_record api.upscale.upscale_record
+        api.release.release_batch api.repair.retry_batch api.repair.uncancel_batch
+        api.edit.edit_record api.edit.upscale_record
         api.records.delete_record api.records.delete_records api.records.restore_records
         api.samples.add_images api.samples.rename_image api.samples.delete_image api.samples.restore_image
         api.spreadsheets.import_workbook api.spreadsheets.import_version

@@ -145,7 +145,7 @@ def test_a_picture_is_enlarged_once_from_its_large_view(
     page.get_by_role("button", name="放大到 4K · ¥0.40").click()
     page.get_by_role("button", name="回去再改").click()
     page.get_by_role("button", name="放大到 4K · ¥0.40").click()
-    expect(page.locator("[data-retouch-error]")).to_have_text("这张图片放大过了，见记录 2")
+    expect(page.locator("[data-retouch-error]")).to_have_text("这样改过了，见记录 2")
     expect(page.get_by_role("button", name="再做一张 · ¥0.40")).to_be_visible()
     assert [order.body.get("resolution") for order in jimeng.submissions] == [None, "4k"]
 

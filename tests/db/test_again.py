@@ -13,8 +13,8 @@ import database
 from app.config import Settings
 from app.domain import RowExtras, SampleImage, Status, fingerprint
 from app.errors import Billed, Conflict
+from app.orders.edit import OneMore
 from app.orders.place import Placed, place
-from app.orders.repeats import OneMore
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, MODELS
 
@@ -26,35 +26,41 @@ def again(*args: Any, **fields: Any) -> list[int]:
 def placed(
     db: database.Connection,
     batch_id: str,
-    *ids: int,
+    record_id: int,
+    *,
     key: database.RequestKey | None = None,
     taken: Sequence[str] = (),
+    person_id: int | None = None,
 ) -> Placed:
     order = OneMore(
         models=MODELS,
         key=key,
         is_taken=lambda stem: stem in taken,
         batch_id=batch_id,
-        ids=ids,
-        stem_for=lambda *_: "猫",
+        record_id=record_id,
+        request=database.get_record(db, record_id, trash=True).request,
+        skips=False,
+        stem_for=lambda _: "猫",
+        person_id=person_id,
     )
     return place(db, order)
 
 
 def test_another_picture_stands_beside_the_first(db: database.Connection) -> None:
-    row = replace(CAT, seed=7, filename="红茶", negative_prompt="黑")
-    extras = [RowExtras(columns={"品名": "红茶"}, templates={"prompt": "{品名}"})]
+    row = replace(CAT, filename="红茶", negative_prompt="黑")
+    extras = [RowExtras(columns={"品名": "红茶"})]
     batch_id, ids = queue.add(db, row, stems=["红茶"], extras=extras)
     first = database.get_record(db, queue.make(db))
-    (new,) = again(db, batch_id, *ids)
+    (new,) = again(db, batch_id, *ids, person_id=7)
     second = database.get_record(db, new)
-    same = attrgetter("prompt", "negative_prompt", "row_number", "num_images", "columns", "templates")
+    same = attrgetter("prompt", "negative_prompt", "row_number", "num_images", "columns")
     assert same(second) == same(first)
     assert second.requested_filename == first.requested_filename
-    assert (second.picture_number, second.seed, second.status) == (2, None, Status.QUEUED)
+    assert (second.picture_number, second.status) == (2, Status.QUEUED)
     assert second.cost == 0
     assert (second.image_path, second.pick, second.favourite, second.task_id) == ("", "", False, None)
     assert database.get_record(db, first.id) == first
+    assert queue.column(db, "person_id") == [None, 7]
     assert queue.column(db, "fingerprint")[-1] == fingerprint(second.request)
     batch = database.get_batch(db, batch_id)
     assert (batch.total, batch.estimated_cost, batch.status) == (2, Decimal("0.44"), "running")
@@ -66,7 +72,7 @@ def test_numbers_and_names_are_never_used_twice(db: database.Connection) -> None
     batch_id, ids = queue.add(db, replace(CAT, num_images=2), DOG)
     for _ in ids:
         queue.make(db)
-    added = again(db, batch_id, *ids)
+    added = [again(db, batch_id, each)[0] for each in ids]
     records = [database.get_record(db, each) for each in added]
     assert [(record.row_number, record.picture_number) for record in records] == [(1, 3), (1, 4), (2, 2)]
     queue.make(db)
@@ -76,28 +82,14 @@ def test_numbers_and_names_are_never_used_twice(db: database.Connection) -> None
     assert queue.stems(db) == ["猫_1", "猫_2", "猫-2", "猫_3", "猫_4", "猫-3_2", "猫-4_3"]
 
 
-def test_every_ended_record_may_be_made_again_and_no_other(db: database.Connection) -> None:
-    batch_id, ids = queue.add(db, *[CAT] * 6)
-    made, failed, unknown = queue.make(db), queue.fail(db, Billed.YES), queue.fail(db, Billed.UNKNOWN)
-    database.cancel_record(db, ids[3])
-    running = queue.claimed(db).id
-    assert len(again(db, batch_id, made, failed, unknown, ids[3])) == 4
-    other, _ = queue.add(db)
-    database.delete_records(db, [failed])
-    for batch, record_id in ((batch_id, running), (batch_id, ids[5]), (other, made), (batch_id, failed)):
-        with pytest.raises(Conflict, match="已经结束"):
-            again(db, batch, made, record_id)
-    assert database.get_batch(db, batch_id).total == 10
-
-
-def test_a_request_the_model_does_not_support_adds_nothing(db: database.Connection) -> None:
-    batch_id, ids = queue.add(db, CAT, DOG)
-    made = [queue.make(db) for _ in ids]
-    db.execute("UPDATE generation_records SET aspect_ratio = '5:1' WHERE id = :id", {"id": made[1]})
-    with pytest.raises(Conflict):
-        again(db, batch_id, *made)
+def test_only_a_picture_that_is_still_there_is_changed(db: database.Connection) -> None:
+    batch_id, _ = queue.add(db, CAT, CAT)
+    made, failed = queue.make(db), queue.fail(db, Billed.YES)
+    database.delete_records(db, [made])
+    for record_id in (made, failed):
+        with pytest.raises(Conflict, match="做好的图片"):
+            again(db, batch_id, record_id)
     assert database.get_batch(db, batch_id).total == 2
-    assert queue.claim(db) is None
 
 
 def test_a_paused_batch_stays_paused_and_an_ended_one_goes_on(db: database.Connection) -> None:

@@ -31,6 +31,3 @@ def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
     picks = ["keep", "reject", "keep", "reject", "", "keep"]
     assert [tuple(row) for row in found] == [(int(pick == "keep"), pick) for pick in picks]
     assert database.count_facets(db)["favourite"] == {"1": 3, "0": 3}
-    assert database.mark_favourite(db, [1, 2, 3], favourite=False) == 2
-    found = db.execute("SELECT favourite, pick FROM generation_records WHERE id < 4 ORDER BY id").fetchall()
-    assert [tuple(row) for row in found] == [(0, ""), (0, "reject"), (0, "")]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 import database
+from app.domain import Pick
 from app.errors import Billed, ModelError
 from tests.db.queue import CAT, LOST, MODELS, SAVED, add, charged
 from tests.specs import ANY
@@ -58,7 +59,7 @@ def test_a_deletion_is_undone_completely_although_its_records_changed(db: databa
     for _ in ids:
         database.fail_record(db, charged(db), LOST)
     _, undo = database.delete_with_undo(db, ids)
-    database.mark_favourite(db, ids[:1], True)
+    database.pick_records(db, ids[:1], Pick.KEEP)
     assert database.undo_delete(db, undo) == 2
     database.delete_records(db, ids)
     assert database.undo_delete(db, undo) == 0

@@ -10,23 +10,20 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import Models, ModelSpec, Record, Status
+from app.domain import Models, ModelSpec, Status
 from app.domain.models import UPSCALERS
 from app.errors import Conflict, Message, message
 from app.library.library import Library
 from app.orders.batches import (
     BatchOptions,
-    CopyOptions,
-    check_copy,
     check_rows,
-    copy_batch,
     submit_rows,
 )
+from app.orders.edit import OneMore, Wish, edit
 from app.orders.place import Conditions, Placed, place
 from app.orders.read import AGAIN, SKIP, RowReader
 from app.orders.release import Release, ReleaseChanges
-from app.orders.repeats import OneMore, Refetch, Resubmit, Retry, Uncancel
-from app.orders.upscale import upscale
+from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel
 from tests.db import queue
 from tests.db.test_person_limits import person
 from tests.specs import ANY
@@ -123,11 +120,9 @@ def run_again(case: Case, elsewhere: Callable[[], None]) -> int:
 def one_more(case: Case, elsewhere: Callable[[], None]) -> int:
     batch_id, ids = case.ended("status = 'success'")
     elsewhere()
-    return case.repeat(OneMore, batch_id=batch_id, ids=ids, stem_for=stem)
-
-
-def stem(_record: Record) -> str:
-    return "猫"
+    request = database.get_record(case.db, ids[0]).request
+    fields = {"request": request, "skips": False, "stem_for": lambda _: "猫"}
+    return case.repeat(OneMore, batch_id=batch_id, record_id=ids[0], **fields)
 
 
 def release(case: Case, elsewhere: Callable[[], None]) -> int:
@@ -205,27 +200,11 @@ def refetch(case: Case, elsewhere: Callable[[], None]) -> int:
     return case.repeat(Refetch, ids=ids)
 
 
-def copy(case: Case, elsewhere: Callable[[], None]) -> int:
-    """Of a batch of the other model."""
-    source = case.submit({**CAT, "model": "other"}).batch_id
-    elsewhere()
-    return len(copy_batch(case.conditions, source, CopyOptions(spec=ANY), translate=str).ids)
-
-
-def check_of_a_copy(case: Case, elsewhere: Callable[[], None]) -> int:
-    source = case.submit({**CAT, "model": "other"}).batch_id
-    elsewhere()
-    pictures: int = check_copy(case.conditions, source, CopyOptions(spec=ANY))["pictures"]
-    return pictures
-
-
 # What each way buys when the equal row is in each of the STATES.
 EXPECTED: dict[Door, Sequence[int]] = {
     check: (0, 0, 0, 0, 0, 1, 1, 1),
     run: (0, 0, 0, 0, 0, 1, 1, 1),
     trial: (0, 0, 0, 0, 0, 1, 1, 1),
-    copy: (0, 0, 0, 0, 0, 1, 1, 1),
-    check_of_a_copy: (0, 0, 0, 0, 0, 1, 1, 1),
     release: (0, 0, 0, 0, 0, 1, 1, 1),
     release_changed: (0, 0, 0, 0, 0, 1, 1, 1),
     check_of_a_release: (0, 0, 0, 0, 0, 1, 1, 1),
@@ -254,11 +233,15 @@ def test_a_way_buys_what_is_not_bought_elsewhere(case: Case, door: Door, state: 
 
 @pytest.mark.parametrize("state", EVERY_STATE)
 def test_a_picture_is_enlarged_once(case: Case, state: str) -> None:
-    _, ids = case.ended("status = 'success', image_path = '/output/a.png', filename = 'a.png'")
-    order = {"address": lambda record: f"https://example.com/{record.filename}", "repeats": SKIP}
-    first = upscale(case.conditions, ids[0], **order)  # type: ignore[arg-type]
-    queue.set_fields(case.db, STATES[state], *first.ids)
-    assert len(upscale(case.conditions, ids[0], **order).ids) == EXPECTED[run][list(STATES).index(state)]  # type: ignore[arg-type]
+    made = "status = 'success', image_path = '/output/a.png', filename = 'a.png', width = 1024, height = 1024"
+    _, ids = case.ended(made)
+
+    def enlarge() -> list[int]:
+        wish = Wish(enlarges=True)
+        return edit(case.conditions, ids[0], wish, address=lambda _: "https://example.com/a.png").ids
+
+    queue.set_fields(case.db, STATES[state], *enlarge())
+    assert len(enlarge()) == EXPECTED[run][list(STATES).index(state)]
 
 
 @pytest.mark.parametrize("door", [release, check_of_a_release, retry, uncancel])

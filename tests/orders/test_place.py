@@ -9,10 +9,11 @@ import pytest
 
 import database
 from app.orders.batches import NewBatch
+from app.orders.edit import OneMore
 from app.orders.place import Order, Placed, place
 from app.orders.plan import PlannedRow
 from app.orders.release import ReleaseChanges
-from app.orders.repeats import OneMore, Resubmit, Retry, Uncancel
+from app.orders.repeats import Resubmit, Retry, Uncancel
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, LOST, MODELS, REFUSED
 from tests.db.test_release import HeldRelease
@@ -73,7 +74,15 @@ def uncancel(db: database.Connection) -> Order:
 def one_more(db: database.Connection) -> Order:
     batch_id, ids = queue.add(db, CAT)
     queue.make(db)
-    return OneMore(models=MODELS, key=KEY, batch_id=batch_id, ids=ids, stem_for=lambda _: "猫")
+    return OneMore(
+        models=MODELS,
+        key=KEY,
+        batch_id=batch_id,
+        record_id=ids[0],
+        request=CAT,
+        skips=False,
+        stem_for=lambda _: "猫",
+    )
 
 
 def resubmit(db: database.Connection) -> Order:

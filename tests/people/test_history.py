@@ -92,7 +92,7 @@ def test_choices_and_orders_are_in_the_history_of_their_rows(desk: Desk, db: dat
     db.execute("UPDATE generation_records SET status = 'success'")
     copied = post(desk.li, f"/api/tables/{desk.id}/copy", {"name": "另一个"}, 201)["table"]["id"]
     post(desk.li, "/api/records/pick", {"ids": records[:2], "pick": "keep"})
-    post(desk.zhou, "/api/records/favourite", {"ids": records[:1], "favourite": False})
+    post(desk.zhou, "/api/records/pick", {"ids": records[:1], "pick": None})
     post(desk.owner, "/api/records/pick", {"filter": {}, "pick": "reject"})
     assert desk.said() == [
         ("主人", [1, 2, 3], ["淘汰 3 张"]),

@@ -57,10 +57,6 @@ def retry(client: FlaskClient, batch_id: str, _ids: list[int]) -> Any:
     return client.post(f"/api/batches/{batch_id}/retry")
 
 
-def add(client: FlaskClient, batch_id: str, ids: list[int]) -> Any:
-    return client.post(f"/api/batches/{batch_id}/again", json={"records": ids[:1]})
-
-
 def uncancel(client: FlaskClient, batch_id: str, _ids: list[int]) -> Any:
     post(client, f"/api/batches/{batch_id}/cancel")
     return client.post(f"/api/batches/{batch_id}/uncancel")
@@ -72,14 +68,14 @@ def resubmit(client: FlaskClient, _batch_id: str, ids: list[int]) -> Any:
 
 @pytest.mark.parametrize(
     ("press", "others"),
-    [(resume, [0, 1]), (retry, [0]), (add, [2]), (uncancel, [0, 1]), (resubmit, [1])],
+    [(resume, [0, 1]), (retry, [0]), (uncancel, [0, 1]), (resubmit, [1])],
 )
 def test_who_presses_pays_for_what_that_queues_and_for_nothing_else(
     office: Office, db: database.Connection, press: Press, others: list[int]
 ) -> None:
     (first, one), (second, other) = office.add("小周"), office.add("小李")
     batch_id = order(one)
-    if press in (retry, add, resubmit):
+    if press in (retry, resubmit):
         fail(db, Billed.NO)
         fail(db, Billed.UNKNOWN)
     answer = press(other, batch_id, ids_of(db, batch_id))
@@ -106,17 +102,14 @@ def test_what_the_person_at_the_machine_has_made_again_is_nobodys(db: database.C
     assert payers(db, batch_id) == [None]
 
 
-def test_one_picture_a_copy_and_a_script_order_for_their_person(
-    office: Office, db: database.Connection
-) -> None:
+def test_the_page_and_a_script_order_for_their_person(office: Office, db: database.Connection) -> None:
     who, client = office.add("小周")
-    source = order(client)
-    post(client, f"/api/batches/{source}/copy", {"model": "demo", "repeats": "again"}, 202)
+    order(client)
     script = office.browser()
     body = {"rows": ROWS, "repeats": "again"}
     answered(script.post("/api/batches", json=body, headers=token_of(client)), 202)
     rows = db.execute("SELECT person_id FROM batches").fetchall()
-    assert [row["person_id"] for row in rows] == [who] * 3
+    assert [row["person_id"] for row in rows] == [who] * 2
     order(office.owner)
     assert db.execute("SELECT count(*) FROM batches WHERE person_id = 1").fetchone()[0] == 1
 

@@ -124,7 +124,7 @@ def test_a_batch_returns_changes_since_a_version_and_304_when_there_are_none(web
     assert without == {name: value for name, value in changed.items() if name != "records"}
 
 
-@pytest.mark.parametrize("change", ["favourite", "delete", "restore"])
+@pytest.mark.parametrize("change", ["pick", "delete", "restore"])
 def test_a_batch_changes_when_one_of_its_records_does(web: WebHarness, change: str) -> None:
     created = web.post("/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
     web.run()
@@ -134,7 +134,7 @@ def test_a_batch_changes_when_one_of_its_records_does(web: WebHarness, change: s
     path = f"/api/batches/{created['batch_id']}"
     known = {"If-None-Match": web.client.get(path).headers["ETag"]}
     assert web.client.get(path, headers=known).status_code == 304
-    web.post(f"/api/records/{change}", chosen | ({"favourite": True} if change == "favourite" else {}))
+    web.post(f"/api/records/{change}", chosen | ({"pick": "keep"} if change == "pick" else {}))
     assert web.client.get(path, headers=known).status_code == 200
 
 

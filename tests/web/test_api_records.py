@@ -19,7 +19,7 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
-from app.domain import GeneratedImage, Status
+from app.domain import GeneratedImage, Pick, Status
 from app.errors import DiskError
 from app.images import store
 from app.images.metadata import embed
@@ -102,7 +102,7 @@ def test_the_last_page_is_counted_from_the_end(
 
 
 def test_facet_counts_follow_changes(db: database.Connection, many: list[dict[str, Any]]) -> None:
-    database.mark_favourite(db, RecordFilter(search="猫"), True)
+    database.pick_records(db, RecordFilter(search="猫"), Pick.KEEP)
     database.delete_records(db, RecordFilter(aspect_ratio="16:9"))
     db.execute("UPDATE generation_records SET status = 'success' WHERE status = 'running'")
     db.execute("DELETE FROM generation_records WHERE model = 'b' AND resolution = '4K'")
@@ -346,8 +346,8 @@ def test_a_whole_search_result_is_marked_deleted_and_restored_but_nothing_under_
     waiting = [dataset.put(f"猫 {status}", status=status) for status in ("queued", "running")]
     cats = {"filter": {"search": "猫"}}
     post(client, "/api/records/delete", {"ids": ids[3:]})
-    assert post(client, "/api/records/favourite", cats | {"favourite": True})["changed"] == 2
-    assert ids_of(get(client, "/api/records?favourite=1")) == [ids[1], ids[0]]
+    assert post(client, "/api/records/pick", cats | {"pick": "keep"})["changed"] == 2
+    assert ids_of(get(client, "/api/records?pick=keep")) == [ids[1], ids[0]]
     deleted = post(client, "/api/records/delete", cats)
     assert deleted["deleted"] == 2
     assert ids_of(get(client, "/api/records?trash=1")) == [ids[3], ids[1], ids[0]]
@@ -408,8 +408,6 @@ def test_the_zip_of_the_chosen_is_named_after_its_batch(db: database.Connection,
         ("delete", {"filter": {}, "undo": 1}),
         ("restore", {"undo": 1, "ids": [1]}),
         ("restore", {"undo": "x"}),
-        ("favourite", {"ids": [1], "favourite": "yes"}),
-        ("favourite", {"ids": [0]}),
         ("pick", {"ids": [1]}),
         ("pick", {"ids": [1], "pick": "maybe"}),
         ("pick", {"ids": [1], "pick": []}),

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import database
-from app.domain import ImageRequest
+from app.domain import ImageRequest, Pick
 from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
 from app.web.i18n import english
@@ -183,7 +183,7 @@ def mixed_batch(db: database.Connection) -> str:
     batch_id, ids = queue.add(db, *(ImageRequest(prompt=prompt, seed=7) for prompt in ("cat", "dog")))
     unheard = ModelError("请求发出后断开了", cause="network", billed=Billed.UNKNOWN)
     assert database.fail_record(db, queue.charged(db), unheard)
-    database.mark_favourite(db, ids[:1], True)
+    database.pick_records(db, ids[:1], Pick.KEEP)
     return batch_id
 
 
@@ -239,7 +239,7 @@ def test_the_openapi_document_is_served_in_english(module_client: FlaskClient) -
     [
         *(("records?limit=0", None), ("records?aspect_ratio=7:5", None), ("usage?from=x", None)),
         *(("batches", {"rows": [{"prompt": "", "seed": "x", "number": 0}, 5]}), ("batches", {"rows": 1})),
-        *(("records/delete", {"odd": 1}), ("records/favourite", {"ids": [1], "favourite": 1})),
+        *(("records/delete", {"odd": 1}), ("records/pick", {"ids": [1], "pick": 1})),
         ("spreadsheet/export", {"rows": 1}),
     ],
 )

@@ -88,8 +88,3 @@ def test_a_refused_statement_is_logged_with_its_place_and_without_its_values(
     line = KeyValueFormatter().format(record)
     assert "no_such_column" in line
     assert prompt not in line
-
-
-def test_nul_in_a_list_of_ids_finds_nothing(client: FlaskClient) -> None:
-    answer = client.get("/api/batches/changed?ids=%00,a")
-    assert (answer.status_code, answer.get_json()["records"]) == (200, [])

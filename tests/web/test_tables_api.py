@@ -501,6 +501,18 @@ def test_another_model_makes_rows_that_are_made_and_they_keep_what_they_ask_for(
     assert run(web, table, 200, model=other, resolution="2K")["records"] == []
 
 
+def test_what_another_model_lacks_is_told_by_row_and_nothing_is_ordered(
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "jimeng_seedream46_cvtob"
+    sizes = web.change_spec(monkeypatch, other).sizes
+    web.change_spec(monkeypatch, other, sizes={at: size for at, size in sizes.items() if at[1] == "2K"})
+    table = new(web, CAT, {**DOG, "resolution": "1K"})
+    (problem,) = run(web, table, 400, model=other)["problems"]
+    assert (problem["row"], problem["field"]) == (2, "resolution")
+    assert web.get("/api/batches")["total"] == 0
+
+
 def test_what_was_written_off_as_billed_is_made_once_more_only_when_it_is_named(web: WebHarness) -> None:
     table = new(web, CAT, DOG, CAT)
     lost, _ = run(web, table)["records"]
@@ -593,14 +605,6 @@ def test_a_row_that_is_retried_with_other_words_asks_for_them_from_then_on(web: 
     row, _ = rows_of(web, added["table_id"])
     assert (row["prompt"], row["state"], row["columns"]) == ("一只虎", "made", {"SKU": "1"})
     assert run(web, added["table_id"], rows=[row["id"]], status=200)["records"] == []
-
-
-def test_one_more_picture_of_a_row_is_its_picture(web: WebHarness) -> None:
-    added = web.post("/api/batches", {"rows": [CAT]}, 202)
-    web.run()
-    web.post(f"/api/batches/{added['batch_id']}/again", {"records": added["records"]}, 202)
-    (row,) = rows_of(web, added["table_id"])
-    assert [one["number"] for one in row["pictures"]] == [1, 2]
 
 
 def test_rows_that_are_released_with_a_ratio_have_it(web: WebHarness) -> None:

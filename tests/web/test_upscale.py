@@ -1,4 +1,4 @@
-"""A finished picture is enlarged: an order of its own, priced beforehand and bought once."""
+"""A finished picture is enlarged: a change of it, priced beforehand and bought once."""
 
 import base64
 from decimal import Decimal
@@ -23,7 +23,7 @@ def made(web: WebHarness, prompt: str = "猫", **fields: Any) -> int:
 
 
 def upscale(web: WebHarness, record_id: int, status: int = 202, **body: Any) -> dict[str, Any]:
-    return web.post(f"/api/records/{record_id}/upscale", body, status)
+    return web.post(f"/api/records/{record_id}/edit", {"kind": "enlarge", **body}, status)
 
 
 def test_a_picture_is_enlarged_at_its_own_price(web: WebHarness, service: FakeJimeng) -> None:
@@ -36,7 +36,10 @@ def test_a_picture_is_enlarged_at_its_own_price(web: WebHarness, service: FakeJi
     content = (web.settings.output_dir / original["filename"]).read_bytes()
     assert order.body["binary_data_base64"] == [base64.b64encode(content).decode()]
     assert (enlarged["status"], enlarged["width"], enlarged["height"]) == ("success", 4096, 4096)
-    assert (enlarged["filename"], enlarged["prompt"]) == ("猫_4K.png", "猫")
+    assert (enlarged["filename"], enlarged["prompt"]) == ("猫_2.png", "猫")
+    (table,) = web.get("/api/tables")["tables"]
+    (row,) = web.get(f"/api/tables/{table['id']}")["rows"]
+    assert [picture["record_id"] for picture in row["pictures"]] == [original["id"], enlarged_id]
     assert Decimal(str(enlarged["cost"])) == service.bill(order) == Decimal("0.4")
     assert web.record(original["id"]) == original
 
@@ -70,10 +73,10 @@ def test_an_enlargement_is_bought_once(web: WebHarness, service: FakeJimeng) -> 
 
 
 def test_servers_that_enlarge_at_once_order_one(web: WebHarness, service: FakeJimeng) -> None:
-    record_id = made(web)
+    path = f"/api/records/{made(web)}/edit"
 
     def order() -> int:
-        return WebHarness(web.settings).client.post(f"/api/records/{record_id}/upscale").status_code
+        return WebHarness(web.settings).client.post(path, json={"kind": "enlarge"}).status_code
 
     assert sorted(at_once(*[order] * 4)) == [202, 409, 409, 409]
     web.run()
@@ -95,7 +98,8 @@ def test_what_cannot_be_enlarged_is_refused_before_it_is_paid(web: WebHarness, s
     too_wide = made(web, aspect_ratio="16:9", resolution="4K")
     assert "4096" in upscale(web, too_wide, 400)["error"]
     assert "做好的图片" in upscale(web, made(web, "违禁"), 409)["error"]
-    upscale(web, too_wide, 400, resolution="8k")
+    assert "kind" in upscale(web, too_wide, 400, kind="shrink")["error"]
+    assert "一次只改一样" in upscale(web, too_wide, 400, vary=True)["error"]
     upscale(web, 999, 404)
     (enlarged_id,) = upscale(web, made(web, "狗"))["records"]
     web.run()
@@ -139,7 +143,16 @@ def test_no_other_model_takes_the_place_of_the_upscaler(
 
 def test_the_price_is_told_where_the_picture_can_be_enlarged(web: WebHarness, demo: WebHarness) -> None:
     record_id, failed = made(web), made(web, "违禁")
-    details = f"/live/records/{record_id}/details"
-    assert 'data-upscale="¥0.40"' in web.page(details)
-    assert "data-upscale" not in web.client.get(f"/live/records/{failed}/details").text
-    assert "data-upscale" not in demo.page(details)
+    offered = web.get(f"/api/records/{record_id}/edit")["enlarge"]
+    assert offered == {"model": UPSCALER, "label": "即梦放大", "price": "0.40"}
+    assert web.get(f"/api/records/{failed}/edit")["enlarge"] is None
+    assert demo.get(f"/api/records/{record_id}/edit")["enlarge"] is None
+
+
+def test_the_address_of_earlier_versions_orders_the_same(web: WebHarness) -> None:
+    record_id = made(web)
+    path = f"/api/records/{record_id}/upscale"
+    assert web.post(path, {"resolution": "8k"}, 400)["field"] == "resolution"
+    ordered = web.post(path, {"resolution": "4k"}, 202)
+    assert upscale(web, record_id, 409)["records"] == ordered["records"]
+    assert web.client.post(path).status_code == 409

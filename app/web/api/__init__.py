@@ -17,13 +17,12 @@ from app.web.api import (
     settings,
     spreadsheets,
     tables,
-    upscale,
     usage,
 )
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
     *(tables, batches, release, repair, records, spreadsheets, results, samples, usage),
-    *(models, settings, notifications, openapi, upscale, edit, prompts),
+    *(models, settings, notifications, openapi, edit, prompts),
 ):
     bp.register_blueprint(module.bp)

@@ -12,32 +12,25 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import (
     MAX_BATCH_NAME_LENGTH,
-    MAX_MODEL_LENGTH,
     MAX_ROWS_A_BATCH,
     BatchStatus,
     Record,
     Status,
-    read_resolution,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
 from app.orders.batches import (
     SINGLE,
-    CopyOptions,
-    check_copy,
     check_rows,
-    copy_batch,
     submit_rows,
 )
 from app.orders.place import Placed
-from app.orders.read import AGAIN, REPEATS, SKIP, RowErrors
+from app.orders.read import AGAIN, RowErrors
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
-from app.web.i18n import translate
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
     MODEL,
-    RESOLUTION,
     STOP_AFTER,
     answer,
     array_of,
@@ -46,11 +39,10 @@ from app.web.openapi.schemas import (
     open_object,
     or_null,
     schema_of,
-    strict_object,
     text,
     whole,
 )
-from app.web.params import bool_field, int_arg, json_body
+from app.web.params import int_arg, json_body
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import (
@@ -61,14 +53,12 @@ from app.web.submit import (
     model_of,
     order_options,
     request_key,
-    skips_bought,
 )
 
 bp = Blueprint("batches", __name__)
 _MAX_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
-MAX_FOLLOWED = 300  # batches per request
 CHECKED: dict[str, Any] = {
     "rows": ["CheckedRow"],
     "total": closed_object(pictures=int, price=or_null(float), made=int, new=int),
@@ -199,14 +189,10 @@ def create_batch() -> Response:
         model=model_of(body).model_id,
     )
     cells = partial(database.workbook_cells, connection(), workbook_id)
-    return _added_answer(submit_rows(conditions(), rows, options, key=request_key(body), cells=cells))
-
-
-def _added_answer(placed: Placed) -> Response:
+    placed = submit_rows(conditions(), rows, options, key=request_key(body), cells=cells)
     services().runtime.wake()
-    status = 202 if placed.batch_id else 200
     return success(
-        status=status,
+        status=202 if placed.batch_id else 200,
         batch_id=placed.batch_id or None,
         records=placed.ids,
         skipped=placed.skipped,
@@ -246,52 +232,6 @@ def check() -> Response:
     return success(**check_rows(conditions(), _rows_of(body), model=model))
 
 
-@bp.post("/batches/<batch_id>/copy")
-@describe(
-    "同样的行用另一个模型再做一遍；等放行的和删掉的行不在内。check 只说会怎样，不改变什么",
-    answer(batch_id=str, **_ADDED),
-    status=202,
-    also={
-        200: {
-            "anyOf": [
-                answer(batch_id={"type": "null"}, **_ADDED),
-                answer(
-                    rows=int,
-                    pictures=int,
-                    price=or_null(float),
-                    problems=array_of(closed_object(row=ID, field=str, error=str)),
-                    skipped=["SkippedRow"],
-                ),
-            ]
-        }
-    },
-    headers=KEY_HEADERS,
-    json=strict_object(
-        "model",
-        model=text(minLength=1, maxLength=MAX_MODEL_LENGTH, description="模型的编号或名字"),
-        resolution=or_null(RESOLUTION),
-        repeats={**enum(*REPEATS), "default": SKIP},
-        check={"type": "boolean", "default": False},
-        request_id=REQUEST_ID,
-    ),
-)
-def make_copy(batch_id: str) -> Response:
-    """Queue the rows of a batch once more, for another model; with ``check``, only say what that would do."""
-    body = json_body()
-    if not body.get("model"):
-        raise InvalidRequest("model", "请写明用哪个模型做")
-    resolution = body.get("resolution")
-    options = CopyOptions(
-        spec=model_of(body),
-        resolution="" if resolution in (None, "") else read_resolution(resolution),
-        skips=skips_bought(body, default=SKIP),
-    )
-    if bool_field(body, "check", default=False):
-        return success(**check_copy(conditions(), batch_id, options))
-    key = request_key(body)
-    return _added_answer(copy_batch(conditions(), batch_id, options, translate=translate, key=key))
-
-
 @bp.get("/batches")
 @describe(
     "批次，一次一页，新的在前",
@@ -313,29 +253,6 @@ def list_batches() -> Response:
         total = database.count_batches(db, source=source)
     response = success(batches=batches, total=total)
     return with_etag(response, tag)
-
-
-@bp.get("/batches/changed")
-@describe(
-    "许多批次（ids 用逗号隔开）里 since 之后变化了的记录",
-    answer(version=int, records=["Record"]),
-    query={"ids": str, "since": int},
-    also=UNCHANGED,
-)
-def list_changed_records() -> Response:
-    """Records of many batches (``?ids=``, comma-separated) that changed after ``?since=``."""
-    db, since = connection(), int_arg("since")
-    ids = request.args.get("ids", "").split(",")
-    if len(ids) > MAX_FOLLOWED:
-        raise InvalidRequest("ids", "一次最多问 {limit} 个批次", limit=MAX_FOLLOWED)
-    tag = f"{since}-{database.last_version(db)}"
-    if etag_matches(tag):
-        return with_etag(Response(), tag)
-    with database.read_transaction(db):
-        version = database.last_version(db)
-        records = database.list_batch_records(db, *ids, since=since)
-    response = success(version=version, records=[record_json(record) for record in records])
-    return with_etag(response, f"{since}-{version}")
 
 
 @bp.get("/batches/<batch_id>")

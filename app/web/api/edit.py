@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
@@ -36,11 +36,13 @@ bp = Blueprint("edit", __name__)
 _PNG = "data:image/png;base64,"
 _FRACTION = {"type": "number", "minimum": 0, "maximum": 1}
 _OFFERED: dict[str, Shape] = {"id": str, "label": str, "price": or_null(str)}
+_OTHER = or_null(closed_object(model=str, label=str, price=or_null(str)))
+_ORDERED = answer(batch_id=str, records=[ID])
 
 
 @bp.get("/records/<int:record_id>/edit")
 @describe(
-    "这张图片可以怎么改：能改它的模型（takes 是它要的：蒙版、框或整张），和「变一变」",
+    "这张图片可以怎么改：能改它的模型（takes 是它要的：蒙版、框或整张），「变一变」，和放大到 4K",
     answer(
         width=or_null(int),
         height=or_null(int),
@@ -56,7 +58,8 @@ _OFFERED: dict[str, Shape] = {"id": str, "label": str, "price": or_null(str)}
                 is_default=bool,
             )
         ),
-        vary=or_null(closed_object(model=str, label=str, price=or_null(str))),
+        vary=_OTHER,
+        enlarge=_OTHER,
         problem=str,
     ),
 )
@@ -64,30 +67,27 @@ def edit_offers(record_id: int) -> Response:
     """What can be done with a picture, and what it costs."""
     record = database.get_record(connection(), record_id)
     found = offers(conditions(), record, address=picture_url)
-    vary = found.vary and {
-        "model": found.vary.spec.model_id,
-        "label": translate(found.vary.spec.label),
-        "price": _price(found.vary),
-    }
     return success(
         width=record.width,
         height=record.height,
         models=[
             _model_json(offer, is_default=offer.spec.model_id == found.default) for offer in found.models
         ],
-        vary=vary,
+        vary=_other_json(found.vary),
+        enlarge=_other_json(found.enlarge),
         problem=translate(found.problem) if found.problem else "",
     )
 
 
 @bp.post("/records/<int:record_id>/edit")
 @describe(
-    "改做好的图片，同一行里另起一张：mask 或 region 改一处，edges 扩图，vary 变一变，都不写是整张。"
-    "改过的 409，records 是已有的；repeats 写 again 就再做",
-    answer(batch_id=str, records=[ID]),
+    "改做好的图片，同一行里另起一张：mask 或 region 改一处，edges 扩图，vary 变一变，"
+    "kind 写 enlarge 放大到 4K，都不写是整张。改过的 409，records 是已有的；repeats 写 again 就再做",
+    _ORDERED,
     status=202,
     headers=KEY_HEADERS,
     json=strict_object(
+        kind=or_null(enum("enlarge")),
         prompt=or_null(text(maxLength=MAX_PROMPT_LENGTH)),
         model=or_null(text(maxLength=MAX_MODEL_LENGTH)),
         mask=or_null(text(description="PNG 的 data: 地址，和图片一样大，白色是要改的地方")),
@@ -101,7 +101,30 @@ def edit_offers(record_id: int) -> Response:
 def edit_record(record_id: int) -> Response:
     """Queue the change of a picture, beside it in its row."""
     body = json_body()
-    placed = edit(conditions(), record_id, _wish(body), address=picture_url, key=request_key(body))
+    return _ordered(record_id, _wish(body), request_key(body))
+
+
+@bp.post("/records/<int:record_id>/upscale")
+@describe(
+    "旧地址，下个版本去掉：同 edit 的 kind: enlarge",
+    _ORDERED,
+    status=202,
+    headers=KEY_HEADERS,
+    json=strict_object(
+        resolution=or_null(enum("4k")), repeats=or_null(enum(*REPEATS)), request_id=REQUEST_ID
+    ),
+    is_body_optional=True,
+)
+def upscale_record(record_id: int) -> Response:
+    """Queue the enlargement of a picture, at the address of earlier versions."""
+    body = json_body() if request.get_data() else {}
+    if body.get("resolution") not in (None, "4k"):
+        raise InvalidRequest("resolution", "resolution 只能是 4k")
+    return _ordered(record_id, _wish({**body, "kind": "enlarge"}), request_key(body))
+
+
+def _ordered(record_id: int, wish: Wish, key: database.RequestKey | None) -> Response:
+    placed = edit(conditions(), record_id, wish, address=picture_url, key=key)
     services().runtime.wake()
     if not placed.ids:
         (skipped,) = placed.skipped
@@ -123,7 +146,7 @@ def answer_of(record_id: int) -> Response:
 
 def _wish(body: dict[str, Any]) -> Wish:
     """Raises InvalidRequest."""
-    kinds = [name for name in ("mask", "region", "edges", "vary") if body.get(name)]
+    kinds = [name for name in ("mask", "region", "edges", "vary", "kind") if body.get(name)]
     if len(kinds) > 1:
         raise InvalidRequest(kinds[1], "一次只改一样：{names} 请只写一个", names=tuple(kinds))
     for name in ("region", "edges"):
@@ -136,6 +159,8 @@ def _wish(body: dict[str, Any]) -> Wish:
         raise wrong_repeats()
     if not isinstance(body.get("vary"), bool | None):
         raise InvalidRequest("vary", "vary 应为 true 或 false")
+    if body.get("kind") not in (None, "enlarge"):
+        raise InvalidRequest("kind", "kind 只能是 enlarge")
     return Wish(
         prompt=whole_characters(body.get("prompt") or ""),
         model=body.get("model") or "",
@@ -143,6 +168,7 @@ def _wish(body: dict[str, Any]) -> Wish:
         region=body.get("region"),
         edges=body.get("edges"),
         varies=bool(body.get("vary")),
+        enlarges=bool(body.get("kind")),
         repeats=body.get("repeats") or "",
     )
 
@@ -158,6 +184,13 @@ def _png(address: Any) -> bytes:
 
 def _price(offer: Offer) -> str | None:
     return None if offer.price is None else f"{offer.price:.2f}"
+
+
+def _other_json(offer: Offer | None) -> dict[str, Any] | None:
+    if not offer:
+        return None
+    spec = offer.spec
+    return {"model": spec.model_id, "label": translate(spec.label), "price": _price(offer)}
 
 
 def _model_json(offer: Offer, *, is_default: bool) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from app.web.openapi.schemas import (
     or_null,
     strict_object,
 )
-from app.web.params import bool_field, is_id, json_body
+from app.web.params import is_id, json_body
 from app.web.serializers import record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import Archive, send_archive
@@ -150,20 +150,6 @@ def restore_records() -> Response:
     if isinstance(selection, database.RecordFilter):
         selection = dataclasses.replace(selection, trash=True)
     return success(restored=database.restore_records(db, selection))
-
-
-@bp.post("/records/favourite")
-@describe(
-    "留下（与 pick 为 keep 相同），或取消留下",
-    answer(changed=int),
-    json=strict_object(**filters.SELECTION_BODY, favourite={"type": "boolean", "default": True}),
-)
-def mark_favourite() -> Response:
-    """Keep ``ids``, or all matches of ``filter``, or no longer: the pick ``keep`` by its earlier name."""
-    body = json_body()
-    favourite = bool_field(body, "favourite", default=True)
-    chosen, me = filters.parse_selection(body), current_person()
-    return success(changed=database.mark_favourite(connection(), chosen, favourite, me.id))
 
 
 @bp.post("/records/pick")

@@ -1,7 +1,6 @@
-"""The API that queues records of a batch again, changed if wanted, or one more picture of their rows."""
+"""The API that queues records of a batch again, changed if wanted."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from flask import Blueprint, request
@@ -10,9 +9,8 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import CHANGEABLE, Changes
 from app.errors import InvalidRequest
-from app.images.filenames import TakenStems
 from app.orders.place import Placed, place
-from app.orders.repeats import ChangeErrors, OneMore, Retry, Uncancel, stem_for, validated_changes
+from app.orders.repeats import ChangeErrors, Retry, Uncancel, validated_changes
 from app.web.api.batches import SHARED, batch_answer, shared_json
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, strict_object
@@ -102,37 +100,6 @@ def retry_batch(batch_id: str) -> Response:
         )
         placed = place(db, order)
     return batch_answer(batch_id, retried=placed.number, skipped=placed.skipped, shared=shared_json(placed))
-
-
-@bp.post("/batches/<batch_id>/again")
-@describe(
-    "这些图片的行各再做一张；原来的都留着",
-    answer(batch="Batch", records=[ID]),
-    status=202,
-    headers=KEY_HEADERS,
-    json=strict_object("records", records=[ID], request_id=REQUEST_ID),
-)
-def add_pictures(batch_id: str) -> Response:
-    """Queue one more picture of the row of each named record; its other pictures stay as they are."""
-    db, body = connection(), json_body()
-    ids, key = list(dict.fromkeys(parse_ids(body.get("records"), "records"))), request_key(body)
-    database.get_batch(db, batch_id)
-    if first := database.find_answer(db, key):
-        return batch_answer(batch_id, status=202, records=first["records"])
-    if not ids:
-        raise InvalidRequest("records", "请选至少一张图片")
-    current = conditions()
-    order = OneMore(
-        models=current.models,
-        person_id=current.person_id,
-        key=key,
-        is_taken=TakenStems(current.output_dir),
-        batch_id=batch_id,
-        ids=ids,
-        stem_for=partial(stem_for, current.output_dir),
-        require=current.require_models_of,
-    )
-    return batch_answer(batch_id, status=202, records=place(db, order).ids)
 
 
 def _changes(body: Mapping[str, Any], batch_id: str, ids: Sequence[int] | None) -> dict[int, Changes]:

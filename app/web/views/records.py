@@ -9,9 +9,8 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_ID, Batch, ModelSpec, Pick, Record
+from app.domain import MAX_ID, Batch, Pick, Record
 from app.errors import InvalidRequest, Message, NotFound, message
-from app.orders.upscale import is_enlargeable
 from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.etags import with_content_etag
@@ -133,7 +132,6 @@ def details(record_id: int) -> Response:
             said=database.client_marks(connection(), [record_id]).get(record_id),
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
-            upscaler=_upscaler_of(record),
         )
     )
 
@@ -310,9 +308,3 @@ def _respond(html: str, found: RecordsPage) -> Response:
     if "view" in found.query:
         response.set_cookie("records_view", found.view, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return response
-
-
-def _upscaler_of(record: Record) -> ModelSpec | None:
-    """The model that can enlarge this record's picture now; None when none can."""
-    spec = services().models.upscaler
-    return spec if spec and is_enlargeable(record) and not services().model_problem(spec) else None

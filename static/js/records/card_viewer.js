@@ -17,7 +17,7 @@ export const cardViewer = {
 
   async run(name, item) {
     if (name === "delete") return deleteShown(item);
-    if (name === "retouch") return openRetouch(item, { lightbox, ImageViewer, loadDetails });
+    if (name === "retouch") return openRetouch(item, { lightbox, ImageViewer });
     const run = () => runCommand(name, targetOf(item), { record: item });
     if (!FILLING_FORM.includes(name) || !document.querySelector("[data-studio-form]")) return run();
     lightbox.close();

@@ -84,8 +84,8 @@ class Retouch {
 
   #load(state) {
     return attempt(async () => {
-      const [offer, { upscale }] = await Promise.all([requestJson("GET", this.#url("/edit", state)), this.#parts.loadDetails(state.item)]);
-      const modes = modesOf(offer, upscale);
+      const offer = await requestJson("GET", this.#url("/edit", state));
+      const modes = modesOf(offer);
       this.#set({ modes, width: offer.width, height: offer.height, error: modes.length > 0 ? state.error : offer.problem }, state);
     }, (error) => this.#set({ error }, state));
   }
@@ -103,7 +103,7 @@ class Retouch {
     await new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); }); // the sign is seen before the mask is made
     await attempt(async () => {
       const place = mode.kind === "place" ? await placeOf(state.marks.now, state) : {};
-      const { records: [id] } = await postOnce(this.#url(mode.name === "upscale" ? "/upscale" : "/edit", state), { ...bodyOf(mode, model, order, place), ...(state.repeats && { repeats: "again" }) });
+      const { records: [id] } = await postOnce(this.#url("/edit", state), { ...bodyOf(mode, model, order, place), ...(state.repeats && { repeats: "again" }) });
       document.dispatchEvent(new Event("poll-now"));
       this.#set({ phase: "queued", why: "", repeats: false }, state);
       this.#follow(id, state, model);

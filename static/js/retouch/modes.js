@@ -3,20 +3,25 @@
 import { _, formatPrice } from "../core/i18n.js";
 
 /**
- * The modes of a picture: [{name, label, kind, models: [{id, label, price, …}]}], from the answer of GET …/edit and the price of its
- * enlargement in words, "" when it cannot be enlarged. kind: "place", "edges" or "press", with nothing to draw.
+ * The modes of a picture: [{name, label, kind, models: [{id, label, price, …}]}], from the answer of GET …/edit.
+ * kind: "place", "edges" or "press", with nothing to draw.
  */
-export function modesOf({ models, vary }, upscale) {
+export function modesOf({ models, vary, enlarge }) {
   const priced = models.map((model) => ({ ...model, price: model.free ? formatPrice(0) : wordsOf(model.price) }));
   const whole = priced.filter(({ takes }) => takes === "whole");
   const modes = [
     { name: "place", label: _("改一处"), kind: "place", models: priced.filter(({ takes }) => takes === "mask" || takes === "boxes") },
     { name: "expand", label: _("扩图"), kind: "edges", models: priced.filter(({ expands }) => expands) },
-    { name: "vary", label: _("变一变"), kind: "press", models: vary ? [{ id: vary.model, label: vary.label, price: wordsOf(vary.price) }] : [] },
+    { name: "vary", label: _("变一变"), kind: "press", models: other(vary) },
     ...[...new Set(whole.map(({ verb }) => verb))].map((verb) => ({ name: verb, label: verb, kind: "press", models: whole.filter((model) => model.verb === verb) })),
-    { name: "upscale", label: _("放大到 4K"), kind: "press", models: upscale ? [{ id: "", label: "", price: upscale }] : [] },
+    { name: "enlarge", label: _("放大到 4K"), kind: "press", models: other(enlarge) },
   ];
   return modes.filter(({ models: offered }) => offered.length > 0);
+}
+
+/** The one model of a mode that has no choice; none when it is null. */
+function other(offer) {
+  return offer ? [{ id: offer.model, label: offer.label, price: wordsOf(offer.price) }] : [];
 }
 
 function wordsOf(price) {
@@ -33,7 +38,7 @@ export function missingIn({ kind }, { isMarked, edges, words }) {
 
 /** The body of the order; `place` is {mask} or {region}. */
 export function bodyOf({ name, kind }, model, { words, edges }, place) {
-  if (name === "upscale") return {};
+  if (name === "enlarge") return { kind: name };
   if (name === "vary") return { vary: true };
   return { model: model.id, ...(model.words && words && { prompt: words }), ...(kind === "place" && place), ...(kind === "edges" && { edges }) };
 }

@@ -6,9 +6,8 @@ import { fetchHtmlIfChanged } from "../core/http.js";
 const loaded = new Map(); // URL -> promise; the URL changes with the record
 
 /**
- * Resolves to {request, metadata, price, upscale}; metadata is a fragment to be cloned, price that of another image of this request, as
- * text, upscale that of its enlargement, "" when there is none. An item has them in data-request, <template data-metadata> and data-price, or names them in data-details-url. Rejects
- * with HttpError.
+ * Resolves to {request, metadata, price}; metadata is a fragment to be cloned, price that of another image of this request, as text. An item has
+ * them in data-request, <template data-metadata> and data-price, or names them in data-details-url. Rejects with HttpError.
  */
 export async function loadDetails(item) {
   const url = item?.dataset.detailsUrl;
@@ -32,6 +31,5 @@ function readDetails(element) {
     request: jsonOf(element, "request") ?? {},
     metadata: element?.querySelector("template[data-metadata]")?.content ?? new DocumentFragment(),
     price: element?.dataset.price ?? "",
-    upscale: element?.dataset.upscale ?? "",
   };
 }

@@ -11,29 +11,30 @@ const OFFER = {
     model("white", { takes: "whole", verb: "白底", words: false, price: null, free: true }), model("cut", { takes: "whole", verb: "抠图", words: false, price: null }),
   ],
   vary: { model: "v40", label: "4.0", price: "0.22" },
+  enlarge: { model: "tilesr", label: "放大", price: "0.40" },
 };
 const SIZE = { width: 400, height: 200 };
 
 test("each mode has the models that can do it, with their prices", () => {
-  const seen = modesOf(OFFER, "¥0.40").map(({ label, kind, models }) => [label, kind, ...models.map(({ id, price }) => `${id} ${price}`)]);
+  const seen = modesOf(OFFER).map(({ label, kind, models }) => [label, kind, ...models.map(({ id, price }) => `${id} ${price}`)]);
   assert.deepEqual(seen, [
     ["改一处", "place", "inpaint ¥0.20", "wan ¥0.20"], ["扩图", "edges", "outpaint 价格未设"], ["变一变", "press", "v40 ¥0.22"],
-    ["白底", "press", "white 免费"], ["抠图", "press", "cut 价格未设"], ["放大到 4K", "press", " ¥0.40"],
+    ["白底", "press", "white 免费"], ["抠图", "press", "cut 价格未设"], ["放大到 4K", "press", "tilesr ¥0.40"],
   ]);
-  assert.deepEqual(modesOf({ models: [], vary: null }, ""), []);
+  assert.deepEqual(modesOf({ models: [], vary: null, enlarge: null }), []);
 });
 
 test("an order names only what its mode and its model take", () => {
-  const [place, expand, vary, white, , upscale] = modesOf(OFFER, "¥0.40");
+  const [place, expand, vary, white, , enlarge] = modesOf(OFFER);
   const state = { words: "白花", edges: { left: 0.1, top: 0, right: 0, bottom: 0 } };
   assert.deepEqual(bodyOf(place, place.models[0], state, { mask: "data:…" }), { model: "inpaint", prompt: "白花", mask: "data:…" });
   assert.deepEqual(bodyOf(expand, expand.models[0], { ...state, words: "" }, {}), { model: "outpaint", edges: state.edges });
   assert.deepEqual(bodyOf(white, white.models[0], state, {}), { model: "white" });
-  assert.deepEqual([bodyOf(vary, vary.models[0], state, {}), bodyOf(upscale, upscale.models[0], state, {})], [{ vary: true }, {}]);
+  assert.deepEqual([bodyOf(vary, vary.models[0], state, {}), bodyOf(enlarge, enlarge.models[0], state, {})], [{ vary: true }, { kind: "enlarge" }]);
 });
 
 test("what is missing is said before anything is sent", () => {
-  const [place, expand, vary] = modesOf(OFFER, "");
+  const [place, expand, vary] = modesOf(OFFER);
   const none = { left: 0, top: 0, right: 0, bottom: 0 };
   assert.match(missingIn(place, { isMarked: false, words: "白花", edges: none }), /先涂出或框出/);
   assert.match(missingIn(place, { isMarked: true, words: "", edges: none }), /变成什么/);
