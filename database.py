@@ -26,7 +26,7 @@ from app.db.batches import (
     resume_batch,
     resume_in_transaction,
 )
-from app.db.budgets import BudgetReached, committed_spend, list_budgets, person_budget, set_budgets
+from app.db.budgets import BudgetReached, list_budgets, person_budget, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
 from app.db.client_marks import client_marks
 from app.db.connection import Connection, Storing, Target, now, read_transaction, transaction, until_stored

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import ParseError
 import oss2
 
 from app.config import Settings
-from app.errors import BucketError, Conflict, Message, NotFound, SettingError, message
+from app.errors import BucketError, Conflict, Message, NotFound, SettingError, message, network_reason
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0
 LONGEST_URL_SECONDS = 604_800  # limit of a V4 signature: enforced by the service, not by oss2
@@ -402,17 +402,6 @@ def _permanent(reason: str | Message, code: str) -> BucketError:
     return BucketError("{reason}（{code}）", reason=message(reason), code=code, transient=False)
 
 
-# What the text of a network error contains -> the reason to show.
-_NETWORK_REASONS = {
-    "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
-    "refused|10061": "连接被拒绝",
-    "certificate|CERTIFICATE|SSL": "证书无效",
-    "timed out|Timeout": "等待超时",
-}
-
-
 def _unreachable(error: Exception) -> BucketError:
-    detail = repr(error)
-    reasons = (reason for pattern, reason in _NETWORK_REASONS.items() if re.search(pattern, detail))
-    reason = message(next(reasons, "连接中断"))
-    return BucketError("连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", reason=reason, transient=True)
+    text = "连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT"
+    return BucketError(text, reason=network_reason(error), transient=True)

@@ -191,6 +191,26 @@ class TooManyAttempts(TryLater):
     """This address has tried too often what is not known."""
 
 
+# Regular expression for the repr of a failed call -> its reason.
+_NETWORK_REASONS = {
+    "Name or service|NameResolution|getaddrinfo|nodename": message("域名解析失败"),
+    "refused|10061": message("连接被拒绝"),
+    "CERTIFICATE|certificate": message("证书无效"),
+    "SOCKS": message("用不了 SOCKS 代理"),
+    "Tunnel connection failed": message("代理没有放行"),
+    "ConnectTimeout": message("连接超时"),
+    "timed out|Timeout": message("等待答复超时"),
+    "ResponseTooLarge": message("内容过大"),
+}
+
+
+def network_reason(problem: BaseException) -> Message:
+    """A short reason for a failed call, without its URL or content."""
+    text = repr(problem)
+    found = (why for pattern, why in _NETWORK_REASONS.items() if re.search(pattern, text))
+    return next(found, message("连接中断"))
+
+
 # Display names of the causes of failure.
 CAUSES = {
     "moderation": "内容审核没有通过",

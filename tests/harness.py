@@ -29,6 +29,16 @@ def worker_of(runtime: Runtime) -> Worker:
     return runtime.worker
 
 
+def run_once(runtime: Runtime, db: database.Connection) -> bool:
+    """Process one record of the default model, else of another; False when there is none, or no free slot."""
+    worker = worker_of(runtime)
+    for engine in worker.engines:
+        permit = engine.take_permit(0.0)
+        if permit and worker.run(db, engine, permit):
+            return True
+    return False
+
+
 class Harness:
     """A worker with a fake service, and queries of both."""
 
@@ -78,7 +88,7 @@ class Harness:
     def step(self) -> bool:
         """Process one record; False when there was none. Its pauses take no time: they end in ``wait``."""
         with patch.object(self.runtime.threads.aborting, "wait", self.wait):
-            return self.worker.run_once(self.db)
+            return run_once(self.runtime, self.db)
 
     def wait(self, _seconds: float) -> bool:
         """Replaces a pause, and takes no time -> whether the worker stops at once."""

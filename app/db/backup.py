@@ -14,9 +14,10 @@ from app.db.migrations import is_up_to_date, open_database
 from app.db.output_backup_queue import note_stored_output
 from app.db.records import EMPTIED, portions
 from app.db.restored import RESTORED, pause_all
-from app.db.row_mapping import IN_IDS, SqlList, object_text, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_text
 from app.db.sqlite_connection import connect
 from app.domain import file_key
+from app.domain.times import utc_text
 from app.errors import DatabaseError, DiskError
 from app.system import windows_files
 

@@ -80,11 +80,6 @@ def set_budgets(db: Connection, limits: Mapping[BudgetScope, Decimal | None]) ->
         )
 
 
-def committed_spend(db: Connection) -> Decimal:
-    """CNY of all charged, unknown and open charges."""
-    return _spent(db, BudgetScope.TOTAL, {})
-
-
 def person_budget(db: Connection, person_id: int | None) -> list[Budget]:
     """The limit of a person in this month, which holds also for who is switched off; empty without one."""
     row = db.execute(

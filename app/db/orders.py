@@ -27,10 +27,10 @@ from app.db.row_mapping import (
     read_records,
     sample_images_text,
     utc_now,
-    utc_text,
 )
 from app.db.versions import insert_records, next_version, touch
 from app.domain import ImageRequest, Record, RowExtras, SampleImage, Status
+from app.domain.times import utc_text
 from app.errors import message
 
 

@@ -164,7 +164,14 @@ def retry_output_copy(db: Connection, record_id: int, *, error: Message, not_bef
 def find_output_copy(db: Connection, filename: str) -> str:
     """The bucket key of a picture's copy; empty when there is none."""
     row = db.execute(
-        "SELECT key FROM output_copies WHERE filename = :filename AND state = 'kept'", {"filename": filename}
+        """
+        SELECT key
+        FROM output_copies
+        WHERE filename = :filename AND state = 'kept'
+        ORDER BY record_id DESC
+        LIMIT 1
+        """,
+        {"filename": filename},
     ).fetchone()
     return str(row["key"]) if row else ""
 

@@ -14,11 +14,12 @@ from app.db.record_query import (
     find_neighbours,
     list_record_ids,
 )
-from app.db.row_mapping import IN_IDS, SqlList, object_of, options_of, read_records, record_ids, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_of, options_of, read_records, record_ids
 from app.db.table_changes import note_pictures
 from app.db.table_versions import SET_PICK
 from app.db.versions import next_version, update_records
 from app.domain import Pick, Record
+from app.domain.times import utc_text
 from app.errors import NotFound
 
 _CHANGED_AT_ONCE = 1_000  # records per transaction, so that other writers do not wait long

@@ -16,10 +16,11 @@ from pathlib import Path
 from app.db.connection import Connection, transaction
 from app.db.migrations import LATEST
 from app.db.restored import NOT_TAKEN_BACK, mark_restored, require_not_moved, restored_mark
-from app.db.row_mapping import priced, read_records, utc_text
+from app.db.row_mapping import priced, read_records
 from app.db.sqlite_connection import connect
 from app.db.versions import update_records
 from app.domain import Record
+from app.domain.times import utc_text
 from app.errors import AppError, DatabaseError, DiskError
 from app.system import windows_files
 

@@ -67,11 +67,6 @@ def utc_now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
-def utc_text(time: datetime) -> str:
-    """A time in UTC as text without fractions, as ``created_at`` and ``deleted_at`` are stored."""
-    return f"{time:%Y-%m-%d %H:%M:%S}"
-
-
 def read_records(db: Connection, clauses: str, fields: Mapping[str, object]) -> list[Record]:
     """The records selected by these clauses, ``WHERE`` and what follows."""
     rows = db.execute(f"SELECT {RECORD} FROM generation_records {clauses}", fields).fetchall()

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from app.db.connection import Connection, transaction
-from app.db.row_mapping import utc_text
 from app.db.whose import shown_names
+from app.domain.times import utc_text
 from app.errors import Message
 
 _KEPT = 100

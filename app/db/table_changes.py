@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.db.connection import Connection
-from app.db.row_mapping import IN_IDS, SqlList, object_of, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_of
 from app.db.versions import next_version
+from app.domain.times import utc_text
 from app.errors import NotFound
 
 KEPT_DAYS = 30  # of a deleted table, and of a change

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.db.connection import Connection, transaction
-from app.db.row_mapping import IN_IDS, SqlList, object_text, objects_of, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_text, objects_of
 from app.db.table_changes import KEPT_DAYS, save_change
 from app.db.versions import free_ids, next_version
 from app.domain.tables import Row, Table
+from app.domain.times import utc_text
 from app.errors import Message, NotFound
 
 _TABLE = (

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from app.db.connection import Connection, transaction
-from app.db.row_mapping import object_of, object_text, utc_text
+from app.db.row_mapping import object_of, object_text
 from app.domain import Workbook, WorkbookFile
+from app.domain.times import utc_text
 from app.errors import InvalidRequest, Message, NotFound
 
 _UNUSED_DAYS = 7

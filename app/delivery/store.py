@@ -14,6 +14,7 @@ from app.domain import Pick, Record, own_column_names
 from app.domain.fingerprints import Standing
 from app.domain.recipes import ROLE_COLUMN
 from app.domain.tables import Table
+from app.domain.times import utc_now
 from app.errors import InvalidRequest, NotFound, from_json, message, to_json
 from app.images.filenames import PICK_RANKS
 from app.images.finishing import Finish, layout
@@ -226,7 +227,7 @@ def insert_delivery(db: database.Connection, delivery: Delivery, plan: Plan) -> 
             "problems": to_json(plan.problems),
             "shown": to_json(plan.shown),
             "files": len(plan.files),
-            "at": _now(),
+            "at": utc_now(),
         },
     )
     db.executemany(
@@ -344,7 +345,7 @@ def finish_delivery(db: database.Connection, delivery_id: str) -> None:
     """Note that all of a delivery was sent."""
     with database.transaction(db):
         sql = "UPDATE deliveries SET finished_at = :at WHERE id = :id"
-        db.execute(sql, {"id": delivery_id, "at": _now()})
+        db.execute(sql, {"id": delivery_id, "at": utc_now()})
 
 
 def delete_delivery(db: database.Connection, delivery_id: str) -> None:
@@ -379,7 +380,3 @@ def _delivery(row: Any) -> Delivery:
 
 def _by_row(text: str) -> dict[int, Sequence[int]]:
     return {int(row_id): records for row_id, records in json.loads(text).items()}
-
-
-def _now() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"

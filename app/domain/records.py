@@ -30,6 +30,17 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+STATUS_LABELS = {  # in the order of their filters
+    Status.SUCCESS: "成功",
+    Status.FAILED: "失败",
+    Status.UNKNOWN: "结果未知",
+    Status.CANCELLED: "已取消",
+    Status.RUNNING: "生成中",
+    Status.QUEUED: "等待中",
+    Status.HELD: "等放行",
+}
+
+
 class Pick(StrEnum):
     """The user's choice of a picture."""
 

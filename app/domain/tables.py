@@ -11,6 +11,7 @@ from app.domain.records import Status
 from app.domain.requests import ImageRequest, is_empty_row
 from app.domain.row_extras import RowExtras
 from app.domain.row_fields import TEXT_TEMPLATES
+from app.domain.times import utc_text
 from app.domain.variables import fill_rows
 from app.errors import Message
 
@@ -45,14 +46,9 @@ class Table:
 def new_table(name: str, *, today: str, **fields: Any) -> Table:
     """A table that is not stored yet; ``today`` is the local date."""
     now = datetime.now(UTC)
-    at = f"{now:%Y-%m-%d %H:%M:%S}"
+    at = utc_text(now)
     table_id = f"t{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     return Table(id=table_id, name=name, created_at=at, updated_at=at, version=0, filled_on=today, **fields)
-
-
-def utc_now() -> str:
-    """The present time as UTC text."""
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

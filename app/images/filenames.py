@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from app.domain import Pick, Record, file_key, normalised
 from app.system import windows_files
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 # A name is at most 255 bytes of UTF-8; this reserves space for image number, counter and extension.
 MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
@@ -153,7 +153,7 @@ def numbers_of(pictures: Iterable[tuple[int, int]], wanted: int) -> dict[int, in
 
 def is_taken(output_dir: Path, stem: str) -> bool:
     """Whether an image with this base name and any extension exists. Does not list the folder."""
-    return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in ENDINGS)
+    return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in PICTURE_ENDINGS)
 
 
 class TakenStems:
@@ -177,7 +177,7 @@ def _list_stems(output_dir: Path) -> set[str]:
     """The base names of the images in the folder, as ``file_key``; empty if it is not readable."""
     with contextlib.suppress(OSError), os.scandir(output_dir) as entries:
         names = (Path(entry.name) for entry in entries)
-        return {file_key(name.stem) for name in names if name.suffix.lower() in ENDINGS}
+        return {file_key(name.stem) for name in names if name.suffix.lower() in PICTURE_ENDINGS}
     return set()
 
 

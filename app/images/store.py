@@ -21,8 +21,8 @@ from app.errors import Billed, DiskError, InvalidRequest, Message, ModelError, N
 from app.images import answers, atomic_write, decode, metadata, sidecar
 from app.images.containers import ENDING_OF, sniff
 from app.images.filenames import (
-    ENDINGS,
     MAX_RESERVED_BYTES,
+    PICTURE_ENDINGS,
     is_taken,
     max_stem_length,
     safe_stem,
@@ -183,7 +183,7 @@ def jpeg_of_webp(thumbnail: bytes, *, box: tuple[int, int]) -> bytes | None:
 def open_output(output_dir: Path, name: str) -> Path:
     """The path of an image directly in ``output_dir``; raises NotFound for every other name."""
     is_plain = not name.startswith(".") and not set(name) & set("/\\:\x00")
-    if is_plain and os.path.splitext(name)[1].lower() in ENDINGS:  # noqa: PTH122
+    if is_plain and os.path.splitext(name)[1].lower() in PICTURE_ENDINGS:  # noqa: PTH122
         path = output_dir / name
         with contextlib.suppress(OSError):
             if path.is_file() and path.resolve().parent == output_dir.resolve():

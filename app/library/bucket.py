@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.domain import ReferenceInfo, ValidatedUpload
+from app.domain.references import DIGEST_LENGTH
 from app.errors import BucketError, Conflict, NotFound
 from app.library import catalogue
-from app.library.catalogue import DIGEST_LENGTH, THUMBNAIL_PROCESS, TRASH, Catalogue, Entry, missing, taken
+from app.library.catalogue import THUMBNAIL_PROCESS, TRASH, Catalogue, Entry, missing, taken
 from app.library.list_cache import BREAKER_SECONDS, TEMP_PREFIX, ListCache, entry_of
 from oss_client import Bucket, StoredObject
 

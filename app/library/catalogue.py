@@ -17,8 +17,6 @@ from app.errors import Conflict, InvalidRequest, NotFound
 from app.system import windows_files
 
 THUMBNAILS_URL = "/samples/thumbnails/"
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-DIGEST_LENGTH = 12
 TRASH = ".trash/"
 THUMBNAIL_PROCESS = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"  # what OSS is asked for
 LARGE_PROCESS = THUMBNAIL_PROCESS.replace("320", "800")
@@ -30,6 +28,7 @@ _KEY = re.compile(
 )
 _PINNED = re.compile(rf"{re.escape(PINNED)}(?P<content_id>[0-9A-Za-z-]{{1,64}})/(?P<key>.+)", re.DOTALL)
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+ENDINGS = tuple(MEDIA_TYPES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 from app.domain import PINNED, ReferenceInfo, ValidatedUpload
+from app.domain.references import DIGEST_LENGTH
 from app.errors import Conflict, DiskError, NotFound
 from app.images import atomic_write
 from app.library import catalogue
-from app.library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
+from app.library.catalogue import ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 from app.system import windows_files
 
 _TRASH = ".trash"

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.config import Settings
+from app.domain.references import DIGEST_LENGTH
 from app.errors import BucketError, NotFound
 from app.images import sidecar
-from app.library.catalogue import DIGEST_LENGTH, LARGE_PROCESS, MEDIA_TYPES, THUMBNAIL_PROCESS
+from app.library.catalogue import LARGE_PROCESS, MEDIA_TYPES, THUMBNAIL_PROCESS
 
 if TYPE_CHECKING:
     from oss_client import Bucket

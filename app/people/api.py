@@ -23,7 +23,7 @@ from app.people.rules import (
     read_name,
     read_password,
     read_role,
-    utc,
+    shown_time,
 )
 from app.system.listener import address_for_others
 from app.web.middleware.login import (
@@ -90,7 +90,7 @@ def sessions_of_me() -> list[dict[str, Any]]:
     return [
         {
             **{name: each[name] for name in ("id", "address", "agent")},
-            **{name: utc(each[name]) for name in ("created_at", "seen_at")},
+            **{name: shown_time(each[name]) for name in ("created_at", "seen_at")},
             "current": each["digest"] == here,
         }
         for each in found
@@ -225,7 +225,7 @@ def tokens_of_me() -> list[dict[str, Any]]:
     me = current_person()
     times = ("created_at", "expires_at", "last_used_at")
     return [
-        {"id": each["id"], "name": each["name"], **{name: utc(each[name]) for name in times}}
+        {"id": each["id"], "name": each["name"], **{name: shown_time(each[name]) for name in times}}
         for each in (store.list_tokens(connection(), me.id) if me.id else [])
     ]
 
@@ -266,8 +266,8 @@ def person_json(each: Mapping[str, Any]) -> dict[str, Any]:
         **{name: each[name] for name in ("id", "name", "role", "joined")},
         "month_limit": _yuan(each["month_limit_micros"]),
         "active": bool(each["active"]),
-        "invited_until": utc(ends_at) if ends_at > time.time() else None,
-        "seen_at": utc(each["seen_at"]),
+        "invited_until": shown_time(ends_at) if ends_at > time.time() else None,
+        "seen_at": shown_time(each["seen_at"]),
     }
 
 

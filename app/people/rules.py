@@ -3,12 +3,11 @@
 import secrets
 import time
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain import MAX_BUDGET
+from app.domain import MAX_BUDGET, times
 from app.domain.people import Role
 from app.errors import InvalidRequest
 
@@ -53,29 +52,18 @@ def read_password(value: Any) -> str:
 
 
 def read_end(value: Any) -> float | None:
-    """When a token ends, in Unix seconds: with a day of this machine, or at a time with a zone; None: never.
-
-    Raises InvalidRequest.
-    """
+    """When a token ends, in Unix seconds; None: never. Raises InvalidRequest."""
     if value in (None, ""):
         return None
-    end = 0.0
-    try:
-        if len(str(value)) == 10:
-            day = date.fromisoformat(str(value)) + timedelta(days=1)
-            end = datetime.combine(day, clock()).astimezone().timestamp()
-        elif (at := datetime.fromisoformat(str(value))).tzinfo:
-            end = at.timestamp()
-    except (ValueError, OverflowError, OSError):
-        pass
-    if end <= time.time():
+    end = times.read_end(str(value))
+    if not end or end.timestamp() <= time.time():
         raise InvalidRequest("expires_at", "到期应是今天或以后的日子 2026-07-03，或带时区的时间")
-    return end
+    return end.timestamp()
 
 
-def utc(seconds: float | None) -> str | None:
+def shown_time(seconds: float | None) -> str | None:
     """A time of the database as the API has it; None for one that was never."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds else None
+    return times.utc_text(datetime.fromtimestamp(seconds, UTC)) if seconds else None
 
 
 def new_secret(prefix: str = "") -> str:

@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from app.domain import Reference
-from app.errors import Billed, Message, ModelError, message
+from app.errors import Billed, Message, ModelError, message, network_reason
 from app.providers.base import LONGEST_TASK_ID, Sleep
 from app.providers.deadlines import DeadlineAdapter
 from app.providers.http import (
@@ -22,7 +22,6 @@ from app.providers.http import (
     environment_settings,
     new_session,
     pieces,
-    reason,
 )
 from app.providers.ssrf import AddressRefused, resolve_public
 
@@ -125,7 +124,7 @@ class Downloads:
         except AddressRefused as refused:
             raise self._refused(refused) from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as problem:
-            raise self._error(reason(problem)) from None
+            raise self._error(network_reason(problem)) from None
         if not content.startswith(_SIGNATURES):
             raise self._error(message("收到的不是图片"))
         return content, ""

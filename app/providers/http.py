@@ -14,7 +14,6 @@ import base64
 import io
 import ipaddress
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +27,7 @@ from requests.utils import select_proxy
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
 from app.config import is_loopback
-from app.errors import Billed, Message, ModelError, message
+from app.errors import Billed, Message, ModelError, message, network_reason
 from app.providers.deadlines import DeadlineAdapter
 from app.providers.error_rules import outcome_unknown
 
@@ -43,17 +42,6 @@ _NOT_SENT = (
     LocationValueError,
     UnicodeError,
 )
-# Regular expression for the repr of a failed call -> its reason.
-_REASONS = {
-    "Name or service|NameResolution|getaddrinfo|nodename": message("域名解析失败"),
-    "refused|10061": message("连接被拒绝"),
-    "CERTIFICATE|certificate": message("证书无效"),
-    "SOCKS": message("用不了 SOCKS 代理"),
-    "Tunnel connection failed": message("代理没有放行"),
-    "ConnectTimeout": message("连接超时"),
-    "timed out|Timeout": message("等待答复超时"),
-    "ResponseTooLarge": message("内容过大"),
-}
 
 
 class ResponseTooLarge(Exception):
@@ -130,7 +118,7 @@ class ServiceClient:
             raise self._error(problem, proxy_for(url, session)) from None
 
     def _error(self, problem: Exception, proxy: str) -> ModelError:
-        why = reason(problem)
+        why = network_reason(problem)
         if not failed_before_send(problem):
             return outcome_unknown(self._label, why)
         text = message("连不上{label}（{why}），请检查网络和服务地址", label=self._label, why=why)
@@ -222,12 +210,6 @@ def failed_before_send(problem: BaseException) -> bool:
     inner = getattr(problem.args[0], "reason", None) if problem.args else None
     inner = getattr(inner, "original_error", inner)  # an unreachable proxy
     return isinstance(problem, _NOT_SENT) or isinstance(inner, _CONNECT_ERRORS)
-
-
-def reason(problem: BaseException) -> Message:
-    """Return a short reason for a failed call, without its URL or content."""
-    text = repr(problem)
-    return next((why for pattern, why in _REASONS.items() if re.search(pattern, text)), message("连接中断"))
 
 
 def secrets_in(url: str) -> tuple[str, ...]:

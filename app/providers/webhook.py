@@ -28,7 +28,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from app.domain.notifications import Notice
-from app.errors import AppError, Message, message
+from app.errors import AppError, Message, message, network_reason
 from app.providers.deadlines import DeadlineAdapter, resolve
 from app.providers.http import (
     ResponseTooLarge,
@@ -36,7 +36,6 @@ from app.providers.http import (
     new_session,
     parse_object,
     read_body,
-    reason,
 )
 from app.providers.ssrf import AddressRefused, is_link_local, is_public
 
@@ -130,7 +129,7 @@ class Webhook:
             ):
                 status, answer = response.status_code, read_body(response, _MAX_ANSWER)
         except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, UnicodeError) as problem:
-            text, why = "{receiver}没有收到（{why}），请检查网络和 NOTIFY_URL", reason(problem)
+            text, why = "{receiver}没有收到（{why}），请检查网络和 NOTIFY_URL", network_reason(problem)
         else:
             text, why = "{receiver}没有收下（{why}）", self._refusal(status, answer)
         if why and inside and self._robot is _OTHER:  # the reason would tell which ports are open there

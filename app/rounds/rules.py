@@ -7,11 +7,11 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from app.domain import Pick
+from app.domain import Pick, times
 from app.domain.people import hash_password
 from app.domain.tables import Row
 from app.errors import InvalidRequest, TryLater
@@ -120,7 +120,7 @@ def read_order(body: Mapping[str, Any], table_id: str, now: datetime) -> Round:
         download=(read_words(body, "profile", MAX_CLIENT) or "原图") if download == "chosen" else "",
         watermark=read_words(body, "watermark", MAX_WATERMARK),
         ends_at=read_end(body.get("ends_at"), now),
-        created_at=utc(now),
+        created_at=times.utc_text(now),
     )
 
 
@@ -129,7 +129,7 @@ def read_next(body: Mapping[str, Any], before: Round, now: datetime) -> Round:
     names = ("table_id", "client", "at_most", "download", "watermark")
     return Round(
         id=new_id(now),
-        created_at=utc(now),
+        created_at=times.utc_text(now),
         ends_at=read_end(body.get("ends_at"), now),
         password_digest=read_password(body) or before.password_digest,
         **{name: getattr(before, name) for name in names},
@@ -154,25 +154,13 @@ def read_password(body: Mapping[str, Any]) -> str:
 
 
 def read_end(value: Any, now: datetime) -> str:
-    """When a round ends, as UTC text: a time with its zone, or a day of this machine, which ends with its
-    last second; without one in DAYS days. Raises InvalidRequest."""
+    """When a round ends, as UTC text; without one in DAYS days. Raises InvalidRequest."""
     text = f"{now.astimezone().date() + timedelta(days=DAYS)}" if value is None else str(value)
-    is_day = re.fullmatch(r"\d{4}-\d\d-\d\d", text)
-    try:
-        end = datetime.fromisoformat(f"{text}T23:59:59" if is_day else text)
-        if not is_day and not end.tzinfo:
-            raise ValueError
-        end = end.astimezone(UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise InvalidRequest("ends_at", "ends_at 应为日期 2026-07-03，或带时区的时间") from error
+    if not (end := times.read_end(text)):
+        raise InvalidRequest("ends_at", "ends_at 应为日期 2026-07-03，或带时区的时间")
     if not now < end <= now + timedelta(days=MOST_DAYS):
         raise InvalidRequest("ends_at", "到期的日子应在今天以后，一年以内")
-    return utc(end)
-
-
-def utc(at: datetime) -> str:
-    """A time as it is stored."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return times.utc_text(end)
 
 
 def read_marks(body: Mapping[str, Any]) -> dict[int, dict[str, str]]:

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import database
+from app.domain.times import utc_text
 from app.errors import Conflict, InvalidRequest, NotFound
-from app.rounds.rules import CHANGES_A_MINUTE, MAX_PICTURES, Round, RoundState, Shown, TooOften, counts, utc
+from app.rounds.rules import CHANGES_A_MINUTE, MAX_PICTURES, Round, RoundState, Shown, TooOften, counts
 
 _ROUND = [each.name for each in fields(Round)]
 _SHOWN = [each.name for each in fields(Shown)]
@@ -57,7 +58,7 @@ def get_round(db: database.Connection, round_id: str) -> Round:
 def find_link(db: database.Connection, digest: str, now: datetime) -> Round | None:
     """The round of a link that can be opened now; None when it ended, was closed, or never was."""
     found = next(iter(_read(db, "token_digest = :value", digest)), None)
-    is_there = found and found.state is not RoundState.CLOSED and found.ends_at >= utc(now)
+    is_there = found and found.state is not RoundState.CLOSED and found.ends_at >= utc_text(now)
     return found if is_there else None
 
 
@@ -142,7 +143,7 @@ def save_marks(
             ON CONFLICT (round_id, n) DO UPDATE
             SET mark = excluded.mark, comment = excluded.comment, changed_at = excluded.changed_at
             """,
-            [asdict(shown) | {"round": of.id, "now": utc(now)} for shown in changed],
+            [asdict(shown) | {"round": of.id, "now": utc_text(now)} for shown in changed],
         )
         database.touch_rows(db, {shown.row_id for shown in changed}, database.next_version(db))
 

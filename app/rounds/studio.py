@@ -16,6 +16,7 @@ from app.config import is_loopback
 from app.delivery.api import find_profile
 from app.domain.people import secret_digest
 from app.domain.tables import MAX_ROWS_A_TABLE
+from app.domain.times import utc_now, utc_text
 from app.errors import Conflict, InvalidRequest, Message, message
 from app.images.previews import can_draw
 from app.rounds import rules, store
@@ -164,7 +165,7 @@ def renew(round_id: str) -> Response:
     body, now, of = _optional_body(), datetime.now(UTC), store.get_round(connection(), round_id)
     password, base, token = rules.read_password(body), _require_base(), rules.new_token()
     values: dict[str, Any] = {"token_digest": secret_digest(token)}
-    if body.get("ends_at") is not None or of.ends_at < rules.utc(now):
+    if body.get("ends_at") is not None or of.ends_at < utc_text(now):
         values["ends_at"] = rules.read_end(body.get("ends_at"), now)
     if password:
         values |= {"password_digest": password, "password_version": of.password_version + 1}
@@ -188,7 +189,7 @@ def reopen(round_id: str) -> Response:
     of = store.get_round(connection(), round_id)
     if _has_later(of):
         raise Conflict("后面已经开了新的一轮，这一轮只能看了")
-    if of.ends_at < rules.utc(datetime.now(UTC)):
+    if of.ends_at < utc_now():
         raise Conflict("这一轮已经到期，请换一个链接")
     of = _changed(of, state=RoundState.OPEN)
     return success(round=_json(of, store.pictures_of(connection(), of)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 
 import database
@@ -12,9 +11,10 @@ from app.delivery.plan import Picture, Source
 from app.delivery.profiles import BUILT_IN
 from app.delivery.store import Delivery, Plan
 from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, Pick
+from app.domain.times import utc_now
 from app.errors import NotFound
 from app.rounds import rules, store
-from app.rounds.rules import PICKS, Mark, Round, RoundState, Shown, utc
+from app.rounds.rules import PICKS, Mark, Round, RoundState, Shown
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.check import Checker, ensure_checked
 from app.tables.edit import Edit
@@ -51,7 +51,7 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
                     db,
                     of.id,
                     state=RoundState.SUBMITTED,
-                    submitted_at=utc(datetime.now(UTC)),
+                    submitted_at=utc_now(),
                     submitted_version=version,
                     delivery_id=delivery and delivery[0].id,
                 )

@@ -17,6 +17,7 @@ from app.domain import (
     trimmed_text,
     visible_text,
 )
+from app.domain.records import STATUS_LABELS
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Message, message
 from app.sheets.header_synonyms import KEEP_WORDS, REJECT_WORDS, Meaning, meaning
@@ -61,15 +62,7 @@ _OWN_MARKS: Sequence[tuple[str, ...]] = (
     (),
 )
 
-STATUS_LABELS: Mapping[Status, str] = {
-    Status.HELD: "等放行",
-    Status.QUEUED: "等待中",
-    Status.RUNNING: "生成中",
-    Status.SUCCESS: "成功",
-    Status.FAILED: "失败",
-    Status.UNKNOWN: "结果未知，可能已计费",
-    Status.CANCELLED: "已取消",
-}
+RESULT_STATUSES: Mapping[Status, str] = {**STATUS_LABELS, Status.UNKNOWN: "结果未知，可能已计费"}
 
 PICK_MARKS: Mapping[str, str] = {Pick.KEEP: "✓", Pick.REJECT: "✗"}
 _PICK_WORDS = {**dict.fromkeys(KEEP_WORDS, Pick.KEEP), **dict.fromkeys(REJECT_WORDS, Pick.REJECT)}
@@ -85,7 +78,7 @@ _STATUS_NAMES: Mapping[str, Status] = {
     "failed": Status.FAILED,
     "outcome unknown, may have been charged": Status.UNKNOWN,
     "cancelled": Status.CANCELLED,
-} | {label: status for status, label in STATUS_LABELS.items()}
+} | {label: status for status, label in RESULT_STATUSES.items()}
 
 # The other labels of our workbooks, in both languages: in one of those they are no columns of the user.
 _OUR_LABELS = (

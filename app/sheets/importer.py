@@ -24,7 +24,7 @@ from app.errors import InvalidRequest, Message, SpreadsheetError, Translate, mes
 from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_names, truncate
 from app.sheets.file_types import open_sheets
 from app.sheets.header_synonyms import SHEET_COLUMN
-from app.sheets.headers import FIELD_LABELS, STATUS_LABELS, Header, pick_named, status_named
+from app.sheets.headers import FIELD_LABELS, RESULT_STATUSES, Header, pick_named, status_named
 from app.sheets.import_notes import DEFAULTS, grid_notes, model_notes, size_notes, unfinished_notes
 from app.sheets.merged_cells import fill_merged, fill_merged_own
 from app.sheets.non_data_rows import drop_empty_rows
@@ -342,7 +342,7 @@ class _RowReader:
         text = display_text(row.values.get(self.header.columns["status"], "")).strip()
         status = status_named(text)
         if text and status is None:
-            known = tuple(STATUS_LABELS.values())
+            known = tuple(RESULT_STATUSES.values())
             error = message("不认识的状态，可选：{known}；不再生成的行请删掉", known=known)
             self.problems.append(problem(row.number, "status", text[:60], error))
         return status or ""

@@ -23,8 +23,8 @@ from app.sheets.headers import (
     OWN_RESULT_LABELS,
     PICK_MARKS,
     PRODUCT_RESULT_LABELS,
+    RESULT_STATUSES,
     SENT_PROMPT_LABEL,
-    STATUS_LABELS,
     find_header,
     result_columns,
     role_label,
@@ -325,9 +325,9 @@ class _Results:
         if not counts:
             return ""
         if len(counts) == 1:
-            return self._translate(message(STATUS_LABELS[counts[0][0]]))
+            return self._translate(message(RESULT_STATUSES[counts[0][0]]))
         states = (
-            message("{status} {count}", status=message(STATUS_LABELS[status]), count=count)
+            message("{status} {count}", status=message(RESULT_STATUSES[status]), count=count)
             for status, count in counts
         )
         return self._translate(message("{states}", states=tuple(states)))

@@ -17,7 +17,7 @@ from app.sheets.headers import (
     OPTION_LABELS,
     PICK_MARKS,
     RESULT_LABELS,
-    STATUS_LABELS,
+    RESULT_STATUSES,
 )
 from app.sheets.option_columns import option_text
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
@@ -68,7 +68,7 @@ _MODEL = Column(OPTION_LABELS["model"], GUIDES["model"][0], value=attrgetter("mo
 _LAST_REQUEST_COLUMN = _REQUEST_COLUMNS["steps"]
 _IMAGE_FILE = Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename"))
 _OUTCOME_COLUMNS = (
-    Column(RESULT_LABELS["status"], 12, value=lambda r: message(STATUS_LABELS[r.status]) if r.id else None),
+    Column(RESULT_LABELS["status"], 12, value=lambda r: message(RESULT_STATUSES[r.status]) if r.id else None),
     Column("原因", 30, value=attrgetter("error")),
     _IMAGE_FILE,
 )
@@ -255,6 +255,6 @@ def _add_summary(workbook: WorkbookWriter, batch: Batch) -> None:
     sheet.append([message("张数"), batch.total])
     for status, count in batch.counts.items():
         if count:
-            sheet.append([message(STATUS_LABELS[status]), count])
+            sheet.append([message(RESULT_STATUSES[status]), count])
     sheet.append([message("费用（元）"), batch.cost])
     sheet.append([message("可能已计费（元）"), batch.at_stake])

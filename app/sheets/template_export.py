@@ -93,7 +93,7 @@ def _add_table(
         if words := [workbook.translate(word) for word in choices.get(name, ())]:
             for validation in _drop_down(workbook, number, fields[name], words):
                 table.sheet.data_validations.append(validation)
-    labels = model_labels(specs)
+    labels = _sole_labels(specs)
     for row in rows:
         values = [_cell(row, name, labels) for name in fields]
         table.append([*values, *(column.value(row) for column in own)])
@@ -109,7 +109,7 @@ def _cell(row: Mapping[str, Any], name: str, labels: Mapping[str, str]) -> Any:
     return option_text(name, value)
 
 
-def model_labels(specs: Iterable[ModelSpec]) -> dict[str, str]:
+def _sole_labels(specs: Iterable[ModelSpec]) -> dict[str, str]:
     """The label of each model, by id, where no other has the same."""
     specs = list(specs)
     counts = Counter(spec.label for spec in specs)
@@ -180,7 +180,7 @@ def _add_explanations(workbook: WorkbookWriter, specs: Sequence[ModelSpec]) -> N
 def _option_choices(specs: Sequence[ModelSpec]) -> dict[str, tuple[Message, ...]]:
     """The columns that a table for these models may have besides, with their values in words."""
     found: dict[str, tuple[Message, ...]] = {}
-    labels = model_labels(specs)
+    labels = _sole_labels(specs)
     if len(specs) > 1:
         found["model"] = tuple(message(labels.get(spec.model_id, spec.model_id)) for spec in specs)
     for name in OPTIONS:

@@ -8,7 +8,8 @@ from typing import Any
 import database
 from app.domain import READERS
 from app.domain.recipes import ROLE_COLUMN, VARIANT_COLUMN
-from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, utc_now
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.domain.times import utc_now
 from app.errors import InvalidRequest, NotFound
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.cells import read_cell, read_new_row, read_own_cell, require_known_columns

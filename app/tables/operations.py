@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 import database
-from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, utc_now
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.domain.times import utc_now
 from app.errors import Conflict, InvalidRequest
 from app.tables.check import ORDER_VARIABLE, Checker, count_positions, ensure_checked
 from app.tables.edit import Edit, too_many_rows

@@ -22,7 +22,8 @@ from app.domain.recipes import (
     read_recipe,
     too_many_pictures,
 )
-from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, utc_now
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.domain.times import utc_now
 from app.domain.variables import variable_key
 from app.errors import InvalidRequest, Message
 from app.sheets.header_synonyms import COMMENT_COLUMN

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from app.domain.times import utc_text
 from app.errors import InvalidRequest
 from app.web.i18n import gettext
 from app.web.openapi.schemas import Schema, enum, text
@@ -89,7 +90,7 @@ def days_around(today: date) -> tuple[list[str], list[str]]:
     days = [_midnight(today + timedelta(days=offset)) for offset in (-1, 0, 1)]
     next_month = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
     month = [_midnight(today.replace(day=1)), _midnight(next_month)]
-    return [_utc(at) for at in days], [_utc(at) for at in month]
+    return [utc_text(at) for at in days], [utc_text(at) for at in month]
 
 
 def _range(name: str, first: date, last: date) -> DateRange:
@@ -101,7 +102,7 @@ def _range(name: str, first: date, last: date) -> DateRange:
         first=first,
         last=last,
         unit=unit,
-        bounds=[_utc(at) for at in (*starts, end)],
+        bounds=[utc_text(at) for at in (*starts, end)],
         labels=[
             gettext(_LABELS[unit], hour=at.hour, day=at.day, month=at.month, year=at.year) for at in local
         ],
@@ -122,10 +123,6 @@ def _buckets(first: date, last: date) -> tuple[str, list[datetime]]:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min).astimezone(UTC)
-
-
-def _utc(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S}"
 
 
 def _day(fields: Mapping[str, Any], name: str) -> date | None:

@@ -6,21 +6,13 @@ from datetime import date, timedelta
 
 import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status
+from app.domain.records import STATUS_LABELS
 from app.errors import NotFound
 from app.web.formatting import batch_label
 from app.web.i18n import gettext, translate
 from app.web.page_model import model_labels
 from app.web.services import services
 
-STATUS_LABELS = {
-    Status.SUCCESS: "成功",
-    Status.FAILED: "失败",
-    Status.UNKNOWN: "结果未知",
-    Status.CANCELLED: "已取消",
-    Status.RUNNING: "生成中",
-    Status.QUEUED: "等待中",
-    Status.HELD: "等放行",
-}
 _PICK_LABELS = {Pick.KEEP: "留下的", Pick.REJECT: "淘汰的", database.NOT_PICKED: "没看的"}
 _FACETS = (
     ("aspect_ratio", "比例", ASPECT_RATIOS),

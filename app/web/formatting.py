@@ -22,7 +22,6 @@ from app.web.search_hits import marked, other_hits
 from app.web.services import services
 
 _TRASH_DAYS = 30
-_MAX_LABELS = 2  # of the models of a batch
 
 
 class _CompiledTemplates(FileSystemBytecodeCache):
@@ -43,15 +42,11 @@ def init_formatting(app: Flask) -> None:
         days_left,
         cost,
         plain_amount,
-        seconds,
         model_label,
-        model_labels,
-        batch_cost,
     )
     filters = (*of_values, format_time, marked, other_hits, mark_word, edge_problem, option_texts)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
-    app.jinja_env.globals["model_resolutions"] = model_resolutions
     app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES, mark_places=PLACES)
 
 
@@ -87,37 +82,9 @@ def model_label(model_id: str) -> str:
     return translate(services().label_of(model_id))
 
 
-def model_labels(batch: Batch) -> str:
-    """The labels of the models of a batch; of many only the first, and how many they are."""
-    labels = [model_label(model.model) for model in batch.models]
-    if len(labels) > _MAX_LABELS:
-        return gettext("{model} 等 {n} 个模型", model=labels[0], n=len(labels))
-    return " + ".join(labels)
-
-
-def batch_cost(batch: Batch) -> str:
-    """What a batch cost so far; only a part of it where the price of some models is not known."""
-    known = sum((model.cost for model in batch.models if model.cost is not None), Decimal(0))
-    if batch.cost is None and known:
-        return gettext("{sum}，另有图片价格未设", sum=money(known))
-    return money(batch.cost)
-
-
 def resolutions(spec: ModelSpec) -> list[str]:
     """The resolutions that this model has for some ratio, smallest first."""
     return [one for one in RESOLUTIONS if any(one == other for _, other in spec.sizes)]
-
-
-def model_resolutions() -> dict[str, list[str]]:
-    """The ``resolutions`` of every model that can be ordered from, by id."""
-    return {model_id: resolutions(spec) for model_id, spec in services().models.items()}
-
-
-def seconds(number: float | None) -> str:
-    """A measured duration; empty when there is none."""
-    if number is None:
-        return ""
-    return gettext("{n} 秒", n=f"{number:.1f}" if number < 100 else f"{number:,.0f}")
 
 
 def days_left(deleted_at: str) -> int:

@@ -1,6 +1,6 @@
 """The worker: its threads claim queued records and run the pipeline on them.
 
-``Worker.run_once`` processes one record without a thread, for tests. Periodic jobs are in ``maintenance``.
+Periodic jobs are in ``maintenance``.
 """
 
 import time
@@ -100,18 +100,7 @@ class Worker:
             self._start_engine(self.engines.default)
             self._find_work(db)
 
-    def run_once(self, db: database.Connection, *, timeout: float = 0.0) -> bool:
-        """Take a slot, claim one record and process it: of the default model, else of another.
-
-        Returns False when no slot was free within ``timeout`` seconds, or there was no record.
-        """
-        for engine in self.engines:
-            permit = engine.take_permit(timeout)
-            if permit and self._run(db, engine, permit):
-                return True
-        return False
-
-    def _run(self, db: database.Connection, engine: Engine, permit: Permit) -> bool:
+    def run(self, db: database.Connection, engine: Engine, permit: Permit) -> bool:
         """Claim one record of this model and process it; False when there was none. Releases the permit."""
         try:
             record = self._claim(db, engine)
@@ -214,7 +203,7 @@ class Worker:
                 break
             is_idle = False
             permit = engine.take_permit(1.0)
-            if permit and not self.threads.guarded(partial(self._run, db, engine, permit)):
+            if permit and not self.threads.guarded(partial(self.run, db, engine, permit)):
                 is_idle = not engine.wake.wait(generation, _IDLE_SECONDS)
 
     def _ends(self, engine: Engine, is_idle: bool) -> bool:

@@ -133,12 +133,12 @@ def test_a_selection_spans_pages_and_is_downloaded_as_one_zip_unless_refused(rec
     refused = {"success": False, "error": "已有两个下载在打包，请稍后再试"}
     page.route("**/archive.zip", lambda route: route.fulfill(status=503, json=refused))
     choose_zip = bar.get_by_role("button", name="下载 ZIP")
-    bar.locator("[data-selection-more] > summary").click()
+    bar.locator(".filter-more > summary").click()
     choose_zip.click()
     expect(page.locator(".toast").filter(has_text="已有两个下载在打包")).to_be_visible()
     records.expect_total("共 60 条")
     page.unroute("**/archive.zip")
-    bar.locator("[data-selection-more] > summary").click()
+    bar.locator(".filter-more > summary").click()
     with page.expect_download() as started:
         choose_zip.click()
     with zipfile.ZipFile(started.value.path()) as bundle:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import database
 from app.config import Settings
 from app.db.sqlite_connection import SqliteConnection
-from app.domain import BatchStatus, ImageRequest, Models, Record, SavedImage, Status, fingerprint
+from app.domain import BatchStatus, BudgetScope, ImageRequest, Models, Record, SavedImage, Status, fingerprint
 from app.errors import Billed, ModelError
 from app.orders.batches import NewBatch
 from app.orders.place import Placed, place
@@ -28,6 +28,11 @@ REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
 LOST = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
 LATE = ModelError("太慢", cause="timeout", billed=Billed.UNKNOWN, task_valid=True)
 BILLED = ModelError("坏了", cause="broken", billed=Billed.YES)
+
+
+def spent(db: database.Connection) -> Decimal:
+    """CNY of all charged, unknown and open charges."""
+    return database.list_budgets(db, default=None)[BudgetScope.TOTAL].spent
 
 
 def submission(*requests: ImageRequest, taken: str = "", **fields: Any) -> NewBatch:

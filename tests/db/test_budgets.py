@@ -41,7 +41,7 @@ def test_the_reason_names_the_budget_and_what_is_left(db: database.Connection, s
     label = {"total": "总预算", "month": "本月预算", "batch": "每批预算"}[scope]
     with pytest.raises(database.BudgetReached, match=f"^{label} ¥0.50 只剩 ¥0.06，.*调高预算"):
         queue.charged(db)
-    assert database.committed_spend(db) == 2 * PRICE
+    assert queue.spent(db) == 2 * PRICE
 
 
 def test_the_budget_with_the_least_left_is_named(db: database.Connection) -> None:

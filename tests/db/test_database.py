@@ -434,7 +434,7 @@ def test_concurrent_charges_do_not_exceed_the_budget(settings: Settings, db: dat
             refused.append(number)
 
     queue.in_threads(settings, 12, try_charge)
-    assert (database.committed_spend(db), len(refused)) == (4 * PRICE, 8)
+    assert (queue.spent(db), len(refused)) == (4 * PRICE, 8)
 
 
 def test_a_requeue_keeps_the_task_id_only_when_it_is_still_valid(db: database.Connection) -> None:

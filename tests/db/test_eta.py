@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import database
-from app.db.row_mapping import utc_text
 from app.domain import Status
+from app.domain.times import utc_text
 from tests.db import queue
 from tests.db.queue import CAT
 

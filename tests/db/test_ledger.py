@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.db.budgets import committed_spend
 from app.db.ledger import list_differing_usage
 from app.domain import BudgetScope, Models, ModelSpec, Status
 from app.domain.ledger import Usage
@@ -24,6 +23,7 @@ from tests.db.queue import (
     claim,
     claimed,
     outcomes,
+    spent,
     submitted,
 )
 from tools import orders
@@ -215,7 +215,7 @@ def test_what_the_service_says_that_it_costs_is_booked(
     database.save_usage(db, record, usage)
     database.finish_record(db, record, SAVED)
     assert database.get_record(db, record.id).cost == Decimal("0.123456")
-    assert committed_spend(db) == Decimal("0.123456")
+    assert spent(db) == Decimal("0.123456")
 
 
 def test_a_batch_is_resumed_by_what_waits_in_it(db: database.Connection, spec: ModelSpec) -> None:

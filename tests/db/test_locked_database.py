@@ -18,7 +18,7 @@ from app.domain import Status
 from app.errors import WriteRefused
 from app.runtime import Runtime
 from tests.db.queue import add, status_of
-from tests.harness import worker_of
+from tests.harness import run_once
 from tools.fakes.jimeng import FakeJimeng
 from tools.waiting import wait_until
 
@@ -73,14 +73,14 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
     with closing(database.connect(settings.database)) as db:
         record_id = queue(db, runtime)
         try:
-            worker_of(runtime).run_once(db)
+            run_once(runtime, db)
         finally:
             over.set()
             holder.join()
         record = database.get_record(db, record_id)
         assert (record.status, record.crash_count, record.retries) == (Status.QUEUED, 0, 0)
         assert service.charges == 0
-        assert worker_of(runtime).run_once(db)
+        assert run_once(runtime, db)
         assert status_of(db, record_id) is Status.SUCCESS
         assert service.charges == 1
     assert caplog.text.count("event=db_write_failed") == 1

@@ -34,6 +34,7 @@ from tests.db.queue import (
     in_threads,
     log,
     outcomes,
+    spent,
 )
 from tests.specs import ANY
 from tools.waiting import wait_until
@@ -209,7 +210,7 @@ def test_charges_opened_at_once_under_a_budget_do_not_exceed_it(db: Connection, 
 
     began = threading.Barrier(8)
     assert sum(in_threads(settings, 8, spend)) == 2
-    assert database.committed_spend(db) == 2 * PRICE
+    assert spent(db) == 2 * PRICE
 
 
 def test_a_page_that_polls_while_workers_write_and_others_fold_misses_nothing(

@@ -404,7 +404,7 @@ def test_connect_and_read_have_separate_timeouts(oss: FakeOss, monkeypatch: pyte
     monkeypatch.setattr(oss_client, "READ_SECONDS", 0.1)
     bucket = open_bucket(oss)
     oss.fail_next("slow", times=3, seconds=0.5)
-    with pytest.raises(BucketError, match="等待超时"):
+    with pytest.raises(BucketError, match="等待答复超时"):
         bucket.fetch("a.png")
 
 

@@ -19,7 +19,7 @@ from app.errors import SettingError, message
 from app.images import store
 from app.runtime import Runtime
 from app.web import thumbnails
-from tests.harness import running, worker_of
+from tests.harness import run_once, running, worker_of
 from tests.web.harness import post
 from tools.fakes.oss import FakeOss
 from tools.waiting import wait_until
@@ -39,7 +39,7 @@ class Site:
     def make(self, prompt: str = "红 茶 🍵") -> Record:
         row = {"prompt": prompt, "resolution": "1K"}
         record_id: int = post(self.client, "/api/batches", {"rows": [row]}, 202)["records"][0]
-        assert worker_of(self.runtime).run_once(self.db)
+        assert run_once(self.runtime, self.db)
         return database.get_record(self.db, record_id)
 
     def path(self, record: Record) -> Path:
@@ -189,7 +189,7 @@ def test_images_finished_without_a_bucket_are_backed_up_once_there_is_one(site: 
     post(site.client, "/api/batches", {"rows": rows}, 202)
     site.note_earlier()
     without = replace(site.runtime.settings, oss_output_prefix="")
-    assert worker_of(Runtime(without)).run_once(site.db)
+    assert run_once(Runtime(without), site.db)
     assert site.counts() == (0, 0)
     site.note_earlier()
     assert site.counts() == (0, 1)
@@ -243,7 +243,7 @@ def lost_batch(site: Site) -> str:
     """A batch of three pictures that are only in the bucket -> its id."""
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in ("红", "绿", "蓝")]
     answer = post(site.client, "/api/batches", {"rows": rows}, 202)
-    while worker_of(site.runtime).run_once(site.db) or site.copy():
+    while run_once(site.runtime, site.db) or site.copy():
         pass
     for record_id in answer["records"]:
         store.delete_image(site.folder, database.get_record(site.db, record_id).filename, record_id)

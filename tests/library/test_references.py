@@ -24,7 +24,8 @@ from app.images import store
 from app.library import bucket, list_cache
 from app.library.library import Library
 from app.runtime import Runtime
-from tests.harness import running, worker_of
+from tests.db.queue import spent
+from tests.harness import run_once, running, worker_of
 from tests.specs import BYTES
 from tests.web.harness import get, post
 from tools.fakes.clock import Clock
@@ -76,7 +77,7 @@ class Site:
 
     def work_off(self) -> None:
         self.db.execute("UPDATE generation_records SET not_before = 0")
-        while worker_of(self.runtime).run_once(self.db):
+        while run_once(self.runtime, self.db):
             pass
 
     def order(self, *rows: dict[str, object]) -> list[Record]:
@@ -257,7 +258,7 @@ def test_during_an_outage_records_with_references_wait_and_others_continue(
     assert "连不上 OSS" in str(waiting.error)
     assert site.oss.count("head") == earlier + 3  # one call with its retries; the others failed fast
     assert waiting.not_before > began
-    assert database.committed_spend(site.db) == Decimal("0.22")
+    assert spent(site.db) == Decimal("0.22")
     site.oss.is_down = False
     monkeypatch.setattr(bucket, "BREAKER_SECONDS", 0.0)
     site.work_off()
@@ -570,7 +571,7 @@ def test_a_read_only_key_generates_and_never_shows_the_wrong_image(site: Site) -
 def test_a_throttled_snapshot_is_retried(site: Site) -> None:
     ids = site.queue(row("一", site.by_hand(packed(RED))))
     site.oss.fail_next("busy", operation="copy")
-    worker_of(site.runtime).run_once(site.db)
+    run_once(site.runtime, site.db)
     (record,) = site.records(ids)
     assert (record.status, site.jimeng.charges) == (Status.QUEUED, 0)
     assert "忙不过来" in str(record.error)

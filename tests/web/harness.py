@@ -16,7 +16,7 @@ from app.config import Settings
 from app.domain import ModelSpec
 from app.env_file import EnvFile
 from app.runtime import Runtime
-from tests.harness import worker_of
+from tests.harness import run_once
 from tools.noise_images import noise_image
 from web_app import create_app
 
@@ -95,7 +95,7 @@ class WebHarness:
     def run(self) -> None:
         """Do all that is queued."""
         with closing(database.connect(self.settings.database)) as db:
-            while worker_of(self.runtime).run_once(db):
+            while run_once(self.runtime, db):
                 pass
 
     def batch(self, batch_id: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from flask import Flask
 import database
 from app.config import Settings
 from app.web.middleware.compression import init_compression
-from tests.harness import worker_of
+from tests.harness import run_once
 from tests.web.harness import PNG, WebHarness, add_reference, import_sheet, post
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.service import Call
@@ -115,7 +115,7 @@ def test_a_batch_returns_changes_since_a_version_and_304_when_there_are_none(web
     assert seen["batch"]["estimated_cost"] == 0.44
     assert web.client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
     with closing(database.connect(web.settings.database)) as db:
-        worker_of(web.runtime).run_once(db)
+        run_once(web.runtime, db)
     changed = web.get(f"{path}?since={seen['version']}")
     assert [record["status"] for record in changed["records"]] == ["success"]
     assert changed["batch"]["counts"]["queued"] == 1

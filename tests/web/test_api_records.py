@@ -201,7 +201,7 @@ def test_after_thirty_days_files_and_rows_are_deleted_together_but_no_charges(da
     assert database.get_record_or_none(dataset.db, old) is None
     assert database.restore_records(dataset.db, [old, fresh]) == 1
     assert database.get_record(dataset.db, saved).prompt == "画一张留"
-    assert f"{database.committed_spend(dataset.db):.2f}" == "0.22"
+    assert f"{queue.spent(dataset.db):.2f}" == "0.22"
 
 
 def test_nothing_is_purged_while_the_output_folder_is_missing(dataset: Dataset) -> None:

@@ -45,7 +45,7 @@ def test_confirmed_and_possible_charges_are_separate(db: database.Connection) ->
     spent = database.total_spend(db)
     assert (spent.billed, spent.unknown, spent.open) == (PRICE, PRICE, PRICE)
     assert (spent.pictures, spent.unknown_charges, spent.open_charges, spent.unpaid_charges) == (1, 1, 1, 1)
-    assert database.committed_spend(db) == 3 * PRICE
+    assert queue.spent(db) == 3 * PRICE
 
 
 @pytest.mark.parametrize("clock", ["16:00:00", "18:30:00"], ids=["whole hours", "half hours, as in India"])
@@ -198,7 +198,7 @@ def test_a_written_off_charge_counts_as_the_user_states(
     record = database.get_record(db, record_id)
     assert (record.status, record.cause) == (Status.CANCELLED, "dropped")
     assert (record.cost, record.at_stake) == (PRICE if billed else Decimal(0), Decimal(0))
-    assert database.committed_spend(db) == (PRICE if billed else 0)
+    assert queue.spent(db) == (PRICE if billed else 0)
     [line] = database.list_charges(db, *EVER)
     assert line.outcome == outcome
     assert line.resolved_at

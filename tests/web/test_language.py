@@ -13,7 +13,7 @@ from openpyxl import load_workbook
 import database
 from app.domain import ImageRequest, Pick
 from app.errors import Billed, ModelError
-from app.sheets.headers import STATUS_LABELS, status_named
+from app.sheets.headers import RESULT_STATUSES, status_named
 from app.web.i18n import english
 from tests.db import queue
 from tests.db.queue import CAT
@@ -201,7 +201,7 @@ def test_results_are_written_in_the_language_of_the_request_and_imported_in_any(
 
 def test_every_status_is_recognised_in_either_language() -> None:
     words = english()
-    for status, label in STATUS_LABELS.items():
+    for status, label in RESULT_STATUSES.items():
         assert status_named(label) is status
         assert status_named(words[label]) is status
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 import database
 from app.config import REQUIRED, Settings
 from app.runtime import Runtime
-from tests.harness import worker_of
+from tests.harness import run_once
 from tools.fakes.bailian import FakeBailian
 from tools.fakes.gemini import FakeGemini
 from tools.fakes.jimeng import FakeJimeng
@@ -81,7 +81,7 @@ def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
             if fault:
                 service.fail_next(fault)
             batch = client.post("/api/batches", json={"rows": [{"prompt": prompt, "resolution": "1K"}]})
-            while worker_of(runtime).run_once(db):
+            while run_once(runtime, db):
                 pass
             client.post(f"/api/batches/{batch.get_json()['batch_id']}/cancel")
         while runtime.notifier.deliver_next(db):

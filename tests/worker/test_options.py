@@ -14,7 +14,7 @@ from app.config import Settings
 from app.domain import OPTIONS
 from app.images import metadata
 from app.runtime import Runtime
-from tests.harness import worker_of
+from tests.harness import run_once
 from tools.fakes.seedream import FakeSeedream
 from web_app import create_app
 
@@ -53,7 +53,7 @@ def post(client: FlaskClient, path: str, status: int = 200, **body: Any) -> dict
 
 def run(runtime: Runtime) -> None:
     with closing(database.connect(runtime.settings.database)) as db:
-        while worker_of(runtime).run_once(db):
+        while run_once(runtime, db):
             pass
 
 

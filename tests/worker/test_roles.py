@@ -21,7 +21,7 @@ from app.errors import SettingError, message
 from app.runtime import Runtime
 from app.worker import peers
 from app.worker import worker as worker_module
-from tests.harness import running, worker_of
+from tests.harness import run_once, running, worker_of
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import TIMEOUT, wait_until
 from web_app import create_app
@@ -151,7 +151,7 @@ def test_a_call_that_waits_for_images_sees_a_worker_that_has_just_started(two: T
     two.runtime.peers.report(two.db, 0)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(two.client.post, "/api/batch-generate", json=ROW)
-        wait_until(lambda: call.done() or worker_of(two.runtime).run_once(two.db))
+        wait_until(lambda: call.done() or run_once(two.runtime, two.db))
         assert call.result(TIMEOUT).status_code == 200
 
 
@@ -160,7 +160,7 @@ def test_a_repeated_call_is_answered_also_without_a_worker(two: Two) -> None:
     call = partial(two.client.post, "/api/batch-generate", json={**ROW, "request_id": "once"})
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(call)
-        wait_until(lambda: worker_of(two.runtime).run_once(two.db))
+        wait_until(lambda: run_once(two.runtime, two.db))
         assert first.result(TIMEOUT).status_code == 200
     two.web.peers.workers = {}
     again = call()

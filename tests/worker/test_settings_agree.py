@@ -10,7 +10,7 @@ import pytest
 import database
 from app.domain import Status
 from app.runtime import Runtime
-from tests.harness import Harness, worker_of
+from tests.harness import Harness, run_once, worker_of
 
 
 def start(harness: Harness, role: str = "worker", **changes: Any) -> Runtime:
@@ -35,11 +35,11 @@ def test_workers_whose_budgets_differ_order_nothing_until_they_are_the_same(
     ids = harness.ask("猫", "狗", "鸟", "鱼")[1]
     one, other = start(harness, budget=Decimal("1.10")), start(harness)
     report(db, one)
-    assert worker_of(one).run_once(db)
+    assert run_once(one, db)
     report(db, other)
-    assert not worker_of(other).run_once(db)
+    assert not run_once(other, db)
     report(db, one)
-    assert not worker_of(one).run_once(db)
+    assert not run_once(one, db)
     machines = [worker_of(each).owner.rpartition("-")[0] for each in (one, other)]
     assert "BUDGET 在 {} 和 {} 上不一样，都不再下单".format(*machines) in said(one)
     web = start(harness, role="web")
@@ -53,7 +53,7 @@ def test_workers_whose_budgets_differ_order_nothing_until_they_are_the_same(
     same = start(harness, budget=Decimal("1.1"))
     for _ in range(4):
         report(db, one, same)
-    assert all(worker_of(each).run_once(db) for each in (one, same))
+    assert all(run_once(each, db) for each in (one, same))
     assert harness.statuses(ids).count(Status.SUCCESS) == 3
     assert [said(each) for each in (one, same)] == ["None", "None"]
 
@@ -67,7 +67,7 @@ def test_a_process_of_pages_whose_settings_differ_says_so_and_the_worker_goes_on
     assert "MODEL_CONCURRENCY 在 " in said(web, stops=False)
     assert not web.peers.are_missing
     harness.ask("猫")
-    assert worker_of(worker).run_once(db)
+    assert run_once(worker, db)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from app.runtime import Runtime
 from app.worker import peers
 from app.worker import worker as worker_module
 from app.worker.concurrency import AdaptiveLimit
-from tests.harness import Harness, open_harness, running, worker_of
+from tests.harness import Harness, open_harness, run_once, running, worker_of
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import running_server
 from tools.waiting import wait_until
@@ -111,9 +111,9 @@ def test_a_worker_that_was_away_claims_nothing_before_it_has_reported(
     slow.ask("甲")
     report(db, one)
     one.peers._reported_at = 0.0
-    assert not worker_of(one).run_once(db)
+    assert not run_once(one, db)
     report(db, one)
-    assert worker_of(one).run_once(db)
+    assert run_once(one, db)
 
 
 def test_another_concurrency_is_shared_at_the_next_turn(pair: list[Runtime], db: database.Connection) -> None:

@@ -21,7 +21,7 @@ from app.runtime import Runtime
 from app.worker.concurrency import AdaptiveLimit
 from app.worker.decision import MAX_RETRIES, seconds_before_retry
 from app.worker.disk_space import DiskSpace
-from tests.harness import Harness, restart_after_crash, running, worker_of
+from tests.harness import Harness, restart_after_crash, run_once, running
 from tools.fakes.service import Call
 from tools.waiting import TIMEOUT, wait_until
 
@@ -552,7 +552,7 @@ def test_two_workers_on_one_file_never_submit_the_same_record(harness: Harness) 
     def run(_: int) -> None:
         runtime = Runtime(harness.settings)
         with closing(database.connect(harness.settings.database)) as db:
-            while worker_of(runtime).run_once(db):
+            while run_once(runtime, db):
                 pass
 
     with ThreadPoolExecutor(3) as threads:

@@ -250,7 +250,7 @@ STATES = (
         "a role's options",
         click("[data-command=more]"),
         *_RECIPE,
-        click("[data-recipes-rest] > summary"),
+        click(".recipes-rest > summary"),
         fill("[name=prompt]", "{型号}"),
         wait_for("[data-problem-role]"),
         query=_ENDED,
@@ -333,7 +333,10 @@ STATES = (
         query="?view=grid&status=success",
     ),
     _records(
-        "selection, with its menu", *_PICKED, click("[data-selection-more] summary"), query="?view=grid"
+        "selection, with its menu",
+        *_PICKED,
+        click("[data-selection] .filter-more summary"),
+        query="?view=grid",
     ),
     State(
         "records: one",

@@ -17,7 +17,8 @@ from app.domain import (
     own_column_names,
     read_resolution,
 )
-from app.domain.tables import new_table, utc_now
+from app.domain.tables import new_table
+from app.domain.times import utc_now
 from app.errors import Conflict, InvalidRequest, message
 from app.library.names import LibraryNames
 from app.orders.read import REPEATS, SKIP, today

@@ -45,7 +45,6 @@ export class OrderDialog {
 
   #part(hook) { return this.#dialog.querySelector(hook); }
   get #fields() { return [...this.#dialog.querySelectorAll("[data-order-field]")]; }
-  get #yes() { return this.#part("[data-order-yes]"); }
 
   /** mode: see planOrder(); rows: of the table, null for all; batch: the run whose trial is over, for "release". */
   open({ mode = "start", rows = null, batch = null } = {}) {

@@ -1,6 +1,6 @@
 // A row of the table: its cells as they were typed, and as the API has them.
 
-import { refusedFields, unchecked } from "./columns.js";
+import { unchecked } from "./columns.js";
 import { OPTIONAL, apiValueOf, wordOf } from "./models.js";
 import { blankCells, fieldOfOwn, isOwnField, nameOfOwn, ownCells } from "./own_columns.js";
 
@@ -66,11 +66,6 @@ export function contentOf(row) {
 /** A row as the export takes it. */
 export function requestOf(row) {
   return { ...contentOf(row), columns: Object.fromEntries(Object.keys(blankCells).map((field) => [nameOfOwn(field), row[field]])) };
-}
-
-/** What the model of a row does not take, as empty fields. */
-export function withoutRefused(columns, row) {
-  return Object.fromEntries(refusedFields(columns, row).map((field) => [field, ""]));
 }
 
 /** Whether a cell takes words from others by variables, so that what is wrong with it may be wrong with them. */
