@@ -40,7 +40,7 @@ _GUARD = r"""
 (() => {
   const PRICE = /[¥￥]|免费|不花钱|free/i;
   const PAID = /\/api\/(batches|tables\/\w+\/run|batches\/\w+\/(release|again)|records\/\w+\/\w+)$/;
-  const FREE = /\/(delete|restore|pick|favourite|cancel|collect|drop|undrop|find-by-file)$/;
+  const FREE = /\/(delete|restore|pick|cancel|collect|drop|undrop|find-by-file)$/;
   const isPriced = (one) => PRICE.test(one.textContent + one.title) || one.matches("[data-command=again]");
   const pricedAt = (target) => [target.closest?.("button, a")].find((one) => one && isPriced(one));
   const scripted = new WeakSet();

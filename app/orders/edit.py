@@ -181,7 +181,8 @@ def edit(
     assert row.request
     repeats = wish.repeats or (AGAIN if wish.varies else SKIP)
     if not record.batch_id:
-        return submit_parsed(conditions, lambda: [row], replace(SINGLE, repeats=repeats), key=key)
+        alone = replace(row, request=replace(row.request, num_images=1))
+        return submit_parsed(conditions, lambda: [alone], replace(SINGLE, repeats=repeats), key=key)
     order = OneMore(
         models=conditions.models,
         person_id=conditions.person_id,

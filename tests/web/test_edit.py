@@ -170,6 +170,15 @@ def test_a_variation_is_the_record_with_its_picture_as_reference(demo: WebHarnes
     assert first["id"] != second["id"]
 
 
+@pytest.mark.parametrize("body", [{"vary": True}, {"prompt": "花", "mask": mask(SPOT)}], ids=["vary", "mask"])
+def test_a_change_of_a_picture_without_a_batch_is_one_picture(demo: WebHarness, body: dict[str, Any]) -> None:
+    record_id = made(demo)
+    demo.execute("UPDATE generation_records SET batch_id = NULL, num_images = 4 WHERE id = ?", [record_id])
+    ordered = edit(demo, record_id, **body, request_id="k")
+    assert len(ordered["records"]) == 1
+    assert edit(demo, record_id, **body, request_id="k") == ordered
+
+
 def test_a_change_is_bought_once(demo: WebHarness) -> None:
     record_id = made(demo)
     first = edit(demo, record_id, prompt="花", mask=mask(SPOT), request_id="a")
