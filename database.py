@@ -120,6 +120,7 @@ from app.db.record_filter import NEWEST, NOT_PICKED, OLDEST, OPEN, RecordFilter
 from app.db.record_query import (
     count_by_words,
     count_facets,
+    count_kept,
     count_records,
     list_id_portions,
     list_record_ids,

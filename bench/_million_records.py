@@ -18,7 +18,7 @@ MODEL = next(spec for spec in list_specs(Settings()) if spec.model_id == "jimeng
 SCHEMA = Path(database.__file__).with_name("app") / "db" / "migrations" / "schema.sql"
 _COLUMNS = (
     "created_at, prompt, negative_prompt, aspect_ratio, resolution, model, batch_id, status, filename, "
-    "image_path, width, height, favourite, sha256, reserved_stem, file_key, own_columns"
+    "image_path, width, height, pick, sha256, reserved_stem, file_key, own_columns"
 )
 _BATCH = """
     INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
@@ -97,7 +97,7 @@ def _rows(number: int) -> Iterator[tuple[object, ...]]:
             f"/output/商品-{n}.png",
             2048,
             2048,
-            int(n % 300 == 0),
+            "" if n % 300 else "keep",
             f"{chance.getrandbits(256):064x}",
             f"商品-{n}",
             f"商品-{n}",

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.postgres
 _SUMS = {
     "charge_totals": "outcome, number, micros, unpriced",
     "charges_by_hour": "hour, model, outcome, number, micros, unpriced",
-    "record_counts": "is_deleted, status, aspect_ratio, resolution, model, favourite, number",
-    "counts_by_day": "day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id",
+    "record_counts": "is_deleted, status, aspect_ratio, resolution, model, number",
+    "counts_by_day": "day, status, aspect_ratio, resolution, model, number",
     "reference_uses": "name, record_id",
 }
 

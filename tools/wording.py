@@ -34,9 +34,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/db/copy_to.py": None,
     "web_app.py": None,  # starts at the terminal
     "app/recipes/examples.py": None,  # words for the models
-    "app/db/migrations/m0022_one_role.py": None,  # names of recipes
-    "app/db/migrations/m0024_people.py": None,  # the name of the first person
-    "app/db/migrations/baseline.py": ("_FILLED",),
+    "app/db/migrations/one_role.py": None,  # names of recipes
+    "app/db/migrations/baseline.py": ("FIRST_ROWS",),  # the name of the first person
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
     "app/recipes/views.py": ("_OWN_REFERENCES",),  # a column
     "app/rounds/rules.py": ("_NAMING",),  # columns

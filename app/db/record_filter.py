@@ -28,7 +28,6 @@ class RecordFilter:
     pick          ``keep``, ``reject``, or ``none``: neither of them
     person_id     who has it made, and pays for it; 0: anybody
     earlier_user  or whose ``user_id`` it has, without a batch here
-    favourite     whether the pick is ``keep``
     as_of         UTC with milliseconds: excludes records added, finished or deleted later
     sort          ``newest`` or ``oldest``, by id
     trash         deleted records instead of the others
@@ -42,7 +41,6 @@ class RecordFilter:
     aspect_ratio: str = ""
     resolution: str = ""
     model: str = ""
-    favourite: bool | None = None
     pick: str = ""
     person_id: int = 0
     earlier_user: str = ""
@@ -99,8 +97,6 @@ def facet_tags(wanted: RecordFilter) -> list[list[str]]:
     ended = statuses_of(wanted)[0]
     values: dict[str, list[object]] = {"status": list(ended)} if len(ended) < len(ENDED) else {}
     values |= {name: [getattr(wanted, name)] for name in FACETS[1:4] if getattr(wanted, name)}
-    if wanted.favourite is not None:
-        values["favourite"] = [int(wanted.favourite)]
     return [[facet_tag(name, value) for value in found] for name, found in values.items()]
 
 
@@ -161,8 +157,7 @@ def person_filters(wanted: RecordFilter) -> tuple[str, ...]:
 
 def facet_filters(wanted: RecordFilter) -> tuple[str, ...]:
     """The conditions of the filters by exact values."""
-    favourite = () if wanted.favourite is None else ("favourite = :favourite",)
-    return (*conditions_of(wanted, _EQUALS), *favourite)
+    return conditions_of(wanted, _EQUALS)
 
 
 def search_conditions(wanted: RecordFilter) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def count_by_words(db: Connection, wanted: RecordFilter) -> int | None:
 
 
 def count_facets(db: Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
-    """For status, aspect_ratio, resolution, model and favourite: value -> number of records."""
+    """For status, aspect_ratio, resolution and model: value -> number of records."""
     counts = {}
     for facet in FACETS:
         rows = db.execute(
@@ -122,6 +122,13 @@ def count_facets(db: Connection, *, trash: bool = False) -> dict[str, dict[str, 
         )
         counts[facet] = {str(row["value"]): int(row["number"]) for row in rows}
     return counts
+
+
+def count_kept(db: Connection, *, trash: bool = False) -> int:
+    """Number of records with the pick ``keep``."""
+    deleted = "deleted_at IS NOT NULL" if trash else f"{PICKED} AND deleted_at IS NULL"
+    sql = f"SELECT count(*) AS number FROM generation_records WHERE pick = 'keep' AND {deleted}"
+    return int(db.execute(sql).fetchone()["number"])
 
 
 def _reversed(wanted: RecordFilter) -> RecordFilter:
@@ -215,8 +222,6 @@ def _choose_index(
         )
     if is_picked:
         return "records_picked", (VISIBLE, PICKED)
-    if wanted.favourite:
-        return "records_favourite", (VISIBLE, "favourite = 1")
     if Status.SUCCESS not in ended:
         return "records_unsuccessful", (_UNSUCCESSFUL,)
     if has_dates(wanted):

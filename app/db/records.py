@@ -202,7 +202,7 @@ def pick_records(
     """
     before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
     condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
-    fields: dict[str, object] = {"pick": pick or "", "favourite": int(pick == Pick.KEEP), "person": person_id}
+    fields: dict[str, object] = {"pick": pick or "", "person": person_id}
     for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
         fields["ids"] = SqlList(portion)
         with transaction(db):

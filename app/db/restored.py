@@ -36,7 +36,7 @@ _CHARGE = (
 _RECORD = (
     "created_at, prompt, negative_prompt, aspect_ratio, resolution, num_images, seed, steps, sample_images, "
     "model, options, row_number, picture_number, requested_filename, fingerprint, own_columns, templates, "
-    "position, searched_columns, reserved_stem, file_key, person_id, pick, favourite, pick_person_id, marks, "
+    "position, searched_columns, reserved_stem, file_key, person_id, pick, pick_person_id, marks, "
     "task_id, status, error, error_message, cause"
 )
 _INTERRUPTED = """

@@ -25,7 +25,7 @@ HAS_TASK_ID = "CASE WHEN task_id IS NULL THEN 0 ELSE 1 END"
 RECORD = """
     id, created_at, prompt, negative_prompt, aspect_ratio, resolution, width, height, num_images, seed, steps,
     sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
-    error_message, favourite, started_at, finished_at, deleted_at, row_number, picture_number,
+    error_message, started_at, finished_at, deleted_at, row_number, picture_number,
     reserved_stem, requested_filename,
     task_id, attempts, retries, throttle_count, not_before, version, file_size, sha256,
     crash_count, cost_unpriced, at_stake_unpriced, own_columns, templates, pick, position, options, marks
@@ -107,7 +107,6 @@ def to_record(row: Row) -> Record:
     fields["cost"] = priced(fields.pop("cost_micros"), fields.pop("cost_unpriced"))
     fields["at_stake"] = priced(fields.pop("at_stake_micros"), fields.pop("at_stake_unpriced"))
     fields["error"] = to_message(fields["error"], fields.pop("error_message"))
-    fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
     fields["columns"] = object_of(fields.pop("own_columns"))
     fields["templates"] = object_of(fields["templates"])

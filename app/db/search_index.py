@@ -14,7 +14,7 @@ from app.db.row_mapping import IN_IDS, SqlList
 
 # The records of the index, of the pages without a status filter, and of several partial indexes.
 VISIBLE = "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')"
-FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
+FACETS = ("status", "aspect_ratio", "resolution", "model")
 # The searched fields of a record, as ``ngrams.matches`` takes them.
 _FIELDS = {
     "prompt": "generation_records.prompt",

@@ -19,7 +19,7 @@ class _Sum(NamedTuple):
     of_rows: str = "count(*), sum(price_micros), sum(1 - is_priced)"
 
 
-_FACETS = "status, aspect_ratio, resolution, model, favourite"
+_FACETS = "status, aspect_ratio, resolution, model"
 _VISIBLE = "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')"
 SUMS = {
     "charge_totals": _Sum("outcome", "outcome", "charges"),

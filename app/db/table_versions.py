@@ -6,9 +6,8 @@ from typing import Any
 from app.db.connection import Connection
 from app.db.row_mapping import IN_IDS, SqlList, object_of
 from app.db.versions import update_records
-from app.domain import Pick
 
-SET_PICK = "pick = :pick, favourite = :favourite, pick_person_id = :person"
+SET_PICK = "pick = :pick, pick_person_id = :person"
 _TABLES_SAMPLED = 300  # the last changed ones
 _FIRST_ROWS, _EVERY = 8, 16  # of each table these first rows, and every so many
 
@@ -93,6 +92,6 @@ def set_picks(db: Connection, picks: Mapping[int, str], person_id: int | None) -
     }
     for pick in {now for _, now in changed.values()}:
         ids = [record_id for record_id, (_, now) in changed.items() if now == pick]
-        fields = {"pick": pick, "favourite": int(pick == Pick.KEEP), "person": person_id}
+        fields = {"pick": pick, "person": person_id}
         update_records(db, SET_PICK, f"id {IN_IDS}", {**fields, "ids": SqlList(ids)})
     return changed

@@ -83,7 +83,6 @@ class Record:
     cause: str = ""
     cost: Decimal | None = Decimal(0)
     at_stake: Decimal | None = Decimal(0)
-    favourite: bool = False
     started_at: str | None = None
     finished_at: str | None = None
     deleted_at: str | None = None

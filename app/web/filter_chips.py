@@ -56,7 +56,7 @@ def chips_for(
         _chip("batch_id", "批次", _batch_text(db, record_filter.batch_id), link),
         *_people(db, record_filter.person_id, link),
         _days(query.get("from", ""), query.get("to", ""), link),
-        _picks(record_filter, counts["favourite"].get("1", 0), link),
+        _picks(record_filter, database.count_kept(db, trash=record_filter.trash), link),
     ]
 
 

@@ -59,7 +59,7 @@ def test_p_keeps_x_rejects_and_z_restores_what_was_chosen_before(
     expect(mark(records, 10)).to_have_count(0)
     expect_picks(seeded, {12: "keep", 11: "reject"})
     assert seeded.get("/api/records?trash=1")["total"] == 0
-    assert seeded.get("/api/records?favourite=1")["total"] == 1
+    assert seeded.get("/api/records?pick=keep")["total"] == 1
 
 
 def test_the_same_key_again_clears_the_choice(records: RecordsPage, seeded: ServerProcess) -> None:

@@ -290,7 +290,7 @@ def test_the_whole_result_is_selected_exported_marked_deleted_and_restored(
     expect(bar).to_contain_text("已选 59 条")
     bar.get_by_role("button", name="留下").click()
     expect(own_records.page.locator(".toast").last).to_contain_text("已留下 59 条")
-    assert server.get("/api/records?favourite=1")["total"] == 59
+    assert server.get("/api/records?pick=keep")["total"] == 59
     own_records.open()
     own_records.pick(60)
     bar.get_by_role("button", name="选择全部 60 条").click()

@@ -58,7 +58,7 @@ def test_another_picture_stands_beside_the_first(db: database.Connection) -> Non
     assert second.requested_filename == first.requested_filename
     assert (second.picture_number, second.status) == (2, Status.QUEUED)
     assert second.cost == 0
-    assert (second.image_path, second.pick, second.favourite, second.task_id) == ("", "", False, None)
+    assert (second.image_path, second.pick, second.task_id) == ("", "", None)
     assert database.get_record(db, first.id) == first
     assert queue.column(db, "person_id") == [None, 7]
     assert queue.column(db, "fingerprint")[-1] == fingerprint(second.request)

@@ -15,13 +15,12 @@ from app.db import sqlite_connection
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import Status
 from app.domain.ledger import SpendTotals
-from tests.db.later_steps import TABLES_SINCE_19
+from tests.db.earlier_stores import make_0_2_0, make_unreleased
 from tests.db.queue import KEY, add, status_of
 
 pytestmark = pytest.mark.sqlite
 
-_PARTS = re.split(r"-- version \d+\n", Path(__file__).with_name("schema_0_1_0.sql").read_text("utf-8"))[1:]
-VERSIONS = range(1, len(_PARTS) + 1)
+_SCHEMA = Path(__file__).with_name("schema_0_1_0.sql").read_text("utf-8")
 EVER = ["2000-01-01 00:00:00", "2100-01-01 00:00:00"]
 
 _DATA = """
@@ -42,24 +41,15 @@ _DATA = """
         (3, 'b1', 'demo', 220000, NULL, 'unknown', '2026-01-01 09:10:00.000');
     INSERT INTO batch_log (batch_id, record_id, level, text, version)
     VALUES ('b1', 3, 'error', '第 1 行：结果未知', 7);
+    INSERT INTO settlements (id, billed) VALUES (9, 0);
+    INSERT INTO settled_records VALUES (9, 4, '断了', 'network');
 """
 
 
 @contextmanager
-def file_of(version: int, path: Path) -> Iterator[sqlite3.Connection]:
-    """A file that version 1 filled and whose schema was then upgraded to ``version``."""
+def file_of_0_1_0(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(path)) as old:
-        old.execute("PRAGMA legacy_alter_table = ON")
-        for number, part in enumerate(_PARTS[:version], 1):
-            old.executescript(part)
-            if number == 1:
-                old.executescript(_DATA)
-            if number == 5:
-                old.executescript(
-                    "INSERT INTO settlements (id, billed) VALUES (9, 0);"
-                    "INSERT INTO settled_records VALUES (9, 4, '断了', 'network');"
-                )
-        old.execute(f"PRAGMA user_version = {version}")
+        old.executescript(_SCHEMA + _DATA)
         yield old
         old.commit()
 
@@ -87,177 +77,41 @@ def _clauses(sql: str) -> list[str]:
     return [head, tail, *re.split(r",(?![^()]*\))", body)]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_path: Path) -> None:
-    with file_of(version, tmp_path / "old.db"):
+def of_0_1_0(path: Path) -> None:
+    with file_of_0_1_0(path):
         pass
+
+
+def of_0_2_0(path: Path) -> None:
+    with upgraded(path) as db:
+        make_0_2_0(db)
+
+
+def unreleased(path: Path) -> None:
+    with upgraded(path) as db:
+        make_unreleased(db)
+
+
+@pytest.mark.parametrize("make_file", [of_0_1_0, of_0_2_0, unreleased])
+def test_a_file_of_an_earlier_version_gets_the_schema_of_a_new_one(
+    make_file: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make_file(tmp_path / "old.db")
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [24, 24]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [25, 25]
 
 
 def test_an_upgrade_says_how_far_it_is(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    with file_of(11, tmp_path / "old.db"):
-        pass
+    of_0_1_0(tmp_path / "old.db")
     for _ in range(2):
         database.open_database(tmp_path / "old.db", lambda done, total: seen.append((done, total)))
     assert seen == [(0, 3), (3, 3)]
 
 
-def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
-    with upgraded(tmp_path / "old.db") as old:
-        old.execute("DROP INDEX batches_active")
-        old.execute("CREATE INDEX batches_active ON batches (priority DESC, created_at)")
-        old.execute("ALTER TABLE output_copies DROP COLUMN error_message")
-        old.execute("ALTER TABLE generation_records ADD COLUMN ticket TEXT")  # of another program
-        old.execute("PRAGMA user_version = 12")
-    with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
-        new.execute("ALTER TABLE generation_records ADD COLUMN ticket TEXT")
-        assert schema_of(old) == schema_of(new)
-
-
-TABLES = ("tables", "table_rows", "row_pictures", "table_workbooks", "table_changes")
-
-
-def make_version_21(db: sqlite3.Connection) -> None:
-    """Give a new file what version 21 had besides."""
-    db.execute("CREATE TABLE presets (name TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID")
-    for table in ("batches", "tables"):
-        for name in ("prefix", "suffix"):
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
-    db.execute("PRAGMA user_version = 21")
-
-
-def make_version_19(db: sqlite3.Connection) -> None:
-    """Take from a new file what version 19 did not have."""
-    for name in TABLES_SINCE_19:
-        db.execute(f"DROP TABLE {name}")
-    for table, column in (("tables", "recipe"), ("table_rows", "product"), ("table_rows", "role")):
-        db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    db.execute("PRAGMA user_version = 19")
-
-
-def make_version_17(db: sqlite3.Connection) -> None:
-    """Take from a new file what version 17 did not have."""
-    make_version_19(db)
-    removed = "SELECT sql FROM sqlite_schema WHERE name = 'uses_removed'"
-    trigger = db.execute(removed).fetchone()["sql"]
-    db.execute("DROP TRIGGER uses_removed")
-    db.execute(trigger.replace("DELETE FROM row_pictures WHERE record_id = OLD.id;", ""))
-    for name in TABLES:
-        db.execute(f"DROP TABLE {name}")
-    db.execute("DROP INDEX batches_table")
-    db.execute("ALTER TABLE batches DROP COLUMN table_id")
-    db.execute("ALTER TABLE workbooks DROP COLUMN cells")
-    for name in ("search_removed", "search_changed", "search_batch_renamed"):
-        db.execute(f"DROP TRIGGER {name}")
-    db.execute("ALTER TABLE generation_records DROP COLUMN searched_columns")
-    db.execute("PRAGMA user_version = 17")
-
-
-def make_version_16(db: sqlite3.Connection) -> None:
-    """Take from a new file what version 16 did not have."""
-    make_version_17(db)
-    for name in ("sessions", "login_attempts", "workers"):
-        db.execute(f"DROP TABLE {name}")
-    db.execute("PRAGMA user_version = 16")
-
-
-def make_version_15(db: sqlite3.Connection) -> None:
-    """Take from a new file what version 15 did not have."""
-    make_version_16(db)
-    for name in ("records_claimable", "records_sums", "batches_copied_from", "charges_differing"):
-        db.execute(f"DROP INDEX {name}")
-    db.execute(
-        """
-        CREATE INDEX records_sums ON generation_records
-            (batch_id, status, cost_micros, at_stake_micros, cost_unpriced, at_stake_unpriced)
-        """
-    )
-    triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-    for trigger in triggers:  # a column that a trigger could mention is not dropped
-        db.execute(f"DROP TRIGGER {trigger['name']}")
-    for table, name in (
-        ("generation_records", "options"),
-        ("generation_records", "marks"),
-        ("batches", "copied_from"),
-        ("charges", "usage"),
-        ("charges", "usage_differs"),
-    ):
-        db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
-    for trigger in triggers:
-        db.execute(trigger["sql"])
-    db.execute("PRAGMA user_version = 15")
-
-
-def make_version_14(db: sqlite3.Connection) -> None:
-    """Take from a new file what version 14 did not have."""
-    make_version_15(db)
-    for name in ("budgets", "notifications", "model_statistics"):
-        db.execute(f"DROP TABLE {name}")
-    for name in ("records_picked", "records_picked_of_batch"):
-        db.execute(f"DROP INDEX {name}")
-    db.execute("DROP INDEX records_open")
-    db.execute(
-        "CREATE INDEX records_open ON generation_records (status) WHERE status IN ('queued', 'running')"
-    )
-    for name in ("stop_after", "outcomes", "paused_cause", "filled_on"):
-        db.execute(f"ALTER TABLE batches DROP COLUMN {name}")
-    db.execute("DROP TRIGGER uses_changed")
-    triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-    for trigger in triggers:  # a column that a trigger could mention is not dropped
-        db.execute(f"DROP TRIGGER {trigger['name']}")
-    for name in ("pick", "position"):
-        db.execute(f"ALTER TABLE generation_records DROP COLUMN {name}")
-    for trigger in triggers:
-        db.execute(trigger["sql"].replace("'held', ", ""))
-    db.execute("PRAGMA user_version = 14")
-
-
-def make_version_13(db: sqlite3.Connection) -> None:
-    """Take from a new file what version 13 did not have."""
-    make_version_14(db)
-    for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
-        db.execute(f"DROP TRIGGER {row['name']}")
-    for name in ("workbooks", "record_search", "counts_by_day", "search_backlog"):
-        db.execute(f"DROP TABLE {name}")
-    for name in ("batches_workbook", "records_fingerprint", "records_created"):
-        db.execute(f"DROP INDEX {name}")
-    for name in ("workbook_id",):
-        db.execute(f"ALTER TABLE batches DROP COLUMN {name}")
-    for name in ("fingerprint", "own_columns", "templates"):
-        db.execute(f"ALTER TABLE generation_records DROP COLUMN {name}")
-    db.executescript(
-        """
-        CREATE TABLE search_backlog (id INTEGER PRIMARY KEY, indexed_prompt TEXT);
-        CREATE VIRTUAL TABLE prompt_search USING fts5 (grams, content = '');
-        CREATE INDEX records_created ON generation_records (created_at);
-        PRAGMA user_version = 13;
-        """
-    )
-
-
-@pytest.mark.parametrize(
-    "make_version",
-    [
-        *(make_version_13, make_version_14, make_version_15, make_version_16, make_version_17),
-        *(make_version_19, make_version_21),
-    ],
-)
-def test_a_file_of_a_later_version_gets_the_schema_of_a_new_one(
-    tmp_path: Path, make_version: Callable[[sqlite3.Connection], None]
-) -> None:
-    with upgraded(tmp_path / "old.db") as old:
-        make_version(old)
-    with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
-        assert schema_of(old) == schema_of(new)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings) -> None:
-    with file_of(version, settings.database_path):
-        pass
+def test_an_upgrade_keeps_records_and_batches(settings: Settings) -> None:
+    of_0_1_0(settings.database_path)
     with upgraded(settings.database_path) as db:
         dog = database.get_record(db, 2)
         assert (dog.task_id, dog.throttle_count, dog.crash_count) == ("t-2", 3, 2)
@@ -282,10 +136,8 @@ def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings) 
         assert database.get_record(db, 5).reserved_stem == "a-2"
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_upgrade_keeps_the_ledger_and_its_sums(version: int, settings: Settings) -> None:
-    with file_of(version, settings.database_path):
-        pass
+def test_an_upgrade_keeps_the_ledger_and_its_sums(settings: Settings) -> None:
+    of_0_1_0(settings.database_path)
     with upgraded(settings.database_path) as db:
         price = Decimal("0.22")
         spent = SpendTotals(billed=price, pictures=1, open=price, open_charges=1) + SpendTotals(
@@ -297,22 +149,22 @@ def test_an_upgrade_keeps_the_ledger_and_its_sums(version: int, settings: Settin
         assert [charge.task_id for charge in charges] == ["t-1", "t-2", ""]
         assert charges[0].opened_at == "2026-01-01 08:10:00.000"
         undo = database.resolve_charges(db, [3], billed=False).undo
-        assert undo == (10 if version >= 5 else 1)
+        assert undo == 10
         assert database.undo_resolution(db, undo) == 1
         assert status_of(db, 3) is Status.UNKNOWN
         db.execute("UPDATE charges SET is_priced = 0, price_micros = 0 WHERE id = 1")
         assert database.total_spend(db).unpriced_pictures == 1
-        if version >= 5:
-            found = db.execute("SELECT * FROM resolved_records").fetchone()
-            assert tuple(found) == (9, 4, "断了", "", "network")
+        found = db.execute("SELECT * FROM resolved_records").fetchone()
+        assert tuple(found) == (9, 4, "断了", "", "network")
 
 
 def test_names_that_another_program_took_are_made_room_for(settings: Settings) -> None:
-    with file_of(11, settings.database_path) as old:
+    with file_of_0_1_0(settings.database_path) as old:
         old.executescript(
             """
             ALTER TABLE generation_records ADD COLUMN Task_ID TEXT DEFAULT 'theirs';
             ALTER TABLE generation_records ADD COLUMN error_message TEXT DEFAULT 'theirs';
+            ALTER TABLE generation_records ADD COLUMN Fingerprint TEXT DEFAULT 'theirs';
             CREATE TABLE Charges (title TEXT);
             INSERT INTO Charges VALUES ('theirs');
             CREATE INDEX theirs ON generation_records (ticket, prompt);
@@ -324,49 +176,52 @@ def test_names_that_another_program_took_are_made_room_for(settings: Settings) -
         row = db.execute("SELECT * FROM generation_records WHERE id = 2").fetchone()
         assert (row["task_id"], row["earlier_task_id"]) == ("t-2", "theirs")
         assert (row["error_message"], row["earlier_error_message"]) == ("", "theirs")
+        assert (len(row["fingerprint"]), row["earlier_Fingerprint"]) == (32, "theirs")
         assert db.execute("SELECT title FROM earlier_Charges").fetchone()[0] == "theirs"
         assert db.execute("SELECT task_id FROM newest WHERE id = 2").fetchone()[0] == "t-2"
         assert db.execute("SELECT 1 FROM sqlite_schema WHERE name IN ('theirs', 'broken')").fetchall()
 
 
-def test_a_table_named_sessions_of_another_program_is_kept(settings: Settings) -> None:
+@pytest.mark.parametrize(("make_file", "name"), [(of_0_1_0, "Sessions"), (of_0_2_0, "People")])
+def test_a_table_of_another_program_that_has_a_new_name_is_kept(
+    make_file: Callable[[Path], None], name: str, settings: Settings
+) -> None:
+    make_file(settings.database_path)
+    with closing(sqlite3.connect(settings.database_path)) as old, old:
+        old.execute(f"CREATE TABLE {name} (title TEXT)")
+        old.execute(f"INSERT INTO {name} VALUES ('theirs')")
     with upgraded(settings.database_path) as db:
-        make_version_16(db)
-        db.execute("CREATE TABLE Sessions (title TEXT)")
-        db.execute("INSERT INTO Sessions VALUES ('theirs')")
-    with upgraded(settings.database_path) as db:
-        assert db.execute("SELECT title FROM earlier_Sessions").fetchone()[0] == "theirs"
+        assert db.execute(f"SELECT title FROM earlier_{name}").fetchone()[0] == "theirs"
         assert not database.find_session(db, "x", now=0.0)
+        assert db.execute("SELECT count(*) FROM people").fetchone()[0] == 1
 
 
-THEIRS = "ALTER TABLE generation_records ADD COLUMN Fingerprint TEXT DEFAULT 'theirs'"
-
-
-@pytest.mark.parametrize("version", [11, 13])
-def test_new_names_that_another_program_took_are_made_room_for(version: int, settings: Settings) -> None:
-    with file_of(11, settings.database_path) as old:
-        if version == 11:
-            old.execute(THEIRS)
-    if version == 13:
-        with upgraded(settings.database_path) as db:
-            make_version_13(db)
-            db.execute(THEIRS)
+def test_what_another_program_made_of_favourites_stops_no_upgrade(settings: Settings) -> None:
+    unreleased(settings.database_path)
+    with closing(sqlite3.connect(settings.database_path)) as old:
+        old.executescript(
+            """
+            CREATE VIEW loved AS SELECT id FROM generation_records WHERE favourite = 1;
+            CREATE VIEW newest AS SELECT id FROM generation_records ORDER BY id DESC;
+            CREATE INDEX theirs ON generation_records (favourite, prompt);
+            """
+        )
     with upgraded(settings.database_path) as db:
-        row = db.execute("SELECT * FROM generation_records WHERE id = 1").fetchone()
-        assert (len(row["fingerprint"]), row["earlier_Fingerprint"]) == (32, "theirs")
+        add(db, stems=["a"])
+        assert db.execute("SELECT id FROM newest").fetchone()[0] == 1
 
 
 def test_an_upgrade_that_is_interrupted_changes_nothing_and_is_done_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with file_of(11, settings.database_path) as old:
+    with file_of_0_1_0(settings.database_path) as old:
         before = schema_of(old)
 
     def interrupted(_: sqlite3.Connection) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.db.migrations.m0018_tables.add_indexes", interrupted)
+        patch.setattr("app.db.migrations.m0025_one_schema.add_indexes", interrupted)
         with pytest.raises(KeyboardInterrupt):
             database.open_database(settings.database)
     with closing(sqlite3.connect(settings.database)) as old:

@@ -11,16 +11,13 @@ import database
 from app.domain import Status
 from database import RecordFilter
 
-COLUMNS = (
-    "id, created_at, prompt, status, aspect_ratio, resolution, model, favourite, batch_id, pick, deleted_at"
-)
+COLUMNS = "id, created_at, prompt, status, aspect_ratio, resolution, model, batch_id, pick, deleted_at"
 MOST = [("success", "failed", "unknown"), ("queued", "running")]  # all ended or open ones but one
 CHOICES: dict[str, list[Any]] = {
     "statuses": [(), (), ("success",), ("failed", "unknown"), ("success", "queued"), ("running",), *MOST],
     "aspect_ratio": ["", "", "1:1", "16:9", "7:5"],
     "resolution": ["", "", "2K", "4K"],
     "model": ["", "", "demo", "Demo", "a b-c"],
-    "favourite": [None, None, True, False],
     "batch_id": ["", "", "b"],
     "person_id": [0, 0, 0, 1],  # whose batches are b and d
     "pick": ["", "", "keep", "reject", "none"],
@@ -45,7 +42,6 @@ def fill(db: database.Connection, chance: random.Random, number: int = 200) -> N
             chance.choice(("1:1", "16:9", "")),
             chance.choice(("2K", "4K")),
             chance.choice(("demo", "Demo", "a b-c")),
-            int(chance.random() < 0.2),
             chance.choice(("b", "c", "d", None)),
             chance.choice(("", "", "", "keep", "reject")),
             "2026-03-20 00:00:00" if chance.random() < 0.1 else None,
@@ -62,13 +58,12 @@ def fill(db: database.Connection, chance: random.Random, number: int = 200) -> N
     )
     names = COLUMNS.removeprefix("id, ")
     rows = [(*row[:-1], None if row[2] in OPEN else row[-1]) for row in rows]
-    db.executemany(f"INSERT INTO generation_records ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany(f"INSERT INTO generation_records ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def change(db: database.Connection, chance: random.Random) -> None:
     """What people, and other programs, do to records."""
     for assignment in (
-        "favourite = 1 - favourite",
         "pick = 'keep'",
         "pick = ''",
         "deleted_at = '2026-03-21 00:00:00'",
@@ -104,7 +99,6 @@ def expected(rows: list[Any], wanted: RecordFilter) -> list[int]:
         )
         and (not wanted.person_id or row["batch_id"] in ("b", "d"))
         and wanted.pick in ("", row["pick"] or "none")
-        and wanted.favourite in (None, bool(row["favourite"]))
         and (not wanted.created_from or row["created_at"] >= wanted.created_from)
         and (not wanted.created_before or row["created_at"] < wanted.created_before)
         and wanted.search in row["prompt"].casefold()
@@ -161,7 +155,7 @@ def test_counts_of_days_follow_every_change(db: database.Connection) -> None:
     fill(db, chance)
     for _ in range(3):
         change(db, chance)
-        days = "day, status, aspect_ratio, resolution, model, favourite"
+        days = "day, status, aspect_ratio, resolution, model"
         kinds = days.replace("day", "substr(created_at, 1, 10)")
         counted = db.execute(
             f"""
@@ -172,7 +166,7 @@ def test_counts_of_days_follow_every_change(db: database.Connection) -> None:
             """
         ).fetchall()
         stored = {
-            tuple(row)[:6]: tuple(row)[6:]
+            tuple(row)[:5]: tuple(row)[5:]
             for row in db.execute(
                 f"""
                 SELECT {days}, sum(number), min(first_id), max(last_id)
@@ -182,10 +176,10 @@ def test_counts_of_days_follow_every_change(db: database.Connection) -> None:
                 """
             )
         }
-        assert {tuple(row)[:6]: row[6] for row in counted} == {kind: row[0] for kind, row in stored.items()}
+        assert {tuple(row)[:5]: row[5] for row in counted} == {kind: row[0] for kind, row in stored.items()}
         for row in counted:
-            _, first_id, last_id = stored[tuple(row)[:6]]
-            assert first_id <= row[7] <= row[8] <= last_id
+            _, first_id, last_id = stored[tuple(row)[:5]]
+            assert first_id <= row[6] <= row[7] <= last_id
 
 
 def test_a_filter_of_dates_and_queued_records_counts_both(db: database.Connection) -> None:

@@ -1,50 +1,26 @@
-"""Both schema files define the same tables, columns, keys and indexes, except for what is listed here."""
+"""PostgreSQL has the tables, columns and indexes of schema.sql, except for what is listed here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import database
 from app.config import Settings
 from app.db.row_mapping import quoted
-from app.db.sums import SUMS
-from tests.db.later_steps import TABLES_SINCE_19, take_from_postgres
+from tests.db.earlier_stores import make_0_2_0, make_unreleased
 
 pytestmark = pytest.mark.postgres
 
 TYPES = {"INTEGER": "bigint", "REAL": "double precision", "TEXT": "text", "BLOB": "bytea"}
-TIMES = {"CURRENT_TIMESTAMP": "utc_now(0)", "strftime('%Y-%m-%d %H:%M:%f', 'now')": "utc_now(3)"}
 # A file has its number in a PRAGMA, is not lost between a COMMIT and its answer, and has an FTS5 table of the
 # searched texts, from which an entry is deleted by the values that it was made from. Its writers never run
-# beside each other: they leave nothing to a later one, and sums have one row a key.
+# beside each other: they leave nothing to a later one.
 POSTGRES_TABLES = {"schema_version", "last_commits", "record_search", "pending_changes"}
 POSTGRES_INDEXES = {"record_search_grams", "charges_of_hour", "counts_of_day"}
-SQLITE_COLUMNS = ("search_backlog", "old_")  # those of this table that begin so
-POSTGRES_EXPRESSIONS = {"lower(filename)": "filename"}  # in a file filename COLLATE NOCASE
-WITH_ID = {"records_claimable"}  # every index of a file ends with the id
 
-
-class Column(NamedTuple):
-    """``key`` is its place in the primary key, from 1, or 0. ``default`` is SQL, or empty."""
-
-    type: str
-    not_null: bool
-    default: str
-    key: int
-    is_generated: bool
-
-
-class Index(NamedTuple):
-    """``name`` is empty for a UNIQUE of a column."""
-
-    name: str
-    table: str
-    columns: tuple[str, ...]
-    is_unique: bool
-    is_partial: bool
+Schema = dict[str, dict[str, tuple[str, bool]]]  # table -> column -> type, whether it is NOT NULL
 
 
 @pytest.fixture
@@ -56,101 +32,72 @@ def file(tmp_path: Path) -> Iterator[database.Connection]:
         yield found
 
 
-def sqlite_tables(file: database.Connection) -> dict[str, str]:
-    """The tables, without those of the full-text index: name -> statement."""
-    sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"
-    rows = file.execute(sql).fetchall()
-    return {name: sql for name, sql in rows if not name.startswith(("sqlite_", "record_search"))}
-
-
-def sqlite_columns(file: database.Connection) -> dict[str, dict[str, Column]]:
-    found = {}
-    for table, sql in sqlite_tables(file).items():
-        rows = file.execute(f"PRAGMA table_info({quoted(table)})").fetchall()
-        found[table] = {
-            row["name"]: Column(
-                TYPES[row["type"]],
-                bool(row["notnull"] or row["pk"]),
-                sqlite_default(row["dflt_value"] or ""),
-                0 if table in SUMS else row["pk"],
-                is_generated=bool(row["pk"]) and "AUTOINCREMENT" in sql,
-            )
-            for row in rows
-            if not (table == SQLITE_COLUMNS[0] and row["name"].startswith(SQLITE_COLUMNS[1]))
+def columns_of_file(file: database.Connection) -> Schema:
+    rows = file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    names = [name for (name,) in rows if not name.startswith(("sqlite_", "record_search"))]
+    return {
+        table: {
+            row["name"]: (TYPES[row["type"]], bool(row["notnull"] or row["pk"]))
+            for row in file.execute(f"PRAGMA table_info({quoted(table)})").fetchall()
+            if not (table == "search_backlog" and row["name"].startswith("old_"))
         }
+        for table in names
+    }
+
+
+def columns_of_server(db: database.Connection) -> Schema:
+    sql = """
+        SELECT table_name, column_name, data_type, is_nullable = 'NO'
+        FROM information_schema.columns
+        WHERE table_schema = 'public'
+    """
+    found: Schema = {}
+    for table, name, *column in db.execute(sql).fetchall():
+        found.setdefault(table, {})[name] = tuple(column)
     return found
 
 
-def sqlite_default(sql: str) -> str:
-    return f"{sql}::text" if sql.startswith("'") else TIMES.get(sql, sql)
-
-
-def postgres_columns(db: database.Connection) -> dict[str, dict[str, Column]]:
+def everything_of_server(db: database.Connection) -> list[str]:
+    """What there is, but for the order of columns."""
     rows = db.execute(
         """
-        SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull,
-            coalesce(pg_get_expr(adbin, adrelid), ''), coalesce(array_position(conkey, attnum), 0),
-            attidentity <> ''
-        FROM pg_class
-        JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
-        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-        LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
-        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+        SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default)
+        FROM information_schema.columns
+        WHERE table_schema = 'public'
+        UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+        UNION ALL SELECT conrelid::regclass || pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+        UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT pg_get_functiondef(oid)
+        FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
         """
     ).fetchall()
-    found: dict[str, dict[str, Column]] = {}
-    for table, name, *column in rows:
-        found.setdefault(table, {})[name] = Column(*column)
-    return found
+    return sorted(text for (text,) in rows)
 
 
-def sqlite_indexes(file: database.Connection) -> Iterator[Index]:
-    for table in sqlite_tables(file):
-        for row in file.execute(f"PRAGMA index_list({quoted(table)})").fetchall():
-            if row["origin"] != "pk":
-                columns = file.execute(f"PRAGMA index_info({quoted(row['name'])})").fetchall()
-                yield Index(
-                    row["name"] if row["origin"] == "c" else "",
-                    table,
-                    tuple(column["name"] for column in columns),
-                    bool(row["unique"]),
-                    bool(row["partial"]),
-                )
-
-
-def postgres_indexes(db: database.Connection) -> Iterator[Index]:
-    rows = db.execute(
-        """
-        SELECT CASE WHEN contype IS NULL THEN pg_class.relname ELSE '' END, indrelid::regclass::text,
-            (SELECT array_agg(trim('"' FROM pg_get_indexdef(indexrelid, n, true)) ORDER BY n)
-             FROM generate_series(1, indnatts) AS n),
-            indisunique, indpred IS NOT NULL
-        FROM pg_index
-        JOIN pg_class ON pg_class.oid = indexrelid AND relnamespace = 'public'::regnamespace
-        LEFT JOIN pg_constraint ON conindid = indexrelid AND contype IN ('p', 'u')
-        WHERE NOT indisprimary
-        """
-    ).fetchall()
-    for name, table, columns, *kind in rows:
-        if name not in POSTGRES_INDEXES:
-            columns = columns[:-1] if name in WITH_ID else columns
-            yield Index(name, table, tuple(POSTGRES_EXPRESSIONS.get(c, c) for c in columns), *kind)
-
-
-def test_both_schemas_have_the_same_tables_and_columns(
+def test_postgres_has_the_tables_and_columns_of_a_file(
     db: database.Connection, file: database.Connection
 ) -> None:
-    here, there = sqlite_columns(file), postgres_columns(db)
+    here, there = columns_of_file(file), columns_of_server(db)
     assert there.keys() - here.keys() == POSTGRES_TABLES
     assert here == {table: there[table] for table in here}
 
 
-def test_both_schemas_have_the_same_indexes(db: database.Connection, file: database.Connection) -> None:
-    assert sorted(sqlite_indexes(file)) == sorted(postgres_indexes(db))
+def test_postgres_has_the_indexes_of_a_file(db: database.Connection, file: database.Connection) -> None:
+    here = {
+        name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'index'").fetchall()
+    }
+    sql = """
+        SELECT indexname
+        FROM pg_indexes
+        WHERE schemaname = 'public' AND indexname NOT IN (SELECT conname FROM pg_constraint)
+    """
+    there = {name for (name,) in db.execute(sql).fetchall()}
+    assert there - POSTGRES_INDEXES == {name for name in here if not name.startswith("sqlite_")}
 
 
 def test_both_schemas_begin_with_the_same_rows(db: database.Connection, file: database.Connection) -> None:
-    for table, columns in sqlite_columns(file).items():
+    for table, columns in columns_of_file(file).items():
         if table == "charge_totals":  # a row for each outcome from the start
             continue
         sql = f"SELECT {', '.join(map(quoted, columns))} FROM {table}"
@@ -169,32 +116,22 @@ def test_texts_are_compared_by_their_bytes_on_postgres_too(db: database.Connecti
     assert [tuple(column) for column in other] == []
 
 
-def test_a_database_of_version_18_gets_the_schema_of_a_new_one(
+@pytest.mark.parametrize("make_earlier", [make_0_2_0, make_unreleased])
+def test_a_database_of_an_earlier_version_gets_the_schema_of_a_new_one(
+    db: database.Connection, settings: Settings, make_earlier: Callable[[database.Connection], None]
+) -> None:
+    new = everything_of_server(db)
+    make_earlier(db)
+    for _ in range(2):
+        database.open_database(settings.database)
+        assert everything_of_server(db) == new
+
+
+def test_a_view_of_another_program_on_favourites_stops_no_upgrade(
     db: database.Connection, settings: Settings
 ) -> None:
-    new = sorted(postgres_indexes(db)), postgres_columns(db)
-    for name in (
-        "tables",
-        "table_rows",
-        "row_pictures",
-        "table_workbooks",
-        "table_changes",
-        *TABLES_SINCE_19,
-    ):
-        db.execute(f"DROP TABLE {name}")
-    db.execute("ALTER TABLE batches DROP COLUMN table_id")
-    for name in ("batches", "charges", "generation_records"):
-        db.execute(f"ALTER TABLE {name} DROP COLUMN person_id")
-    db.execute("ALTER TABLE workbooks DROP COLUMN cells")
-    db.execute("ALTER TABLE charges DROP COLUMN own_columns")
-    db.execute("DROP FUNCTION own_text")
-    db.execute("DROP FUNCTION search_changed CASCADE")
-    db.execute("ALTER TABLE generation_records DROP COLUMN searched_columns")
-    take_from_postgres(db)
-    for name, each in SUMS.items():
-        db.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({each.key})")
-    db.execute("ALTER TABLE schema_version DROP COLUMN works_from")
-    db.execute("UPDATE schema_version SET number = 18")
+    make_unreleased(db)
+    db.execute("CREATE VIEW loved AS SELECT id FROM generation_records WHERE favourite = 1")
     database.open_database(settings.database)
-    assert (sorted(postgres_indexes(db)), postgres_columns(db)) == new
-    database.open_database(settings.database)  # once
+    db.execute("INSERT INTO generation_records (prompt) VALUES ('猫')")
+    assert db.execute("SELECT count(*) AS number FROM loved").fetchone()["number"] == 0

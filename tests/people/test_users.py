@@ -7,7 +7,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.migrations import m0024_people
+from app.db.migrations import legacy_import
 from app.db.sqlite_connection import SqliteConnection
 from tests.db.test_legacy_files import add_row, written
 from tests.people.harness import Office, join, listed, me
@@ -76,5 +76,5 @@ def test_users_that_cannot_be_read_stop_no_upgrade(settings: Settings) -> None:
         file.execute("INSERT INTO users VALUES (1, CAST(x'ff' AS TEXT))")
     with closing(database.connect(settings.database)) as db:
         assert isinstance(db, SqliteConnection)
-        m0024_people.take_over_users(db)
+        legacy_import.take_over_users(db)
         assert db.execute("SELECT count(*) AS number FROM people").fetchone()["number"] == 1

@@ -55,7 +55,7 @@ def test_hearts_are_kept_crosses_rejected_and_words_stand_in_the_row(studio: Stu
         "mark": "reject",
         "comment": "太暗",
     }
-    assert studio.record(told["marks"][0]["record_id"])["favourite"] == 1
+    assert studio.record(told["marks"][0]["record_id"])["pick"] == "keep"
     details = studio.client.get(f"/live/records/{told['marks'][1]['record_id']}/details").text
     assert "✗ 太暗" in details
     assert "第 1 轮" in details

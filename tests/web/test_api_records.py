@@ -35,7 +35,7 @@ from tests.locked_files import lock_files
 from tests.web.harness import PNG, answered, get, post
 from tools.noise_images import noise_image
 
-FIELDS = ("prompt", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "created_at")
+FIELDS = ("prompt", "status", "aspect_ratio", "resolution", "model", "batch_id", "pick", "created_at")
 VALUES: dict[str, Sequence[Any]] = {
     "prompt": ("一只猫", "两只狗", "猫和狗", "雪山"),
     "status": ("success", "success", "success", "failed", "unknown", "cancelled", "queued", "running"),
@@ -43,7 +43,7 @@ VALUES: dict[str, Sequence[Any]] = {
     "resolution": ("2K", "4K"),
     "model": ("a", "b"),
     "batch_id": ("x", "y"),
-    "favourite": (0, 0, 1),
+    "pick": ("", "", "keep"),
     "created_at": ("2026-03-01 08:00:00", "2026-03-02 23:59:59", "2026-03-03 00:00:00"),
 }
 
@@ -72,7 +72,7 @@ def many(db: database.Connection) -> list[dict[str, Any]]:
         RecordFilter(sort="oldest"),
         RecordFilter(trash=True),
         RecordFilter(statuses=tuple(Status), search="猫"),
-        RecordFilter(favourite=False, aspect_ratio="1:1"),
+        RecordFilter(pick="none", aspect_ratio="1:1"),
     ],
     ids=str,
 )
@@ -93,7 +93,7 @@ def test_the_last_page_is_counted_from_the_end(
 ) -> None:
     monkeypatch.setattr("app.db.record_query.REVERSE_FROM", 100)
     db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("猫",)] * 305)
-    for wanted in (RecordFilter(), RecordFilter(search="猫"), RecordFilter(batch_id="", favourite=False)):
+    for wanted in (RecordFilter(), RecordFilter(search="猫"), RecordFilter(model="", resolution="")):
         for offset in (110, 290, 300):
             page = database.list_records(db, wanted, offset=offset)
             assert [r.id for r in page] == list(range(305 - offset, max(305 - offset - 20, 0), -1))
@@ -111,6 +111,7 @@ def test_facet_counts_follow_changes(db: database.Connection, many: list[dict[st
         saved = rows.fetchall()
         for kind, counts in database.count_facets(db, trash=trash).items():
             assert counts == Counter(str(row[kind]) for row in saved)
+        assert database.count_kept(db, trash=trash) == sum(row["pick"] == Pick.KEEP for row in saved)
 
 
 @pytest.mark.parametrize("search", ["", "猫"])
@@ -254,7 +255,7 @@ def ids_of(answer: dict[str, Any]) -> list[int]:
 
 
 def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskClient) -> None:
-    one = dataset.put("甲", aspect_ratio="16:9", resolution="4K", favourite=1, batch_id="b", model="大模型")
+    one = dataset.put("甲", aspect_ratio="16:9", resolution="4K", pick="keep", batch_id="b", model="大模型")
     two = dataset.put("乙", aspect_ratio="21:9", resolution="768p", created_at="2020-02-29 12:00:00")
     queries = {
         "": [two, one],
@@ -273,15 +274,15 @@ def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskC
         "aspect_ratio=21:9&resolution=768p": [two],  # which no model offers now
         "model=大模型": [one],
         "batch_id=b": [one],
-        "favourite=1": [one],
-        "favourite=false": [two],
+        "pick=keep": [one],
+        "pick=none": [two],
         "from=2020-02-29&to=2020-02-29": [two],
         "to=2020-02-28": [],
         "from=2020-02-29T20:00:00+08:00&to=2020-02-29T12:00:00": [two],
         "from=2020-02-29T12:00:01Z": [one],
         "from=0999-01-01": [two, one],
         "trash=1": [],
-        "search=&status=&from=&favourite=": [two, one],
+        "search=&status=&from=&pick=": [two, one],
         "offset=1&limit=1": [one],
     }
     for query, expected in queries.items():
@@ -300,7 +301,7 @@ def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskC
             "as_of=noon",
             "aspect_ratio=7:5",
             "resolution=9K",
-            "favourite=maybe",
+            "pick=maybe",
             "from=yesterday",
         ),
         *("to=2026-02-30", "to=9999-12-31T23:59:59", "sort=random", "trash=perhaps", "in=name", "words=any"),
@@ -325,10 +326,10 @@ def test_a_search_for_words_is_offered_when_the_whole_text_is_not_found(
 
 
 def test_one_record_and_its_neighbours(dataset: Dataset, client: FlaskClient) -> None:
-    ids = [dataset.put(name, favourite=name != "二") for name in ("一", "二", "三")]
+    ids = [dataset.put(name, pick="" if name == "二" else "keep") for name in ("一", "二", "三")]
     assert get(client, f"/api/records/{ids[0]}")["record"]["prompt"] == "画一张一"
     assert get(client, "/api/records/999", 404)["error"]
-    around = get(client, f"/api/records/{ids[0]}/neighbours?favourite=1")
+    around = get(client, f"/api/records/{ids[0]}/neighbours?pick=keep")
     assert (around["previous"]["id"], around["next"]) == (ids[2], None)
 
 

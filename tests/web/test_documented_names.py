@@ -23,7 +23,7 @@ LABELS = {
 HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "生成数量", "文件名")
 RECORD = """
     id created_at prompt negative_prompt aspect_ratio resolution width height num_images seed steps
-    sample_images image_path filename batch_id status model error cost favourite finished_at thumbnail_url
+    sample_images image_path filename batch_id status model error cost pick finished_at thumbnail_url
 """
 BATCH = """
     id name created_at status paused_reason total counts cost estimated_cost eta_seconds

@@ -14,16 +14,7 @@ from pathlib import Path
 from app.db.connection import Connection, Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
-from app.db.migrations import (
-    legacy_import,
-    m0018_tables,
-    m0019_one_mark,
-    m0020_deliveries,
-    m0021_recipes,
-    m0022_one_role,
-    m0023_rounds,
-    m0024_people,
-)
+from app.db.migrations import legacy_import, m0025_one_schema
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.migrations.batch_tables import Progress
 from app.db.open_files import damage_text, is_damage
@@ -37,13 +28,7 @@ _CHECKED_BYTES = 8_000_000  # a larger file is checked in the background, before
 
 # Append only: (the version that it leads to, the step), each in its own transaction.
 _STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = (
-    (18, m0018_tables.upgrade),
-    (19, m0019_one_mark.upgrade),
-    (20, m0020_deliveries.upgrade),
-    (21, m0021_recipes.upgrade),
-    (22, m0022_one_role.upgrade),
-    (23, m0023_rounds.upgrade),
-    (24, m0024_people.upgrade),
+    (25, m0025_one_schema.upgrade),
 )
 LATEST = _STEPS[-1][0]
 
@@ -165,7 +150,7 @@ def _create(db: SqliteConnection, _report: Progress) -> None:
         legacy_import.copy_records(db, earlier)
         add_fingerprints(db)
     fill_tables(db, new)
-    m0024_people.take_over_users(db)
+    legacy_import.take_over_users(db)
     add_indexes(db)
 
 

@@ -9,6 +9,12 @@ from pathlib import Path
 from app.db.row_mapping import quoted
 from app.db.sums import SUMS, filled
 
+FIRST_ROWS = {
+    "change_counter": "INSERT INTO change_counter (value) VALUES (1)",
+    "search_state": "INSERT INTO search_state (normaliser) VALUES ('')",
+    "output_copy_scan": "INSERT INTO output_copy_scan (up_to) VALUES (0)",
+    "people": "INSERT INTO people (name, folded_name, role, created_at) VALUES ('主人', '主人', 'owner', '')",
+}
 _OWN = "name NOT LIKE 'sqlite_%' AND name NOT LIKE 'record_search_%'"
 
 
@@ -102,10 +108,7 @@ def _objects(db: sqlite3.Connection, kind: str) -> dict[str, str]:
 
 
 _FILLED = {
-    "change_counter": "INSERT INTO change_counter (value) VALUES (1)",
-    "search_state": "INSERT INTO search_state (normaliser) VALUES ('')",
-    "output_copy_scan": "INSERT INTO output_copy_scan (up_to) VALUES (0)",
-    "people": "INSERT INTO people (name, folded_name, role, created_at) VALUES ('主人', '主人', 'owner', '')",
+    **FIRST_ROWS,
     **{table: filled(table) for table in SUMS},
     "reference_uses": """
         INSERT INTO reference_uses (name, record_id)

@@ -6,13 +6,14 @@ be parsed are copied as they are, and additional columns are kept.
 
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from app.db.migrations.baseline import all_columns, columns
 from app.db.row_mapping import NUMBERS, number_of, quoted, status_of, text_of
 from app.domain import Status, file_key
+from app.domain.people import fold_name
 
 # The columns that both apps share.
 _SHARED = (
@@ -21,6 +22,8 @@ _SHARED = (
     *("model", "error"),
 )
 
+_NAMES = ("nickname", "display_name", "name", "username", "user_name", "email")  # the best first
+_MOST_USERS, _NAME_LENGTH = 190, 30
 _PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")
 _UNIX_TIME = re.compile(r"[0-9]{9,16}(\.[0-9]+)?")
 _PICTURE = re.compile(r"\.(png|jpe?g|webp|gif)$", re.IGNORECASE)
@@ -47,20 +50,11 @@ def set_aside_tables(db: sqlite3.Connection, names: Iterable[str]) -> None:
             db.execute(f"ALTER TABLE {quoted(tables[name])} RENAME TO {quoted(f'earlier_{name}')}")
 
 
-def set_aside_names(
-    db: sqlite3.Connection, *, index: str, tables: Iterable[str], new_columns: Mapping[str, Collection[str]]
-) -> None:
-    """Rename these tables and columns (table -> names) to ``earlier_…``; they are another program's.
-
-    A file that has ``index`` has our own, because every step adds all of the present schema.
-    """
-    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = :name", {"name": index}).fetchone():
-        return
-    set_aside_tables(db, tables)
-    for table, names in new_columns.items():
-        for name in columns(db, table):
-            if name.lower() in names:
-                db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(f'earlier_{name}')}")
+def set_aside_columns(db: sqlite3.Connection, table: str, names: Collection[str]) -> None:
+    """Rename the columns of a table that have one of these names, in any letter case, to ``earlier_…``."""
+    for name in columns(db, table):
+        if name.lower() in names:
+            db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(f'earlier_{name}')}")
 
 
 def copy_records(db: sqlite3.Connection, earlier: Collection[str]) -> None:
@@ -95,6 +89,37 @@ def copy_records(db: sqlite3.Connection, earlier: Collection[str]) -> None:
         WHERE id IN (SELECT min(id) FROM generation_records GROUP BY file_key_of(filename))
         """
     )
+
+
+def take_over_users(db: sqlite3.Connection) -> None:
+    """Add the users of an earlier app as people who are switched off, with the ids that its records have.
+
+    Their passwords are not taken: an owner switches them on and invites them.
+    """
+    there = {name.lower(): name for name in columns(db, "users")}
+    named = [there[name] for name in _NAMES if name in there]
+    if "id" not in there or not named:
+        return
+    chosen = ", ".join(map(quoted, (there["id"], *named)))
+    try:
+        users = db.execute(f"SELECT {chosen} FROM users ORDER BY 1 LIMIT {_MOST_USERS}").fetchall()
+    except sqlite3.Error:  # a table of a module that is not here, or texts of another encoding
+        return
+    taken = {row["folded_name"] for row in db.execute("SELECT folded_name FROM people").fetchall()}
+    for user in users:
+        typed = next((each for each in tuple(user)[1:] if isinstance(each, str) and fold_name(each)), "")
+        name = " ".join(typed.split())[:_NAME_LENGTH] or f"user {user[0]}"
+        if fold_name(name) in taken:
+            name = f"{name} ({user[0]})"
+        taken.add(fold_name(name))
+        db.execute(
+            """
+            INSERT INTO people (name, folded_name, role, active, legacy_user_id)
+            VALUES (:name, :folded, 'member', 0, :id)
+            ON CONFLICT DO NOTHING
+            """,
+            {"name": name, "folded": fold_name(name), "id": str(user[0])},
+        )
 
 
 def _values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[str]) -> dict[str, str]:

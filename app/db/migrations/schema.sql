@@ -1,4 +1,5 @@
--- The schema of a new database file, which earlier files are upgraded to (see __init__.py).
+-- The schema of a new database file, which earlier files are upgraded to (see __init__.py). The tables and indexes of
+-- PostgreSQL are made from it too (postgres.py): statements are separated by empty lines.
 --
 -- Money is in integer micro-yuan (1 CNY = 1,000,000). Times are UTC text, except not_before, lease_until and used_at,
 -- which are Unix seconds. Defaults of times serve other programs only: the app passes every time itself.
@@ -34,8 +35,6 @@ CREATE TABLE generation_records (
     cost_unpriced INTEGER NOT NULL DEFAULT 0,
     at_stake_micros INTEGER NOT NULL DEFAULT 0,
     at_stake_unpriced INTEGER NOT NULL DEFAULT 0,
-    -- 1: pick is keep. What records are filtered by is counted and indexed with it.
-    favourite INTEGER NOT NULL DEFAULT 0,
     -- keep, reject, or empty: not chosen.
     pick TEXT NOT NULL DEFAULT '',
     started_at TEXT,
@@ -110,11 +109,11 @@ CREATE INDEX records_visible ON generation_records (id)
 WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running');
 
 CREATE INDEX records_facets
-ON generation_records (id, aspect_ratio, resolution, model, favourite, status, created_at)
+ON generation_records (id, aspect_ratio, resolution, model, status, created_at)
 WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running');
 
 CREATE INDEX records_created
-ON generation_records (created_at, status, aspect_ratio, resolution, model, favourite)
+ON generation_records (created_at, status, aspect_ratio, resolution, model)
 WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running');
 
 CREATE INDEX records_unsuccessful ON generation_records (status, id)
@@ -122,9 +121,6 @@ WHERE deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled');
 
 CREATE INDEX records_causes ON generation_records (created_at, cause)
 WHERE status IN ('failed', 'unknown') AND deleted_at IS NULL;
-
-CREATE INDEX records_favourite ON generation_records (id)
-WHERE favourite = 1 AND deleted_at IS NULL;
 
 CREATE INDEX records_picked ON generation_records (pick, id)
 WHERE pick <> '' AND deleted_at IS NULL;
@@ -421,6 +417,7 @@ CREATE TABLE delivery_files (
 ) WITHOUT ROWID;
 
 CREATE INDEX delivery_files_open ON delivery_files (delivery_id, number) WHERE made IS NULL;
+
 CREATE INDEX deliveries_of_table ON deliveries (table_id, created_at);
 
 -- Rounds of clients: one is a link to some pictures of a table. token_digest: SHA-256 of what the link ends in.
@@ -451,6 +448,7 @@ CREATE TABLE rounds (
 );
 
 CREATE UNIQUE INDEX rounds_by_token ON rounds (token_digest);
+
 CREATE INDEX rounds_of_table ON rounds (table_id, created_at);
 
 -- The pictures of a round, numbered from 1. earlier_record_id: the one of the round before that it follows.
@@ -648,9 +646,8 @@ CREATE TABLE record_counts (
     aspect_ratio TEXT NOT NULL,
     resolution TEXT NOT NULL,
     model TEXT NOT NULL,
-    favourite INTEGER NOT NULL,
     number INTEGER NOT NULL,
-    PRIMARY KEY (is_deleted, status, aspect_ratio, resolution, model, favourite)
+    PRIMARY KEY (is_deleted, status, aspect_ratio, resolution, model)
 ) WITHOUT ROWID;
 
 -- The same of the visible records by UTC day of creation. The ids of all its records, past ones too, are within
@@ -661,20 +658,19 @@ CREATE TABLE counts_by_day (
     aspect_ratio TEXT NOT NULL,
     resolution TEXT NOT NULL,
     model TEXT NOT NULL,
-    favourite INTEGER NOT NULL,
     number INTEGER NOT NULL,
     first_id INTEGER NOT NULL,
     last_id INTEGER NOT NULL,
-    PRIMARY KEY (day, status, aspect_ratio, resolution, model, favourite)
+    PRIMARY KEY (day, status, aspect_ratio, resolution, model)
 ) WITHOUT ROWID;
 
 CREATE TRIGGER count_added AFTER INSERT ON generation_records
 BEGIN
-    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
-    VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite, 1)
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, number)
+    VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, 1)
     ON CONFLICT DO UPDATE SET number = number + 1;
-    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
-    SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite,
+    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, number, first_id, last_id)
+    SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model,
         1, NEW.id, NEW.id
     WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('held', 'queued', 'running')
     ON CONFLICT DO UPDATE
@@ -683,32 +679,32 @@ END;
 
 CREATE TRIGGER count_removed AFTER DELETE ON generation_records
 BEGIN
-    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
-    VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite, -1)
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, number)
+    VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, -1)
     ON CONFLICT DO UPDATE SET number = number - 1;
     UPDATE counts_by_day
     SET number = number - 1
     WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
         AND day = substr(OLD.created_at, 1, 10) AND status = OLD.status AND aspect_ratio = OLD.aspect_ratio
-        AND resolution = OLD.resolution AND model = OLD.model AND favourite = OLD.favourite;
+        AND resolution = OLD.resolution AND model = OLD.model;
 END;
 
 CREATE TRIGGER count_changed
-AFTER UPDATE OF created_at, deleted_at, status, aspect_ratio, resolution, model, favourite ON generation_records
+AFTER UPDATE OF created_at, deleted_at, status, aspect_ratio, resolution, model ON generation_records
 BEGIN
-    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
-    VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite, -1)
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, number)
+    VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, -1)
     ON CONFLICT DO UPDATE SET number = number - 1;
-    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
-    VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite, 1)
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, number)
+    VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, 1)
     ON CONFLICT DO UPDATE SET number = number + 1;
     UPDATE counts_by_day
     SET number = number - 1
     WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
         AND day = substr(OLD.created_at, 1, 10) AND status = OLD.status AND aspect_ratio = OLD.aspect_ratio
-        AND resolution = OLD.resolution AND model = OLD.model AND favourite = OLD.favourite;
-    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
-    SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite,
+        AND resolution = OLD.resolution AND model = OLD.model;
+    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, number, first_id, last_id)
+    SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model,
         1, NEW.id, NEW.id
     WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('held', 'queued', 'running')
     ON CONFLICT DO UPDATE
@@ -738,8 +734,7 @@ CREATE TABLE search_backlog (
     old_status TEXT,
     old_aspect_ratio TEXT,
     old_resolution TEXT,
-    old_model TEXT,
-    old_favourite INTEGER
+    old_model TEXT
 );
 
 CREATE TRIGGER search_added AFTER INSERT ON generation_records
@@ -764,36 +759,34 @@ WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
 BEGIN
     INSERT INTO search_backlog (
         id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
-        old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
+        old_status, old_aspect_ratio, old_resolution, old_model)
     VALUES (
         OLD.id, OLD.prompt, OLD.negative_prompt, coalesce(nullif(OLD.filename, ''), OLD.requested_filename),
         (SELECT name FROM batches WHERE batches.id = OLD.batch_id),
         coalesce(nullif(OLD.searched_columns, ''), OLD.own_columns),
-        OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
+        OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model)
     ON CONFLICT DO NOTHING;
 END;
 
 CREATE TRIGGER search_changed
 AFTER UPDATE OF
     deleted_at, prompt, negative_prompt, filename, requested_filename, batch_id, own_columns, searched_columns,
-    status, aspect_ratio, resolution, model, favourite
+    status, aspect_ratio, resolution, model
 ON generation_records
 WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
     AND (OLD.deleted_at, OLD.prompt, OLD.negative_prompt, OLD.filename, OLD.requested_filename, OLD.batch_id,
-        OLD.own_columns, OLD.searched_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model,
-        OLD.favourite)
+        OLD.own_columns, OLD.searched_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model)
     IS NOT (NEW.deleted_at, NEW.prompt, NEW.negative_prompt, NEW.filename, NEW.requested_filename, NEW.batch_id,
-        NEW.own_columns, NEW.searched_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model,
-        NEW.favourite)
+        NEW.own_columns, NEW.searched_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model)
 BEGIN
     INSERT INTO search_backlog (
         id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
-        old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
+        old_status, old_aspect_ratio, old_resolution, old_model)
     VALUES (
         OLD.id, OLD.prompt, OLD.negative_prompt, coalesce(nullif(OLD.filename, ''), OLD.requested_filename),
         (SELECT name FROM batches WHERE batches.id = OLD.batch_id),
         coalesce(nullif(OLD.searched_columns, ''), OLD.own_columns),
-        OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
+        OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model)
     ON CONFLICT DO NOTHING;
 END;
 
@@ -802,11 +795,11 @@ WHEN OLD.name <> NEW.name
 BEGIN
     INSERT INTO search_backlog (
         id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
-        old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
+        old_status, old_aspect_ratio, old_resolution, old_model)
     SELECT
         id, prompt, negative_prompt, coalesce(nullif(filename, ''), requested_filename), OLD.name,
         coalesce(nullif(searched_columns, ''), own_columns),
-        status, aspect_ratio, resolution, model, favourite
+        status, aspect_ratio, resolution, model
     FROM generation_records
     WHERE batch_id = OLD.id AND deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')
     ON CONFLICT DO NOTHING;

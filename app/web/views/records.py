@@ -9,7 +9,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_ID, Batch, Pick, Record
+from app.domain import MAX_ID, Batch, Record
 from app.errors import InvalidRequest, Message, NotFound, message
 from app.web import filters
 from app.web.downloads import YEAR_SECONDS
@@ -207,8 +207,6 @@ def _query() -> dict[str, str]:
     query = {name: request.args[name] for name in _NAMES if request.args.get(name)}
     if query.get("trash", "").lower() in ("0", "false"):
         del query["trash"]
-    if request.args.get("favourite") == "1":  # addresses of earlier versions
-        query.setdefault("pick", Pick.KEEP)
     return query
 
 

@@ -1,4 +1,4 @@
-"""Migration to 22 (PostgreSQL: 23): presets, and prefix and suffix of a table, become recipes of one role.
+"""From 0.2.0: presets, and prefix and suffix of a table, become recipes of one role.
 
 The pictures that were bought stay those of their rows: each row asks for what it asked for.
 """
@@ -10,9 +10,7 @@ from itertools import count
 from typing import Any
 
 from app.db.connection import Connection
-from app.db.migrations.baseline import columns
 from app.db.row_mapping import object_of
-from app.db.sqlite_connection import SqliteConnection
 from app.db.tables import read_rows, to_table, update_rows, update_table
 from app.db.versions import next_version
 from app.domain.recipes import (
@@ -44,28 +42,15 @@ _BUILT_IN = (
 )
 
 
-def upgrade(db: Connection, _report: object) -> None:
-    """Take the data over, and drop where it was; a file of before version 18 has none of it."""
-    if _columns(db, "presets"):
-        _take_over_presets(db)
-        db.execute("DROP TABLE presets")
-    if "prefix" in _columns(db, "tables"):
-        for stored in db.execute("SELECT * FROM tables WHERE prefix <> '' OR suffix <> ''").fetchall():
-            _take_over_table(db, to_table(stored), stored["prefix"], stored["suffix"])
+def upgrade(db: Connection) -> None:
+    """Take the data over, and drop where it was."""
+    _take_over_presets(db)
+    db.execute("DROP TABLE presets")
+    for stored in db.execute("SELECT * FROM tables WHERE prefix <> '' OR suffix <> ''").fetchall():
+        _take_over_table(db, to_table(stored), stored["prefix"], stored["suffix"])
     for table in ("tables", "batches"):
-        for name in {"prefix", "suffix"} & {*_columns(db, table)}:
+        for name in ("prefix", "suffix"):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
-
-
-def _columns(db: Connection, table: str) -> Collection[str]:
-    if isinstance(db, SqliteConnection):
-        return columns(db, table)
-    sql = """
-        SELECT column_name
-        FROM information_schema.columns
-        WHERE table_schema = current_schema() AND table_name = :name
-    """
-    return [row["column_name"] for row in db.execute(sql, {"name": table}).fetchall()]
 
 
 def _take_over_presets(db: Connection) -> None:
