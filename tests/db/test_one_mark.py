@@ -1,19 +1,14 @@
 """One mark: a favourite of earlier versions is a record that is kept."""
 
-from collections.abc import Callable
-
-import pytest
-
 import database
 from app.config import Settings
-from tests.db.earlier_stores import make_0_2_0, make_unreleased
+from tests.db.earlier_stores import make_unreleased
 
 
-@pytest.mark.parametrize("make_earlier", [make_0_2_0, make_unreleased])
 def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
-    db: database.Connection, settings: Settings, make_earlier: Callable[[database.Connection], None]
+    db: database.Connection, settings: Settings
 ) -> None:
-    make_earlier(db)
+    make_unreleased(db)
     before = [(1, ""), (1, "reject"), (0, "keep"), (0, "reject"), (0, ""), (1, "keep")]
     for favourite, pick in before:
         db.execute(
