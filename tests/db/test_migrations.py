@@ -196,19 +196,23 @@ def test_a_table_of_another_program_that_has_a_new_name_is_kept(
         assert db.execute("SELECT count(*) FROM people").fetchone()[0] == 1
 
 
-def test_what_another_program_made_of_favourites_stops_no_upgrade(settings: Settings) -> None:
-    unreleased(settings.database_path)
+@pytest.mark.parametrize("make_file", [of_0_1_0, of_0_2_0, unreleased])
+def test_what_another_program_made_of_favourites_stops_no_upgrade(
+    make_file: Callable[[Path], None], settings: Settings
+) -> None:
+    make_file(settings.database_path)
     with closing(sqlite3.connect(settings.database_path)) as old:
         old.executescript(
             """
             CREATE VIEW loved AS SELECT id FROM generation_records WHERE favourite = 1;
+            CREATE VIEW broken AS SELECT id FROM nowhere;
             CREATE VIEW newest AS SELECT id FROM generation_records ORDER BY id DESC;
             CREATE INDEX theirs ON generation_records (favourite, prompt);
             """
         )
     with upgraded(settings.database_path) as db:
-        add(db, stems=["a"])
-        assert db.execute("SELECT id FROM newest").fetchone()[0] == 1
+        ids = add(db, stems=["a"])[1]
+        assert db.execute("SELECT id FROM newest").fetchone()[0] == ids[-1]
 
 
 def test_an_upgrade_that_is_interrupted_changes_nothing_and_is_done_again(

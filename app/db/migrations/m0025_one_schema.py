@@ -80,6 +80,7 @@ _TABLES_SINCE_0_2_0 = (
 def upgrade(db: SqliteConnection, report: Progress) -> None:
     """Bring the file to ``schema.sql``; one of 0.1.0 also gets fingerprints, and a table of every batch."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("PRAGMA writable_schema = ON")  # then views that are broken do not stop it
     if columns(db, "sends"):
         _rename(db)
     if version <= _0_2_0[1]:
@@ -101,12 +102,12 @@ def upgrade(db: SqliteConnection, report: Progress) -> None:
         one_role.upgrade(db)
     if "people" in new:
         take_over_users(db)
+    db.execute("PRAGMA writable_schema = OFF")
 
 
 def _rename(db: sqlite3.Connection) -> None:
     """Give what 0.1.0 has its present names."""
     drop_objects(db, _DROPPED)
-    db.execute("PRAGMA writable_schema = ON")  # then views that are broken already do not stop a renaming
     there = {old: name for old, name in _TABLES.items() if columns(db, old)}
     set_aside_tables(db, there.values())
     for old, name in there.items():
@@ -117,7 +118,6 @@ def _rename(db: sqlite3.Connection) -> None:
     set_aside_tables(db, _NEW_TABLES)
     for table, names in _NEW_COLUMNS.items():
         set_aside_columns(db, table, names.split())
-    db.execute("PRAGMA writable_schema = OFF")
 
 
 def _rename_column(db: sqlite3.Connection, table: str, old: str, name: str) -> None:
@@ -154,6 +154,4 @@ def _drop_favourite(db: sqlite3.Connection) -> None:
     for kind, name, definition in db.execute(sql).fetchall():
         if re.search(r"\bfavourite\b", definition, re.IGNORECASE):
             db.execute(f"DROP {kind} {quoted(name)}")
-    db.execute("PRAGMA writable_schema = ON")  # then views of other programs that read it do not stop that
     db.execute("ALTER TABLE generation_records DROP COLUMN favourite")
-    db.execute("PRAGMA writable_schema = OFF")
