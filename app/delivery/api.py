@@ -19,16 +19,18 @@ from app.delivery.profiles import (
     BUILT_IN,
     FITS,
     FORMATS,
+    MAX_KB,
+    MAX_SIDE,
+    MAX_TEXT,
+    RULES,
     Profile,
-    Rule,
     finish_of,
     preview_of,
-    read_columns,
     read_profile,
     stored_profile,
 )
 from app.delivery.store import Delivery, Plan
-from app.domain import Pick
+from app.domain import MAX_OWN_COLUMNS, MAX_OWN_NAME_LENGTH, Pick
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
 from app.images.filenames import safe_stem
@@ -50,7 +52,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import bool_field, is_id, json_body, parse_ids
+from app.web.params import json_body
 from app.web.provider_settings import is_of_this_machine
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
@@ -61,15 +63,28 @@ bp = Blueprint("deliveries", __name__, url_prefix="/api")
 _MAKE_SECONDS, _MADE_AT_ONCE = 1.0, 500  # of a call
 _ALL_CHECKS = 1_000  # files of an answer whose passed checks are in it
 _STORED = "delivery_profiles"  # the table of own ones
-_RULE = closed_object(("at_least", "at_most"), **from_dataclass(Rule)["properties"])
-_OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=float, opacity=float)
-_COLUMNS = array_of(str) | {"description": "交付清单里还要有的自己的列；名字用到的总有"}
+_BOUND = or_null({"type": "number", "minimum": 0, "maximum": MAX_KB})
+_RULE = closed_object(("at_least", "at_most"), rule=enum(*RULES), at_least=_BOUND, at_most=_BOUND)
+_SHARE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=_SHARE, opacity=_SHARE)
+_COLUMNS = array_of(text(maxLength=MAX_OWN_NAME_LENGTH), maxItems=MAX_OWN_COLUMNS) | {
+    "description": "交付清单里还要有的自己的列；名字用到的总有"
+}
 _PROFILE = from_dataclass(
     Profile,
     fit=enum(*FITS),
     focus=enum(*POSITIONS),
     format=enum(*FORMATS),
-    rules=array_of(_RULE),
+    width=whole(0, MAX_SIDE, title="宽"),
+    height=whole(0, MAX_SIDE, title="高"),
+    max_kb=whole(0, MAX_KB, title="最大"),
+    min_kb=whole(0, MAX_KB, title="最小"),
+    background=text(maxLength=MAX_TEXT, title="底色"),
+    file_name=text(maxLength=MAX_TEXT, title="文件名"),
+    folder=text(maxLength=MAX_TEXT, title="文件夹"),
+    source=text(maxLength=MAX_TEXT, title="来源"),
+    checked_on=text(maxLength=MAX_TEXT),
+    rules=array_of(_RULE, maxItems=len(RULES)),
     columns=_COLUMNS,
     overlay=or_null(_OVERLAY) | {"description": "image 是 PNG 的 data URL；size 占宽的几成"},
 )
@@ -162,17 +177,10 @@ def deliver() -> Response:
     """Plan a delivery, and store it unless ``apply`` is 0."""
     body = json_body()
     key, applies = request_key(body), body.get("apply", 1)
-    if type(applies) is not int or applies not in (0, 1):
-        raise InvalidRequest("apply", "apply 应为 0 或 1")
-    profile = find_profile(body.get("profile"))
-    asked: dict[str, Any] = {"columns": read_columns(body.get("columns", profile.columns))}
-    for name in ("note", "workbook", "counters"):
-        asked[name] = bool_field(body, name, default=getattr(profile, name))
-    profile = replace(profile, **asked)
-    pick = body.get("pick") or ("all" if body.get("table") is None else "keep")
-    if pick not in ("keep", "all"):
-        raise InvalidRequest("pick", "pick 应为 keep 或 all")
-    of = _of_records if body.get("table") is None else _of_table
+    asked = {name: body[name] for name in ("note", "workbook", "counters", "columns") if name in body}
+    profile = replace(find_profile(body["profile"]), **asked)
+    pick = body.get("pick", "keep" if "table" in body else "all")
+    of = _of_table if "table" in body else _of_records
     planned, plan, counts, names = of(body, profile, pick)
     planned = replace(planned, person_id=current_person().id)
     delivery = store.add_delivery(connection(), planned, plan, key) if applies else planned
@@ -276,12 +284,8 @@ def copy_to_folder(delivery_id: str) -> Response:
 def preview() -> Response:
     """A picture as a profile, stored or not, makes it."""
     body = json_body()
-    fields = body.get("profile")
-    if not isinstance(fields, dict):
-        raise InvalidRequest("profile", "profile 应为交付规格的各项")
-    if not is_id(body.get("record_id")):
-        raise InvalidRequest("record_id", "record_id 应为记录编号")
-    profile = read_profile(str(fields.get("name") or "预览"), fields)
+    fields = body["profile"]
+    profile = read_profile(fields.get("name") or "预览", fields)
     record = database.get_record(connection(), body["record_id"])
     originals = open_originals()
     content = originals.read(record.filename, originals.key(connection(), record.filename))
@@ -305,16 +309,13 @@ def make(delivery_id: str) -> Response:
 def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
     """A delivery of rows of a table, not stored yet; its plan; how many pictures there are of each pick, and
     the names by product and role that a built-in profile takes if it is asked to."""
-    if body.get("records") is not None:
+    if "records" in body:
         raise InvalidRequest("records", "table 和 records 只写一个")
-    if not isinstance(body["table"], str):
-        raise InvalidRequest("table", "table 应为表格的编号")
-    table = database.get_table(connection(), body["table"])
-    ids = _ids(body, "rows")
+    table, ids = database.get_table(connection(), body["table"]), body.get("rows")
     sources, counts = store.read_sources(connection(), table, ids, pick)
     shown, is_whole, since = dict[int, Sequence[int]](), ids is None, body.get("changed_since")
     if since is not None:
-        earlier = store.get_delivery(connection(), str(since))
+        earlier = store.get_delivery(connection(), since)
         if earlier.table_id != table.id:
             raise InvalidRequest("changed_since", "changed_since 应为这个表格的一次交付")
         shown |= store.read_shown(connection(), earlier.id)
@@ -322,7 +323,7 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
     shown |= {each.row_id: store.shown_by(each) for each in sources}
     has_names = not profile.built_in or profile.file_name != Profile(name="").file_name
     names = None if has_names else store.names_of_sets(connection(), table, sources)
-    if bool_field(body, "by_product", default=False) and names:
+    if body.get("by_product") and names:
         profile = replace(profile, folder=names[0], file_name=names[1])
     of_table = {"table_id": table.id, "title": table.name, "is_whole": is_whole}
     proposed = names and {"folder": names[0], "file_name": names[1]}
@@ -330,11 +331,11 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
 
 
 def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
-    ids = _ids(body, "records")
+    ids: list[int] = body.get("records", [])
     if not ids:
         raise InvalidRequest("table", "请写 table 或 records")
     for name in ("rows", "changed_since"):
-        if body.get(name) is not None:
+        if name in body:
             raise InvalidRequest(name, "{name} 只和 table 一起写", name=name)
     found = {record.id: record for record in database.list_selected(connection(), ids)}
     for record_id in ids:
@@ -376,22 +377,13 @@ def plan_delivery(
     return delivery, Plan(files, problems, shown)
 
 
-def _ids(body: Mapping[str, Any], field: str) -> list[int] | None:
-    if body.get(field) is None:
-        return None
-    ids = parse_ids(body[field], field)
-    if len(ids) > MAX_ROWS_A_TABLE:
-        raise InvalidRequest(field, "一次最多交付 {limit} 行", limit=MAX_ROWS_A_TABLE)
-    return ids
-
-
-def find_profile(name: Any) -> Profile:
+def find_profile(name: str) -> Profile:
     """The profile of this name. Raises NotFound."""
-    if isinstance(name, str) and name in BUILT_IN:
+    if name in BUILT_IN:
         return BUILT_IN[name]
-    if stored := database.list_named(connection(), _STORED).get(str(name)):
+    if stored := database.list_named(connection(), _STORED).get(name):
         return stored_profile(stored)
-    raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
+    raise NotFound("没有交付规格「{name}」", name=name[:40])
 
 
 def _require_own(name: str) -> None:

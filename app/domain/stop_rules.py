@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from app.errors import CAUSES, InvalidRequest, Message, message
+from app.errors import CAUSES, Message, message
 
 MAX_PICTURES_WATCHED = 1_000
 REFUSED = "moderation"  # the cause of what the service's moderation did not let pass
@@ -25,23 +23,6 @@ class StopRule:
     of: int = 20
     failed: float = 0.3
     last: int = 30
-
-    @classmethod
-    def read(cls, value: Any) -> StopRule:
-        """An untrusted ``stop_after``; what it leaves out has its default. Raises InvalidRequest."""
-        names = tuple(field.name for field in fields(cls))
-        if not isinstance(value, Mapping) or not set(value) <= set(names):
-            raise InvalidRequest("stop_after", "stop_after 应为 null 或有 {names} 的对象", names=names)
-        rule = replace(cls(), **{name: given for name, given in value.items() if given is not None})
-        limit = MAX_PICTURES_WATCHED
-        for name in ("refused", "of", "last"):
-            number = getattr(rule, name)
-            if type(number) is not int or not 1 <= number <= limit:
-                text = "stop_after 的 {name} 应为 1–{limit} 的整数"
-                raise InvalidRequest("stop_after", text, name=name, limit=limit)
-        if type(rule.failed) not in (int, float) or not 0 < rule.failed <= 1:
-            raise InvalidRequest("stop_after", "stop_after 的 failed 应大于 0，最多是 1")
-        return rule
 
     @classmethod
     def from_json(cls, text: str) -> StopRule | None:

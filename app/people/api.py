@@ -17,12 +17,11 @@ from app.people.rules import (
     MAX_NAME,
     MAX_PASSWORD,
     MAX_TOKEN_NAME,
+    in_micros,
     new_secret,
     read_end,
-    read_limit,
     read_name,
     read_password,
-    read_role,
     shown_time,
 )
 from app.system.listener import address_for_others
@@ -34,7 +33,7 @@ from app.web.middleware.login import (
 )
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, or_null, strict_object, text
-from app.web.params import bool_field, json_body
+from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.setting_changes import note_change
@@ -43,8 +42,9 @@ from app.web.urls import safe_urlsplit
 bp = Blueprint("people", __name__)
 
 _ROLE = enum(*Role)
-_LIMIT = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET)}) | {"description": "元，每月"}
-_RUNS = ("pause", "go_on")
+_LIMIT = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET), "title": "每月上限（元）"}) | {
+    "description": "元，每月"
+}
 _CHANGED = {"name": "名字", "role": "身份", "month_limit_micros": "每月上限", "active": "停用或启用"}
 _ME = closed_object(id=or_null(ID), name=str, role=_ROLE, month_limit=_LIMIT)
 _PERSON = closed_object(
@@ -57,8 +57,8 @@ _PERSON = closed_object(
     invited_until=or_null(str),
     seen_at=or_null(str),
 )
-_NAME = text(minLength=1, maxLength=MAX_NAME)
-_PASSWORD = text(minLength=LEAST_PASSWORD, maxLength=MAX_PASSWORD)
+_NAME = text(minLength=1, maxLength=MAX_NAME, title="名字")
+_PASSWORD = text(minLength=LEAST_PASSWORD, maxLength=MAX_PASSWORD, title="密码")
 _LINK = text(description="只在这里回答一次，72 小时内用一次")
 
 
@@ -109,8 +109,8 @@ def change_me() -> Response:
     name = read_name(body) if "name" in body else ""
     if body.keys() != {"name"}:
         _require_server_password()
-        password, current = read_password(body.get("password")), body.get("current")
-        account, wait = check_password(me.name, current[:1000] if isinstance(current, str) else "")
+        password = read_password(body.get("password"))
+        account, wait = check_password(me.name, body.get("current", ""))
         if wait > 0:
             seconds = math.ceil(wait)
             text_of_wait = "密码错误次数过多，请 {seconds} 秒后再试"
@@ -151,8 +151,8 @@ def add_person() -> Response:
     """Add a person, with an invitation."""
     body = json_body()
     _require_server_password()
-    name, role = read_name(body), read_role(body.get("role", Role.MEMBER))
-    secret, limit = new_secret(), read_limit(body.get("month_limit"))
+    name, role = read_name(body), Role(body.get("role", Role.MEMBER))
+    secret, limit = new_secret(), in_micros(body.get("month_limit"))
     added = store.add_person(connection(), name, role, limit, secret_digest(secret), now=time.time())
     what = message("加了{name}，身份是{role}", name=name, role=message(ROLE_LABELS[role]))
     note_change("person_added", what, of=added)
@@ -165,7 +165,7 @@ def add_person() -> Response:
 @describe(
     "改一个人；停用马上结束登录和令牌，在做的批次暂停，除非 runs 是 go_on",
     answer(person=_PERSON),
-    json=strict_object(name=_NAME, role=_ROLE, month_limit=_LIMIT, active=bool, runs=enum(*_RUNS)),
+    json=strict_object(name=_NAME, role=_ROLE, month_limit=_LIMIT, active=bool, runs=enum("pause", "go_on")),
 )
 def change_person(person_id: int) -> Response:
     """Change what the body names."""
@@ -174,14 +174,12 @@ def change_person(person_id: int) -> Response:
     if "name" in body:
         values["name"] = read_name(body)
     if "role" in body:
-        values["role"] = read_role(body["role"])
+        values["role"] = Role(body["role"])
     if "month_limit" in body:
-        values["month_limit_micros"] = read_limit(body["month_limit"])
+        values["month_limit_micros"] = in_micros(body["month_limit"])
     if "active" in body:
-        values["active"] = int(bool_field(body, "active", default=True))
-    if (runs := body.get("runs", _RUNS[0])) not in _RUNS:
-        raise InvalidRequest("runs", "runs 应为 {choices} 之一", choices=_RUNS)
-    store.change_person(connection(), person_id, values, pauses=runs == _RUNS[0])
+        values["active"] = int(body["active"])
+    store.change_person(connection(), person_id, values, pauses=body.get("runs") != "go_on")
     changed = store.get_person(connection(), person_id)
     names = tuple(message(_CHANGED[name]) for name in values)
     what = message("改了{name}：{names}", name=changed["name"], names=names)
@@ -237,7 +235,7 @@ def tokens_of_me() -> list[dict[str, Any]]:
     status=201,
     json=strict_object(
         "name",
-        name=text(minLength=1, maxLength=MAX_TOKEN_NAME),
+        name=text(minLength=1, maxLength=MAX_TOKEN_NAME, title="名字"),
         expires_at=or_null(text(description="日期，到那天结束；或带时区的时间")),
     ),
 )

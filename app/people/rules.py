@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain import MAX_BUDGET, times
-from app.domain.people import Role
+from app.domain import times
 from app.errors import InvalidRequest
 
 MAX_NAME, MAX_TOKEN_NAME, MAX_TOKENS, MAX_PEOPLE = 40, 40, 50, 200
@@ -27,20 +26,9 @@ def read_name(body: Mapping[str, Any], field: str = "name", most: int = MAX_NAME
     return name
 
 
-def read_role(value: Any) -> Role:
-    """Raises InvalidRequest."""
-    if value not in [*Role]:
-        raise InvalidRequest("role", "role 应为 {choices} 之一", choices=tuple(Role))
-    return Role(value)
-
-
-def read_limit(value: Any) -> int | None:
-    """A limit a month in CNY, or None -> micro-yuan. Raises InvalidRequest."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BUDGET:
-        raise InvalidRequest("month_limit", "每月上限应为 0–{limit} 元的数字，或 null", limit=MAX_BUDGET)
-    return int((Decimal(str(value)) * 1_000_000).to_integral_value())
+def in_micros(limit: float | None) -> int | None:
+    """A limit a month in CNY, or None -> micro-yuan."""
+    return None if limit is None else int((Decimal(str(limit)) * 1_000_000).to_integral_value())
 
 
 def read_password(value: Any) -> str:

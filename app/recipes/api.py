@@ -43,7 +43,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import json_body, parse_ids
+from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import find_model, row_reader
@@ -160,14 +160,10 @@ def remove_recipe(name: str) -> Response:
 def apply_to_table(table_id: str) -> Response:
     """Make the rows of a table those of its products and the roles of a recipe."""
     body, db = json_body(), connection()
-    applies = body.get("apply", 1)
-    if type(applies) is not int or applies not in (0, 1):
-        raise InvalidRequest("apply", "apply 应为 0 或 1")
-    ids = parse_ids(body["rows"], "rows") if body.get("rows") is not None else None
-    back = parse_ids(body.get("back") or [], "back")
+    ids, back = body.get("rows"), body.get("back", [])
     recipe = _asked(body.get("recipe"), table_id)
     checker = Checker(reader=row_reader())
-    stores, me = bool(applies), current_person()
+    stores, me = bool(body.get("apply", 1)), current_person()
     applied = apply_recipe(
         db, table_id, recipe, checker=checker, ids=ids, back=back, stores=stores, person_id=me.id
     )

@@ -1,7 +1,7 @@
 """The API of rounds, for the studio."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -38,7 +38,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import json_body, parse_ids
+from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
@@ -63,7 +63,8 @@ _ROUND = closed_object(
 )
 _LINK = answer(link=str, qr=str, round=_ROUND)
 _END = or_null(text(description="日期，或带时区的时间；不写是 14 天"))
-_CHANGES: dict[str, Any] = {"ends_at": _END, "password": or_null(str)}
+_PASSWORD = or_null(text(maxLength=rules.MAX_PASSWORD, title="密码"))
+_CHANGES: dict[str, Any] = {"ends_at": _END, "password": _PASSWORD}
 _REFUSALS = {
     True: "现在只有这台电脑能打开。要让手机也能打开，请在「模型与密钥」的「谁能打开」里设；{way}",
     False: "这个网址没有 HTTPS，路上的人看得到图片：请用 HTTPS 打开（有代理要设 TRUSTED_PROXIES）；{way}",
@@ -100,36 +101,33 @@ def list_of_table(table_id: str) -> Response:
     headers=KEY_HEADERS,
     json=strict_object(
         "client",
-        client=text(minLength=1, maxLength=rules.MAX_CLIENT),
+        client=text(minLength=1, maxLength=rules.MAX_CLIENT, title="客户的名字"),
         pick=enum("keep", "all"),
         rows=array_of(ID, maxItems=MAX_ROWS_A_TABLE),
         records=array_of(ID) | {"description": "就是这些图片"},
-        at_most=or_null(whole(1, rules.MAX_PICTURES)),
+        at_most=or_null(whole(1, rules.MAX_PICTURES, title="最多选几张")),
         ends_at=_END,
-        password=or_null(str),
+        password=_PASSWORD,
         download=enum("none", "chosen"),
-        profile=or_null(text(description="下载用的交付规格，不写是原图")),
-        watermark=or_null(text(maxLength=MAX_WATERMARK)) | {"description": '不写：不给下载的有，"" 没有'},
+        profile=or_null(text(maxLength=rules.MAX_CLIENT, description="下载用的交付规格，不写是原图")),
+        watermark=or_null(text(maxLength=MAX_WATERMARK, title="水印"))
+        | {"description": '不写：不给下载的有，"" 没有'},
         request_id=REQUEST_ID,
     ),
 )
 def create(table_id: str) -> Response:
     """Make a round and its link."""
     body, db = json_body(), connection()
-    table, pick, key = database.get_table(db, table_id), body.get("pick") or "keep", request_key(body)
+    table, key = database.get_table(db, table_id), request_key(body)
     new = rules.read_order(body, table.id, datetime.now(UTC))
-    if pick not in ("keep", "all"):
-        raise InvalidRequest("pick", "pick 应为 keep 或 all")
     if new.download:
         find_profile(new.download)
     if body.get("watermark") is None and not new.download:
         new = replace(new, watermark=_usual_watermark())
     if not can_draw(new.watermark):
         raise InvalidRequest("watermark", "这台电脑没有中文字体，水印请用英文字母")
-    rows, records = (
-        parse_ids(body[name], name) if body.get(name) is not None else None for name in ("rows", "records")
-    )
-    return _begin(new, choose(db, table, pick=pick, rows=rows, records=records), key)
+    chosen = {name: body.get(name) for name in ("rows", "records")}
+    return _begin(new, choose(db, table, pick=body.get("pick", "keep"), **chosen), key)
 
 
 @bp.post("/rounds/<round_id>/next")
@@ -143,7 +141,7 @@ def create(table_id: str) -> Response:
 )
 def follow(round_id: str) -> Response:
     """Make the next round of a client; without a password in the body that of this one stays."""
-    body, db = _optional_body(), connection()
+    body, db = json_body(), connection()
     before, key = store.get_round(db, round_id), request_key(body)
     if before.state is RoundState.OPEN:
         raise Conflict("客户还没有提交这一轮：请等他提交，或先关掉这一轮")
@@ -162,7 +160,7 @@ def follow(round_id: str) -> Response:
 )
 def renew(round_id: str) -> Response:
     """Give a round another link; a closed one can be opened again."""
-    body, now, of = _optional_body(), datetime.now(UTC), store.get_round(connection(), round_id)
+    body, now, of = json_body(), datetime.now(UTC), store.get_round(connection(), round_id)
     password, base, token = rules.read_password(body), _require_base(), rules.new_token()
     values: dict[str, Any] = {"token_digest": secret_digest(token)}
     if body.get("ends_at") is not None or of.ends_at < utc_text(now):
@@ -219,10 +217,6 @@ def _changed(of: Round, **values: Any) -> Round:
         store.change_round(connection(), of.id, **values)
         store.touch_pictures(connection(), of)
         return store.get_round(connection(), of.id)
-
-
-def _optional_body() -> Mapping[str, Any]:
-    return json_body() if request.get_data() else {}
 
 
 def _begin(new: Round, pictures: Sequence[Shown], key: database.RequestKey | None) -> Response:

@@ -22,8 +22,6 @@ from app.domain import (
 from app.errors import InvalidRequest, message
 from app.web.openapi.schemas import (
     ID,
-    RATIO,
-    RESOLUTION,
     Schema,
     Shape,
     enum,
@@ -32,7 +30,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
+from app.web.params import bounded_int_arg, whole_number
 from app.web.services import connection
 
 MAX_TEXT_LENGTH = 10_000
@@ -51,8 +49,8 @@ QUERY: dict[str, Schema] = {
     "words": {**enum("all"), "description": "每个词都要有，不必连在一起"},
     "status": text(description="可写多个，用逗号分开"),
     "batch_id": PHRASE,
-    "aspect_ratio": RATIO,
-    "resolution": RESOLUTION,
+    "aspect_ratio": PHRASE,
+    "resolution": PHRASE,
     "model": PHRASE,
     "pick": {**enum(*PICKS), "description": "留下的、淘汰的、没看的"},
     "person": text(description="谁的：人员的编号"),
@@ -100,15 +98,11 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
 def parse_selection(fields: Mapping[str, Any]) -> database.Selection:
     """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> the selected records.
 
-    Raises InvalidRequest, also for both at once and for unknown filter names.
+    Raises InvalidRequest, also for both at once.
     """
-    if "filter" not in fields:
-        return parse_ids(fields.get("ids"), "ids")
-    criteria = fields["filter"]
-    if not isinstance(criteria, dict) or "ids" in fields:
-        raise InvalidRequest("filter", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
-    only_known(criteria, QUERY)
-    return parse(criteria)
+    if ("ids" in fields) == ("filter" in fields):
+        raise InvalidRequest("ids", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
+    return fields["ids"] if "ids" in fields else parse(fields["filter"])
 
 
 def selection_from_request() -> database.Selection:

@@ -34,7 +34,7 @@ from app.web.openapi.schemas import (
     or_null,
     strict_object,
 )
-from app.web.params import is_id, json_body
+from app.web.params import json_body
 from app.web.serializers import record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import Archive, send_archive
@@ -142,10 +142,9 @@ def restore_records() -> Response:
     """Restore from the trash: ``ids``, all matches of ``filter``, or the deletion named by ``undo``."""
     body, db = json_body(), connection()
     if "undo" in body:
-        undo = body["undo"]
-        if not is_id(undo) or len(body) > 1:
-            raise InvalidRequest("undo", "undo 应为删除时得到的编号")
-        return success(restored=database.undo_delete(db, undo))
+        if len(body) > 1:
+            raise InvalidRequest("undo", "undo 请单独写")
+        return success(restored=database.undo_delete(db, body["undo"]))
     selection = filters.parse_selection(body)
     if isinstance(selection, database.RecordFilter):
         selection = dataclasses.replace(selection, trash=True)
@@ -164,9 +163,7 @@ def pick_records() -> Response:
     ``before``: the ids of the changed records by their choice until then, to undo it.
     """
     body = json_body()
-    pick = body.get("pick", "")
-    if pick not in (None, *Pick):
-        raise InvalidRequest("pick", "pick 应为 keep、reject 或 null")
+    pick = body["pick"]
     selection = filters.parse_selection(body)
     before = database.pick_records(connection(), selection, pick and Pick(pick), current_person().id)
     return success(changed=sum(map(len, before.values())), before=before)

@@ -1,14 +1,10 @@
 """The API that releases the rows of a batch that wait for its sample."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from flask import Blueprint, request
+from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
 from app.domain import MAX_MODEL_LENGTH
-from app.errors import InvalidRequest
 from app.orders.place import place
 from app.orders.release import Release, ReleaseChanges
 from app.web.openapi.describe import describe
@@ -21,7 +17,7 @@ from app.web.openapi.schemas import (
     strict_object,
     text,
 )
-from app.web.params import bool_field, json_body
+from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, model_of, request_key
@@ -33,13 +29,6 @@ _CHECKED = answer(
     price=or_null(float),
     skipped=["SkippedRow"],
 )
-
-
-def _roles_of(body: Mapping[str, Any]) -> list[str]:
-    roles = body.get("roles") or []
-    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
-        raise InvalidRequest("roles", "roles 应为角色名字的列表")
-    return roles
 
 
 @bp.post("/batches/<batch_id>/release")
@@ -61,7 +50,7 @@ def _roles_of(body: Mapping[str, Any]) -> list[str]:
 )
 def release_batch(batch_id: str) -> Response:
     """Release all that is held, and resume the batch; with ``check``, only say what that would do."""
-    body = json_body() if request.get_data() else {}
+    body = json_body()
     expected = model_of(body).model_id
     database.get_batch(connection(), batch_id)
     current = conditions()
@@ -73,9 +62,9 @@ def release_batch(batch_id: str) -> Response:
         batch_id=batch_id,
         changes=ReleaseChanges.read(body),
         model=expected if body.get("model") else "",
-        roles=_roles_of(body),
+        roles=body.get("roles", []),
     )
-    if bool_field(body, "check", default=False):
+    if body.get("check"):
         return success(**order.preview())
     placed = place(connection(), order)
     services().runtime.wake()

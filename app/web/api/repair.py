@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import CHANGEABLE, Changes
+from app.domain import Changes
 from app.errors import InvalidRequest
 from app.orders.place import Placed, place
 from app.orders.repeats import ChangeErrors, Retry, Uncancel, validated_changes
 from app.web.api.batches import SHARED, batch_answer, shared_json
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, strict_object
-from app.web.params import bool_field, is_id, json_body, only_known, parse_ids, whole_number
+from app.web.params import json_body
 from app.web.serializers import failure
 from app.web.services import connection
 from app.web.submit import (
@@ -48,15 +48,14 @@ def change_errors(error: ChangeErrors) -> Response:
 )
 def uncancel_batch(batch_id: str) -> Response:
     """Requeue cancelled records: all, or those named in ``records``."""
-    body, ids = _body_and_ids()
+    body, current = json_body(), conditions()
     database.get_batch(connection(), batch_id)
-    current = conditions()
     order = Uncancel(
         models=current.models,
         person_id=current.person_id,
         batch_id=batch_id,
-        ids=ids,
-        pauses=bool_field(body, "paused", default=False),
+        ids=body.get("records"),
+        pauses=body.get("paused", False),
         skips=skips_bought(body),
         require=current.require_models_of,
     )
@@ -80,7 +79,8 @@ def uncancel_batch(batch_id: str) -> Response:
 )
 def retry_batch(batch_id: str) -> Response:
     """Retry failed records that were not charged; others only when named in ``records`` or ``changes``."""
-    db, (body, ids) = connection(), _body_and_ids()
+    db, body = connection(), json_body()
+    ids = body.get("records")
     database.get_batch(db, batch_id)
     skips, key, current = skips_bought(body), request_key(body), conditions()
     if first := database.find_answer(db, key):
@@ -105,23 +105,8 @@ def retry_batch(batch_id: str) -> Response:
 def _changes(body: Mapping[str, Any], batch_id: str, ids: Sequence[int] | None) -> dict[int, Changes]:
     """The ``changes`` of a body, by record id: of some of ``ids``. Raises InvalidRequest, Conflict,
     ChangeErrors."""
-    value = body.get("changes", {})
-    if not isinstance(value, dict):
-        raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
-    found: dict[int, Mapping[str, Any]] = {}
-    for key, fields in value.items():
-        number = whole_number(key)
-        if not is_id(number) or not isinstance(fields, dict):
-            raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
-        only_known(fields, CHANGEABLE)
-        found[number] = fields
+    found = {int(record_id): fields for record_id, fields in body.get("changes", {}).items()}
     changes = validated_changes(conditions(), found, batch_id) if found else {}
     if ids is not None and not changes.keys() <= set(ids):
         raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
     return changes
-
-
-def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:
-    """The optional JSON body, and its ``records``; None stands for all of the batch."""
-    body = json_body() if request.get_data() else {}
-    return body, parse_ids(body["records"], "records") if "records" in body else None

@@ -33,7 +33,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import bounded_int_arg, is_id, json_body
+from app.web.params import bounded_int_arg, json_body
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.zip_stream import zip_files
@@ -131,10 +131,7 @@ def archive_images() -> Response:
 )
 def count_uses() -> Response:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
-    keys = json_body().get("keys")
-    if not isinstance(keys, list) or len(keys) > MAX_COUNTED or not all(isinstance(k, str) for k in keys):
-        raise InvalidRequest("keys", "keys 应为 {limit} 个以内的示例图编号", limit=MAX_COUNTED)
-    db = connection()
+    db, keys = connection(), json_body()["keys"]
     uses = {key: database.count_reference_uses(db, names_of(key)) for key in keys}
     return success(uses=uses)
 
@@ -143,8 +140,8 @@ def count_uses() -> Response:
 @describe("改名", _IMAGES, json=open_object("filename", filename=text(maxLength=MAX_FILENAME_LENGTH)))
 def rename_image(key: str) -> Response:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
-    filename = json_body().get("filename")
-    if not isinstance(filename, str) or len(filename) > MAX_FILENAME_LENGTH or not safe_stem(filename):
+    filename = json_body()["filename"]
+    if not safe_stem(filename):
         raise InvalidRequest("filename", "请写一个名字，最多 {limit} 字", limit=MAX_FILENAME_LENGTH)
     return _images_answer([services().library.rename(key, safe_stem(filename))])
 
@@ -190,10 +187,7 @@ def _uploaded_files() -> list[ValidatedUpload]:
 
 
 def _picture_of_record() -> ValidatedUpload:
-    record_id = json_body().get("record_id")
-    if not is_id(record_id):
-        raise InvalidRequest("record_id", "record_id 应为记录编号")
-    record = database.get_record(connection(), record_id)
+    record = database.get_record(connection(), json_body()["record_id"])
     path = services().outputs.path(record.filename)
     return store.validate_upload(record.filename, path.read_bytes())
 

@@ -48,7 +48,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.openapi.tables import CHANGED, OPEN_TABLE, OPERATION, ROWS, SHOWN_ROW, TABLE
-from app.web.params import bool_field, bounded_int_arg, json_body, parse_ids
+from app.web.params import bounded_int_arg, json_body
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import (
@@ -65,7 +65,7 @@ from app.web.table_json import rows_json, table_json, totals_json
 bp = Blueprint("tables", __name__)
 TABLES_LISTED = 50
 
-_NAME = text(minLength=1, maxLength=MAX_BATCH_NAME_LENGTH)
+_NAME = text(minLength=1, maxLength=MAX_BATCH_NAME_LENGTH, title="表格的名字")
 _MODEL = text(maxLength=MAX_MODEL_LENGTH, description="没有写模型的行用哪个，空的是默认的")
 _MODEL_OF_ALL = text(maxLength=MAX_MODEL_LENGTH, description="都由它来做；图片作为这些行的另一版")
 
@@ -130,7 +130,7 @@ def _listed(listed: database.ListedTable) -> dict[str, Any]:
     status=201,
     headers=KEY_HEADERS,
     json=strict_object(
-        name=text(maxLength=MAX_BATCH_NAME_LENGTH),
+        name=text(maxLength=MAX_BATCH_NAME_LENGTH, title="表格的名字"),
         rows=ROWS,
         workbook=or_null(text(description="导入得到的编号；不写 rows 就照它的每一行")),
         sheets=array_of(str) | {"description": "照这些工作表，不写就是导入时的那一张"},
@@ -141,21 +141,15 @@ def _listed(listed: database.ListedTable) -> dict[str, Any]:
 def create() -> Response:
     """Make a table of rows, or of the workbook that was imported."""
     body = json_body()
-    workbook_id = body.get("workbook")
-    if not isinstance(workbook_id, str | None):
-        raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
-    model = _model_of(body)
-    rows = body.get("rows")
-    name = _name_of(body) or ""
-    if not isinstance(rows or [], list):
-        raise InvalidRequest("rows", "rows 应为行的列表")
+    workbook_id, rows = body.get("workbook"), body.get("rows")
+    name, model = _name_of(body), _model_of(body)
     cells = database.workbook_cells(connection(), workbook_id) if workbook_id else {}
     if workbook_id and rows is None:
         file = database.get_workbook_file(connection(), workbook_id)
         found = sheets.read_workbook(
             file.content,
             file.filename,
-            sheets=_sheets_of(body),
+            sheets=body.get("sheets", []),
             find_model=lambda written: find_model(written or model),
             is_known=LibraryNames(services().library).has,
             date=today(),
@@ -168,14 +162,6 @@ def create() -> Response:
     key, me = request_key(body), current_person()
     added = create_table(connection(), table, new, checker=_checker(), key=key, person_id=me.id)
     return success(status=201, table=table_json(added))
-
-
-def _sheets_of(body: Mapping[str, Any]) -> list[str]:
-    """The names of sheets in a body. Raises InvalidRequest."""
-    names = body.get("sheets") or []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidRequest("sheets", "sheets 应为工作表名字的列表")
-    return names
 
 
 @bp.get("/tables/<table_id>")
@@ -247,10 +233,7 @@ def history(table_id: str) -> Response:
 def patch(table_id: str) -> Response:
     """Carry out operations on rows -> the rows that they concern, as checked."""
     body = json_body()
-    operations = body.get("operations")
-    if not isinstance(operations, list):
-        raise InvalidRequest("operations", "operations 应为操作的列表")
-    key, me = request_key(body), current_person()
+    operations, key, me = body["operations"], request_key(body), current_person()
     changed = change_rows(connection(), table_id, operations, checker=_checker(), key=key, person_id=me.id)
     return _changed_answer(changed)
 
@@ -285,8 +268,7 @@ def put(table_id: str) -> Response:
     table = database.get_table(db, table_id)
     changes: dict[str, Any] = {"name": _name_of(body) or table.name, "updated_at": utc_now()}
     if "archived" in body:
-        is_archived = bool_field(body, "archived", default=False)
-        changes["archived_at"] = (table.archived_at or utc_now()) if is_archived else None
+        changes["archived_at"] = (table.archived_at or utc_now()) if body["archived"] else None
     if "model" in body:
         changes |= {"model": _model_of(body), "checked_with": ""}
     if "columns" in body:
@@ -343,10 +325,7 @@ def copy(table_id: str) -> Response:
 )
 def undo_change(table_id: str) -> Response:
     """Undo what the call that answered with this version changed."""
-    version = json_body().get("version")
-    if type(version) is not int or not 1 <= version <= MAX_ID:
-        raise InvalidRequest("version", "version 应为修改时回答的版本")
-    me = current_person()
+    version, me = json_body()["version"], current_person()
     return _changed_answer(undo(connection(), table_id, version, checker=_checker(), person_id=me.id))
 
 
@@ -355,18 +334,13 @@ def _checker() -> Checker:
 
 
 def _name_of(body: Mapping[str, Any]) -> str:
-    """The name in a body; empty without one. Raises InvalidRequest."""
-    name = body.get("name", "")
-    if not isinstance(name, str) or len(name) > MAX_BATCH_NAME_LENGTH:
-        raise InvalidRequest("name", "表格的名字应为 1–{limit} 个字", limit=MAX_BATCH_NAME_LENGTH)
-    return " ".join(name.split())
+    """The name in a body; empty without one."""
+    return " ".join(body.get("name", "").split())
 
 
 def _model_of(body: Mapping[str, Any]) -> str:
     """The id of the model in a body; empty for the default. Raises InvalidRequest."""
     model = body.get("model")
-    if not isinstance(model, str | None):
-        raise InvalidRequest("model", "model 应为模型的名字")
     return find_model(model).model_id if model else ""
 
 
@@ -392,22 +366,19 @@ def _model_of(body: Mapping[str, Any]) -> str:
 def run(table_id: str) -> Response:
     """Order the pictures of rows; with ``repeats: skip`` those that there are of equal rows are shown."""
     body, db = json_body(), connection()
-    ids = parse_ids(body["rows"], "rows") if "rows" in body else None
-    resolution, pictures = body.get("resolution"), body.get("pictures")
-    if pictures is not None and (type(pictures) is not int or not 1 <= pictures <= MAX_PICTURES_A_ROW):
-        raise InvalidRequest("pictures", "pictures 应为 1–{limit} 的整数", limit=MAX_PICTURES_A_ROW)
+    resolution = body.get("resolution")
     choices = RunChoices(
-        again=frozenset(parse_ids(body.get("again", []), "again")),
-        pictures=pictures,
+        again=frozenset(body.get("again", [])),
+        pictures=body.get("pictures"),
         spec=model_of(body) if body.get("model") else None,
-        resolution="" if resolution in (None, "") else read_resolution(resolution),
+        resolution=read_resolution(resolution) if resolution else "",
     )
     options = order_options(body, "batch", repeats=SKIP)
     if choices.spec and options.sample:  # what is held is compared with what its rows ask for
         raise InvalidRequest("sample", "换个模型做时不能先试几行，请先选几行来做")
     table = database.get_table(db, table_id)
     database.complete_fingerprints(db)
-    placed = run_table(conditions(), table, ids, options, choices=choices, key=request_key(body))
+    placed = run_table(conditions(), table, body.get("rows"), options, choices=choices, key=request_key(body))
     services().runtime.wake()
     price = database.get_batch(db, placed.batch_id).estimated_cost if placed.batch_id else 0
     return success(

@@ -65,6 +65,11 @@ def body_schema(view: Callable[..., Any], method: str) -> Schema:
     return schema
 
 
+def is_body_optional(view: Callable[..., Any], method: str) -> bool:
+    """Whether a view function may be called without a body."""
+    return not (operation_of(view, method) or {}).get("requestBody", {}).get("required", True)
+
+
 def _content(response: Schema | str | Sequence[str]) -> dict[str, Any]:
     if isinstance(response, dict):
         return {JSON: {"schema": response}}
