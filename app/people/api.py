@@ -42,9 +42,8 @@ from app.web.urls import safe_urlsplit
 bp = Blueprint("people", __name__)
 
 _ROLE = enum(*Role)
-_LIMIT = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET), "title": "每月上限（元）"}) | {
-    "description": "元，每月"
-}
+_YUAN = {"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET), "title": "每月上限"}
+_LIMIT = or_null(_YUAN) | {"description": "元，每月"}
 _CHANGED = {"name": "名字", "role": "身份", "month_limit_micros": "每月上限", "active": "停用或启用"}
 _ME = closed_object(id=or_null(ID), name=str, role=_ROLE, month_limit=_LIMIT)
 _PERSON = closed_object(

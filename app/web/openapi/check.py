@@ -1,7 +1,7 @@
 """Checks a JSON body against the schema of its route; one sentence a keyword.
 
-The checked keywords are those that ``schemas`` makes. ``title`` names a value in sentences for people. The fields of
-rows are left to ``app.orders.read``, which tells every problem by row and field.
+The checked keywords are those that ``schemas`` makes. ``title`` names a value in sentences for people. The
+fields of rows are left to ``app.orders.read``, which tells every problem by row and field.
 """
 
 import math
