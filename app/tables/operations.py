@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,78 +32,54 @@ class Changed:
     added: Sequence[int] = ()
 
 
-def apply_operations(edit: Edit, operations: Sequence[Any]) -> None:
-    """Carry out untrusted operations. Raises InvalidRequest or NotFound; the first that fails counts."""
-    grown = sum(len(rows) * {"add": 1, "remove": -1}.get(str(op), 0) for op, _, rows in _parts(operations))
+def apply_operations(edit: Edit, operations: Sequence[Mapping[str, Any]]) -> None:
+    """Carry out operations in the form of the API. Raises NotFound, or InvalidRequest."""
+    signs = {"add": 1, "remove": -1}
+    grown = sum(signs.get(each["op"], 0) * len(each.get("rows", ())) for each in operations)
     if grown > 0 and database.last_row(edit.db, edit.table.id)[0] + grown > MAX_ROWS_A_TABLE:
         raise too_many_rows()
-    ids = [row_id for _, named, rows in _parts(operations) for row_id in (*named, *rows)]
-    edit.load([row_id for row_id in ids if type(row_id) is int and row_id > 0], removed=True)  # at once
-    for index, operation in enumerate(operations, 1):
-        kind = operation.get("op") if isinstance(operation, Mapping) else None
-        match operation:
-            case {"op": "set", "row": int(row_id), "values": dict(values)}:
-                edit.set(row_id, values)
-            case {"op": "add", "rows": list(rows)}:
-                edit.add(rows, _after(operation))
-            case {"op": "remove", "rows": list(rows)}:
-                edit.remove(_ids(rows))
-            case {"op": "restore", "rows": list(rows)}:
-                edit.restore(_ids(rows))
-            case {"op": "move", "rows": list(rows)}:
-                edit.move(_ids(rows), _after(operation))
-            case _:
-                text = "第 {n} 步（{kind}）看不懂：应为 set、add、remove、restore 或 move，写全它要的几项"
-                raise InvalidRequest("operations", text, n=index, kind=str(kind)[:20])
-
-
-def _parts(operations: Sequence[Any]) -> Iterator[tuple[Any, tuple[Any, Any], list[Any]]]:
-    """The kind, the rows that are named one by one, and the list of rows of untrusted operations."""
+    named = [each.get(name) for each in operations for name in ("row", "after")]
+    rows = [row_id for each in operations if each["op"] != "add" for row_id in each.get("rows", ())]
+    edit.load([row_id for row_id in (*named, *rows) if row_id], removed=True)  # at once
     for operation in operations:
-        if isinstance(operation, Mapping):
-            rows = operation.get("rows")
-            named = operation.get("row"), operation.get("after") or None
-            yield operation.get("op"), named, rows if isinstance(rows, list) else []
+        rows = operation.get("rows", [])
+        match operation["op"]:
+            case "set":
+                edit.set(operation["row"], operation["values"])
+            case "add":
+                edit.add(rows, operation.get("after"))
+            case "remove":
+                edit.remove(list(dict.fromkeys(rows)))
+            case "restore":
+                edit.restore(list(dict.fromkeys(rows)))
+            case "move":
+                edit.move(list(dict.fromkeys(rows)), operation.get("after"))
 
 
-def _check_size(operations: Sequence[Any]) -> None:
-    """Raises InvalidRequest for more operations or cells than a call takes; the id of a row counts as one."""
-    values = [operation.get("values") for operation in operations if isinstance(operation, Mapping)]
-    cells = sum(map(_size, [*values, *(row for _, _, rows in _parts(operations) for row in rows)]))
-    if len(operations) > MAX_OPERATIONS or cells > MAX_CELLS:
+def _check_size(operations: Sequence[Mapping[str, Any]]) -> None:
+    """Raises InvalidRequest for more cells than a call takes; the id of a row counts as one."""
+    named = [each.get("values", {}) for each in operations]
+    if sum(map(_size, [*named, *(row for each in operations for row in each.get("rows", ()))])) > MAX_CELLS:
         text = "一次最多改 {operations} 步、{cells} 格，请分几次改"
         raise InvalidRequest("operations", text, operations=MAX_OPERATIONS, cells=MAX_CELLS)
 
 
 def _size(named: Any) -> int:
     if not isinstance(named, Mapping):
-        return int(named is not None)
+        return 1
     return max(1, sum(len(value) if isinstance(value, Mapping) else 1 for value in named.values()))
-
-
-def _after(operation: Mapping[str, Any]) -> int | None:
-    after = operation.get("after")
-    if after is not None and (type(after) is not int or after < 0):
-        raise InvalidRequest("after", "after 应为行的编号；0 是最前面，不写是最后面")
-    return after
-
-
-def _ids(rows: Sequence[Any]) -> list[int]:
-    if not all(type(row_id) is int for row_id in rows):
-        raise InvalidRequest("rows", "rows 应为行的编号的列表")
-    return list(dict.fromkeys(rows))
 
 
 def change_rows(
     db: database.Connection,
     table_id: str,
-    operations: Sequence[Any],
+    operations: Sequence[Mapping[str, Any]],
     *,
     checker: Checker,
     key: database.RequestKey | None = None,
     person_id: int | None = None,
 ) -> Changed:
-    """Carry out untrusted operations of this person, all or none. A used ``key`` changes nothing.
+    """Carry out operations of this person, all or none. A used ``key`` changes nothing.
 
     Raises InvalidRequest, NotFound with nothing changed.
     """

@@ -1,6 +1,6 @@
 """Changes of a table: what one may take, and what becomes of one when others change the table meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -42,7 +42,7 @@ def prompts(db: database.Connection, table: str) -> list[str]:
     return [row.fields["prompt"] for row in rows_of(db, table)]
 
 
-def change(db: database.Connection, table: str, *steps: object, **more: Any) -> Changed:
+def change(db: database.Connection, table: str, *steps: Mapping[str, Any], **more: Any) -> Changed:
     return change_rows(db, table, steps, checker=checker(), **more)
 
 

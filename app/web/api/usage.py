@@ -23,7 +23,6 @@ from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
-    Schema,
     Shape,
     answer,
     array_of,
@@ -50,7 +49,10 @@ from app.web.usage_report import (
 bp = Blueprint("usage", __name__)
 _UNRESOLVED: dict[str, Shape] = {"ids": [ID], "all": bool}
 _REQUEUED = answer(records=int, waiting=int)
-_LIMIT: Schema = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET)})
+_LIMITS = {
+    scope: or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET), "title": label})
+    for scope, label in BUDGET_LABELS.items()
+}
 _BUDGETS = answer(
     budgets=closed_object(**dict.fromkeys(BudgetScope, or_null(float))),
     spent=closed_object(("batch",), **dict.fromkeys(BudgetScope, float)),
@@ -209,9 +211,7 @@ def get_budgets() -> Response:
 
 
 @bp.put("/budgets")
-@describe(
-    "改预算：没写的不变，null 是不限", _BUDGETS, json=strict_object(**dict.fromkeys(BudgetScope, _LIMIT))
-)
+@describe("改预算：没写的不变，null 是不限", _BUDGETS, json=strict_object(**_LIMITS))
 def put_budgets() -> Response:
     """Set any of the budgets; the next submission obeys them. A batch that one paused stays paused."""
     body, spec = json_body(), services().spec

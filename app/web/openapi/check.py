@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from app.domain import MAX_ID
 from app.errors import InvalidRequest, message
-from app.web.openapi.schemas import FIELDS, SCHEMAS, Schema
+from app.web.openapi.schemas import FIELDS, SCHEMAS, Schema, enum
 
 _OF_ROWS = {id(schema) for schema in (*FIELDS.values(), SCHEMAS["Row"])}
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
@@ -68,17 +68,20 @@ def _resolved(schema: Schema) -> Schema:
 
 
 def _branch(value: Any, branches: list[Schema], field: str) -> Schema:
-    """The branch that a value is meant for: null, or an object that has its constants, or the last one."""
-    resolved = [_resolved(branch) for branch in branches]
-    if value is None and {"type": "null"} in resolved:
+    """The branch that a value is meant for: null, or that whose constant it has, or the first."""
+    if value is None and {"type": "null"} in branches:
         return {}
-    for branch in resolved:
-        constants = {
-            name: each["const"] for name, each in branch.get("properties", {}).items() if "const" in each
-        }
-        if constants and isinstance(value, dict) and constants.items() <= value.items():
-            return branch
-    return resolved[0]
+    by_constant = {
+        (name, each["const"]): branch
+        for branch in branches
+        for name, each in branch.get("properties", {}).items()
+        if "const" in each
+    }
+    if not by_constant or not isinstance(value, dict):
+        return branches[0]
+    name = next(iter(by_constant))[0]
+    check(value.get(name), enum(*(constant for _, constant in by_constant)), name)
+    return by_constant[name, value[name]]
 
 
 def _check_type(value: Any, schema: Schema, field: str) -> None:
