@@ -1,6 +1,6 @@
 """Changes of a table: what one may take, and what becomes of one when others change the table meanwhile."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -42,7 +42,7 @@ def prompts(db: database.Connection, table: str) -> list[str]:
     return [row.fields["prompt"] for row in rows_of(db, table)]
 
 
-def change(db: database.Connection, table: str, *steps: Mapping[str, Any], **more: Any) -> Changed:
+def change(db: database.Connection, table: str, *steps: Any, **more: Any) -> Changed:
     return change_rows(db, table, steps, checker=checker(), **more)
 
 
@@ -152,12 +152,11 @@ def test_a_repeated_call_is_answered_as_the_first(db: database.Connection) -> No
 @pytest.mark.parametrize(
     "steps",
     [
-        [adding("")] * 5_001,
         [{"op": "set", "row": 1, "values": dict.fromkeys("abcde")}] * 4_001,
         [{"op": "move", "rows": [1] * 10_001}] * 2,
         [{"op": "add", "rows": [{"columns": {"SKU": "b", "色": "c"}}] * 10_001}],
     ],
-    ids=["operations", "cells", "moved rows", "cells of new rows"],
+    ids=["cells", "moved rows", "cells of new rows"],
 )
 def test_more_than_a_call_takes_is_refused_before_anything_is_read(
     db: database.Connection, steps: list[object]
