@@ -1,23 +1,20 @@
 """Submit a request to an image provider, once, and fetch the image.
 
-The public API of ``app.providers``; stores nothing and retries nothing.
+The public API of ``app.providers``, whose services are registered here; stores nothing and retries nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from app.config import Settings
+from app.config import SERVICES, SETTINGS, Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import SettingError
-from app.providers import (
-    OpenedProvider,
-    list_specs,
-    list_variables,
-    model_variable,
-    open_provider,
-    open_providers,
-)
+from app.providers import bailian, cutout, gemini, jimeng, seedream, tokenhub
 from app.providers.base import Provider, Sleep, SubmitResult
+from app.providers.demo import Demo
 from app.providers.latency import LatencyEstimate
+from app.providers.openai_images import OpenAIImages
+from app.providers.sdapi import SdApi
 from app.providers.webhook import NotDelivered, Webhook
 
 __all__ = [
@@ -31,12 +28,110 @@ __all__ = [
     "check_budget",
     "fetch",
     "list_specs",
-    "list_variables",
     "model_variable",
     "open_provider",
     "open_providers",
     "submit",
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    """A provider.
+
+    ``other_models`` are the ids, beside the configured one, that its keys are good for. ``is_built_in``: it
+    needs no keys and has no settings, and makes one picture at a time.
+    """
+
+    open: Callable[[Settings], Provider]
+    other_models: Callable[[Settings], Iterable[str]] = lambda _settings: ()
+    is_built_in: bool = False
+
+
+_SERVICES: dict[str, _Service] = {
+    "jimeng": _Service(open=cutout.open_jimeng, other_models=jimeng.other_models),
+    "seedream": _Service(open=seedream.Seedream, other_models=seedream.other_models),
+    "bailian": _Service(open=bailian.Bailian, other_models=bailian.other_models),
+    "gemini": _Service(open=gemini.Gemini, other_models=gemini.other_models),
+    "tokenhub": _Service(open=tokenhub.TokenHub, other_models=tokenhub.other_models),
+    "openai": _Service(open=OpenAIImages),
+    "sdapi": _Service(open=SdApi),
+    "demo": _Service(open=Demo),
+    "white-ground": _Service(open=cutout.WhiteGround, is_built_in=True),
+}
+_SHARED_SETTINGS = ("model_timeout", "usd_cny", "watermark")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedProvider:
+    """A client of one model, thread-safe, with how many of its images may be under way.
+
+    ``settings`` are those it was opened with: of other providers' settings they have the defaults.
+    """
+
+    provider: Provider
+    settings: Settings
+    concurrency: int
+
+
+def open_providers(settings: Settings, earlier: Iterable[OpenedProvider] = ()) -> list[OpenedProvider]:
+    """Open a client of every model that can be ordered from: the default first, even without its keys.
+
+    The configured model of a provider is followed by the others that its keys are good for. A client of
+    ``earlier`` is used again when its settings have not changed.
+    """
+    opened = {each.settings: each.provider for each in earlier}
+    return [
+        OpenedProvider(
+            provider=opened.get(own) or _open(own),
+            settings=own,
+            concurrency=1 if _SERVICES[name].is_built_in else settings.concurrency_of(name),
+        )
+        for name in sorted(_SERVICES, key=lambda name: name != settings.image_model)
+        if name == settings.image_model or _SERVICES[name].is_built_in or settings.is_ready(name)
+        for own in _settings_of(name, settings)
+    ]
+
+
+def open_provider(settings: Settings) -> Provider:
+    """Open the configured model of the provider that IMAGE_MODEL names."""
+    return _open(_settings_of(settings.image_model, settings)[0])
+
+
+def list_specs(settings: Settings) -> list[ModelSpec]:
+    """The spec of every model of every provider that has settings, whether or not its keys are set.
+
+    Of each provider the configured model is the first.
+    """
+    names = (name for name, service in _SERVICES.items() if not service.is_built_in)
+    return [_open(own).spec for name in names for own in _settings_of(name, settings)]
+
+
+def model_variable(provider: str) -> str:
+    """The variable of the id of a provider's configured model; empty when it has none."""
+    return next((name for name in SERVICES[provider] if SETTINGS[name].kind == "model"), "")
+
+
+def _open(settings: Settings) -> Provider:
+    return _SERVICES[settings.image_model].open(settings)
+
+
+def _settings_of(name: str, settings: Settings) -> list[Settings]:
+    """The settings of each model of a provider; the price that is set is that of the configured model."""
+    own = [
+        each
+        for each in SERVICES.get(name, ())
+        if each not in (f"{name.upper()}_PRICE", f"{name.upper()}_CONCURRENCY")
+    ]
+    values = {each.lower(): getattr(settings, each.lower()) for each in (*own, *_SHARED_SETTINGS)}
+    values |= {"image_model": name, "price_per_image": settings.price_of(name)}
+    configured = Settings(**values)
+    others = _SERVICES[name].other_models(configured)
+    values["price_per_image"] = None
+    return [
+        configured,
+        *(Settings(**values | {model_variable(name).lower(): model}) for model in others),
+    ]
 
 
 def check_budget(settings: Settings, spec: ModelSpec) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import database
 from app.config import Settings
-from app.providers import list_specs
+from generator import list_specs
 from tools.unusual_text import PROMPTS
 
 MODEL = next(spec for spec in list_specs(Settings()) if spec.model_id == "jimeng_t2i_v40")

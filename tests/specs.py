@@ -21,7 +21,7 @@ ANY = ModelSpec(
     takes_seed=True,
     takes_steps=True,
     prices=dict.fromkeys(RESOLUTION_AREAS, Decimal("0.22")),
-    setup=ModelSetup(title="测试模型", about="什么都会。", variables={}),
+    setup=ModelSetup(title="测试模型", about="什么都会。"),
 )
 URL = replace(ANY, reference_form="url")
 BYTES = replace(ANY, reference_form="bytes")

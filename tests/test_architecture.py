@@ -10,17 +10,19 @@ ROOT = Path(__file__).parents[1]
 TOP_LEVEL = ("web_app", "database", "generator", "oss_client")
 
 # Package or top-level module -> what it may import besides itself; see docs/architecture.md.
-_BASE = {"app.errors", "app.config", "app.domain", "app.system"}
+_BASE = {"app.errors", "app.setting", "app.config", "app.domain", "app.system"}
+_BELOW_CONFIG = _BASE - {"app.config"}
 MAY_IMPORT = {
     "app.errors": set(),
-    "app.config": {"app.errors"},
+    "app.setting": {"app.errors"},
+    "app.config": {"app.errors", "app.setting", "app.providers", "app.system"},
     "app.env_file": {"app.errors", "app.config", "app.system"},
     "app.domain": {"app.errors"},
     "app.log": {"app.domain"},
-    "app.system": {"app.errors", "app.config"},
+    "app.system": {"app.errors", "app.setting"},
     "app.db": {"app.errors", "app.domain", "app.system"},
-    "app.providers": _BASE | {"app.images"},
-    "app.images": _BASE,
+    "app.providers": _BELOW_CONFIG | {"app.images"},
+    "app.images": _BELOW_CONFIG,
     "app.sheets": {"app.errors", "app.domain", "app.system"},
     "app.recipes": _BASE | {"app.images", "app.sheets", "app.tables", "app.web", "database"},
     "app.delivery": _BASE | {"app.images", "app.library", "app.sheets", "app.tables", "app.web", "database"},

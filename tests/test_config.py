@@ -4,25 +4,16 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from app.config import REQUIRED, Settings, load_settings, read_settings
+from app.config import REQUIRED, SETTINGS, Settings, load_settings, read_settings
 from app.errors import SettingError
+from tools.settings_docs import documents
 
 ROOT = Path(__file__).parents[1]
-_DEFAULTS = {
-    setting.name.upper(): "" if setting.default in (None, ()) else str(setting.default).lower()
-    for setting in fields(Settings)
-}
-_IN_WORDS = {
-    "IMAGE_MODEL": ("按密钥自动选", "depends on the keys"),
-    "PRICE_PER_IMAGE": ("按模型", "depends on the model"),
-    "BUDGET": ("不限", "none"),
-}
 
 
 def test_without_any_setting_the_demo_model_serves_on_loopback() -> None:
@@ -214,25 +205,12 @@ def test_a_model_names_its_missing_keys() -> None:
     assert Settings(image_model="jimeng", volcengine_ak="a").missing_keys == ["VOLCENGINE_SK"]
 
 
-def test_the_example_file_lists_every_setting_once_in_order_with_a_comment() -> None:
-    found = re.findall(r"^# .+\n([A-Z_]+)=$", ROOT.joinpath(".env.example").read_text("utf-8"), re.MULTILINE)
-    assert found == [setting.name.upper() for setting in fields(Settings)]
-
-
-@pytest.mark.parametrize("file", ["docs/settings.md", "docs/settings.en.md"])
-def test_every_setting_is_documented_once_with_its_default(file: str) -> None:
-    rows = re.findall(
-        r"^\| (`[A-Z_]+`.*?) \| (.+?) \| .+ \|$", ROOT.joinpath(file).read_text("utf-8"), re.MULTILINE
-    )
-    documented = [variable for names, _ in rows for variable in re.findall("[A-Z_]+", names)]
-    assert sorted(documented) == sorted(_DEFAULTS)
-    for names, message in rows:
-        variables, defaults = re.findall("[A-Z_]+", names), re.split("、|, ", message.replace("`", ""))
-        for number, variable in enumerate(variables):
-            default = _DEFAULTS[variable]
-            assert defaults[min(number, len(defaults) - 1)] in _IN_WORDS.get(
-                variable, (default or "空", default or "empty")
-            )
+def test_the_example_file_and_the_documentation_are_written_from_the_declarations() -> None:
+    assert [path.name for path, text in documents().items() if path.read_text("utf-8") != text] == []
+    for path in documents():
+        assert sorted(
+            re.findall("^(?:[|] `)?([A-Z_]+)(?:=|`)", path.read_text("utf-8"), re.MULTILINE)
+        ) == sorted(SETTINGS)
 
 
 @pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])

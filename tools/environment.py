@@ -2,10 +2,9 @@
 
 import os
 import signal
-from dataclasses import fields
 from types import FrameType
 
-from app.config import Settings
+from app.config import SETTINGS
 
 
 def isolate_environment() -> None:
@@ -33,7 +32,6 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 def _remove_variables() -> None:
     """Remove settings of the product and proxies from the environment."""
-    settings = {field.name.upper() for field in fields(Settings)}
     for name in list(os.environ):
-        if name.upper() in settings or name.lower().endswith("_proxy"):
+        if name.upper() in SETTINGS or name.lower().endswith("_proxy"):
             del os.environ[name]

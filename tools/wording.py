@@ -27,7 +27,7 @@ _HEADER = "# English. How placeholders are written: app.errors.Message.render.\n
 # functions that hold them, or None for the whole file.
 STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/system/listener.py": ("_taken",),  # said at the terminal, when nothing can be served
-    "app/system/folders.py": None,  # the same, about folders
+    "app/system/folders.py": ("ensure_writable", "_problem"),  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
     "app/cli_words.py": None,
     "app/db/backup.py": ("rebuild",),  # what that command does

@@ -28,15 +28,13 @@ _OPAQUE_FORMATS = ("jpeg",)  # formats without transparency
 class ModelSetup:
     """How to set up an image model, for the model page.
 
-    title      name of the model family; ``about`` describes it in one sentence
-    variables  variable of ``.env`` -> example value, in display order; empty: no key needed
-    keys_at    URL where keys are issued, ``keys_from`` the issuer; empty for self-hosted services
-    free       the text shown for a price of 0
+    title    name of the model family; ``about`` describes it in one sentence
+    keys_at  URL where keys are issued, ``keys_from`` the issuer; empty for self-hosted services
+    free     the text shown for a price of 0
     """
 
     title: str
     about: str
-    variables: Mapping[str, str]
     keys_at: str = ""
     keys_from: str = ""
     free: str = "不花钱"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from app.config import Settings, is_loopback
+from app.config import Settings
 from app.domain import (
     FILES_URL,
     FULL_DIGEST_LENGTH,
@@ -32,6 +32,7 @@ from app.library import catalogue
 from app.library.catalogue import THUMBNAILS_URL, IsUsed, to_library_image
 from app.library.local import LocalLibrary
 from app.library.outputs import OutputLibrary, Outputs
+from app.setting import is_loopback
 
 if TYPE_CHECKING:
     from app.library.bucket import BucketLibrary

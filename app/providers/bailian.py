@@ -19,7 +19,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.config import Settings
 from app.domain import (
     EditRules,
     GeneratedImage,
@@ -35,6 +34,7 @@ from app.errors import Billed, ModelError, message
 from app.providers import key_check
 from app.providers.base import (
     KeyCheck,
+    ModelSettings,
     Sleep,
     SubmitResult,
     made_image,
@@ -58,6 +58,7 @@ from app.providers.error_rules import (
     unrecognised,
 )
 from app.providers.http import Response, ServiceClient, secrets_in
+from app.setting import address, concurrency, key, model, price
 
 LABEL = message("百炼")
 _PATH = "/api/v1/services/aigc/multimodal-generation/generation"
@@ -128,10 +129,21 @@ _REFERENCE_LIMITS = ReferenceLimits(
 _NOTES = {"steps": "百炼不接受步数，由服务自己决定"}
 _FOLDED = {"negative_prompt": "这个模型没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面"}
 
+
+@dataclass(frozen=True, kw_only=True)
+class BailianSettings(ModelSettings):
+    """The settings of Bailian."""
+
+    dashscope_api_key: str = key(about="阿里百炼的，要和地址同一个地域", example="你的 API Key", needed=True)
+    bailian_model: str = model("wan2.7-image-pro", example="wan2.7-image-pro")
+    bailian_price: Decimal | None = price()
+    bailian_concurrency: int | None = concurrency()
+    dashscope_base_url: str = address("https://dashscope.aliyuncs.com", "也可以是业务空间自己的域名")
+
+
 _SETUP = ModelSetup(
     title="阿里百炼",
     about="阿里云百炼的万相、Qwen-Image 和 Z-Image。提示词照原文发送，不让服务改写。",
-    variables={"DASHSCOPE_API_KEY": "你的 API Key", "BAILIAN_MODEL": "wan2.7-image-pro"},
     keys_at="https://bailian.console.aliyun.com/",
     keys_from="取密钥：百炼控制台",
 )
@@ -195,7 +207,7 @@ class Bailian:
 
     latency: None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: BailianSettings) -> None:
         self._base = settings.dashscope_base_url
         self._secrets = (settings.dashscope_api_key, *secrets_in(self._base))
         bearer = f"Bearer {settings.dashscope_api_key}"
@@ -271,7 +283,7 @@ class Bailian:
         return rule.error(code, redacted(fields.get("message") or words, *self._secrets))
 
 
-def other_models(settings: Settings) -> list[str]:
+def other_models(settings: BailianSettings) -> list[str]:
     """The ids of the other models of the service that can be ordered from."""
     current = (model for family in _FAMILIES if not family.ended_on for model in family.ids)
     return [model for model in current if model != settings.bailian_model]
@@ -296,7 +308,7 @@ def _family_of(model: str) -> _Family:
     return _BY_ID.get(model) or _BY_ID.get(snapshot_of) or _Family(label=model)
 
 
-def _spec(settings: Settings, family: _Family) -> ModelSpec:
+def _spec(settings: BailianSettings, family: _Family) -> ModelSpec:
     is_known, host = family in _FAMILIES, str(urlsplit(settings.dashscope_base_url).hostname)
     # Prices are those of the mainland; other regions charge in another currency.
     is_mainland = not host.endswith(".aliyuncs.com") or host.startswith("dashscope.") or ".cn-" in host

@@ -14,7 +14,6 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from app.config import Settings
 from app.domain import (
     ASPECT_RATIOS,
     MAX_PROMPT_LENGTH,
@@ -30,10 +29,10 @@ from app.domain import (
 from app.errors import Billed, ModelError, message
 from app.images import cutout
 from app.images.decode import InvalidImage, jpeg_within
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices
+from app.providers.base import KeyCheck, ModelSettings, Sleep, SubmitResult, prices
 from app.providers.error_rules import at_least_unknown, outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
-from app.providers.jimeng import CUT_OUT, Jimeng
+from app.providers.jimeng import CUT_OUT, Jimeng, JimengSettings
 from app.providers.jimeng_errors import LABEL, edit_error, submit_error, task_data
 
 _LARGEST = 4_700_000  # bytes, as of Jimeng's other models; its own limit is not known
@@ -46,14 +45,14 @@ class WhiteGround:
 
     latency: None = None
 
-    def __init__(self, _settings: Settings) -> None:
+    def __init__(self, _settings: ModelSettings) -> None:
         about = "在这台电脑上把近白色的背景提到纯白，商品的像素不变，不花钱。"
         self.spec = _spec(
             name="white-ground",
             label="白底",
             model_id="white-ground",
             verb="白底",
-            setup=ModelSetup(title="白底", about=about, variables={}),
+            setup=ModelSetup(title="白底", about=about),
             prices=prices(Decimal(0)),
             self_hosted=True,
         )
@@ -81,7 +80,7 @@ class SaliencySeg:
 
     latency: None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: JimengSettings) -> None:
         self._jimeng = Jimeng(settings)
         self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
         self._client = ServiceClient(LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout)
@@ -133,7 +132,7 @@ class SaliencySeg:
         raise outcome_unknown(LABEL, message("答复里没有图片"))
 
 
-def open_jimeng(settings: Settings) -> Jimeng | SaliencySeg:
+def open_jimeng(settings: JimengSettings) -> Jimeng | SaliencySeg:
     """The client of one model of Jimeng's keys."""
     return SaliencySeg(settings) if settings.jimeng_req_key == CUT_OUT else Jimeng(settings)
 

@@ -18,7 +18,6 @@ from random import Random
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from app.config import Settings
 from app.domain import (
     MAX_PROMPT_LENGTH,
     MAX_SEED,
@@ -34,7 +33,7 @@ from app.domain import (
 )
 from app.errors import Billed, ModelError, message
 from app.images.fonts import Font, chinese_font
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
+from app.providers.base import KeyCheck, ModelSettings, Sleep, SubmitResult, prices, size_table
 
 USUAL_STEPS = 20
 _SMALL = 256
@@ -66,7 +65,6 @@ _SIZES = SizeRule(
 _SETUP = ModelSetup(
     title="演示",
     about="在这台电脑上作画，不联网；图上带「演示」字样，用来熟悉每个页面。",
-    variables={},
 )
 
 
@@ -75,7 +73,7 @@ class Demo:
 
     latency: None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ModelSettings) -> None:
         self.spec = ModelSpec(
             name="demo",
             label="演示",

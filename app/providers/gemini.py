@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.config import Settings
 from app.domain import (
     COMMON_RATIOS,
     MAX_PROMPT_LENGTH,
@@ -33,6 +32,7 @@ from app.domain import (
 from app.errors import Billed, ModelError, message
 from app.providers.base import (
     KeyCheck,
+    ModelSettings,
     Sleep,
     SubmitResult,
     prices,
@@ -55,6 +55,7 @@ from app.providers.error_rules import (
 )
 from app.providers.http import Response, ServiceClient, decode_base64, parse_object, secrets_in
 from app.providers.key_check import list_models
+from app.setting import address, concurrency, key, model, price
 
 LABEL = message("Gemini")
 _GOOGLE = "generativelanguage.googleapis.com"
@@ -109,11 +110,25 @@ _NOTES = {
     "output_format": "Gemini 不能选格式，由服务自己决定",
     "quality": "Gemini 不分质量，请改分辨率",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeminiSettings(ModelSettings):
+    """The settings of Gemini."""
+
+    gemini_api_key: str = key(about="Google 或转售商的", example="你的 API Key", needed=True)
+    gemini_image_model: str = model("gemini-nano-banana-2.1", example="gemini-nano-banana-2.1")
+    gemini_price: Decimal | None = price("空着时 Google 的按用量和 USD_CNY 算，转售商的是「价格未设」")
+    gemini_concurrency: int | None = concurrency()
+    gemini_base_url: str = address(
+        "https://generativelanguage.googleapis.com", "不含 /v1beta；任何兼容 generateContent 的服务"
+    )
+
+
 _SETUP = ModelSetup(
     title="Gemini",
     about="Google 的图片模型，也可以用转售商的地址。Google 按用量收美元：填了「1 美元合多少元」，就先按图片"
     "和参考图估；文字和思考另算，账上以它报的用量为准。",
-    variables={"GEMINI_API_KEY": "你的 API Key", "GEMINI_IMAGE_MODEL": "gemini-nano-banana-2.1"},
     keys_at="https://aistudio.google.com/apikey",
     keys_from="取密钥：Google AI Studio",
 )
@@ -165,7 +180,7 @@ class Gemini:
 
     latency: None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: GeminiSettings) -> None:
         address = settings.gemini_base_url.removesuffix("/v1beta")
         host = urlsplit(address).hostname or ""
         self._base = f"{address}/v1beta"
@@ -276,7 +291,7 @@ class Gemini:
         return dollars * self._rate / 1_000_000
 
 
-def other_models(settings: Settings) -> list[str]:
+def other_models(settings: GeminiSettings) -> list[str]:
     """The ids of the other models that the same key is good for."""
     return [model for model in _FAMILIES if model != settings.gemini_image_model]
 
@@ -298,7 +313,7 @@ def _usage(found: Any) -> dict[str, int]:
     return usage | reported_usage({"imageTokenCount": next(iter(tokens), None)})
 
 
-def _spec(settings: Settings, family: _Family | None, rate: Decimal | None) -> ModelSpec:
+def _spec(settings: GeminiSettings, family: _Family | None, rate: Decimal | None) -> ModelSpec:
     model = settings.gemini_image_model
     known = family or _Family(label=model)
     about = _SETUP.about if urlsplit(settings.gemini_base_url).hostname == _GOOGLE else _ABOUT_RESELLER

@@ -26,10 +26,10 @@ import requests
 from requests.utils import select_proxy
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
-from app.config import is_loopback
 from app.errors import Billed, Message, ModelError, message, network_reason
 from app.providers.deadlines import DeadlineAdapter
 from app.providers.error_rules import outcome_unknown
+from app.setting import is_loopback
 
 MAX_BYTES = 64 * 1024 * 1024
 _CHUNK = 128 * 1024

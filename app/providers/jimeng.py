@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,6 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.config import Settings
 from app.domain import (
     GeneratedImage,
     ImageRequest,
@@ -26,9 +26,17 @@ from app.domain import (
     ReferenceLimits,
     SizeRule,
 )
-from app.errors import Billed, ModelError, message
+from app.errors import Billed, ModelError, SettingError, message
 from app.providers import base, jimeng_edits, key_check
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
+from app.providers.base import (
+    KeyCheck,
+    ModelSettings,
+    Sleep,
+    SubmitResult,
+    prices,
+    size_table,
+    with_negative_prompt,
+)
 from app.providers.downloads import Downloads
 from app.providers.error_rules import at_least_unknown, outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
@@ -46,6 +54,7 @@ from app.providers.jimeng_errors import (
 from app.providers.latency import LatencyEstimate
 from app.providers.polling import Poller
 from app.providers.volc_signature import Signer, canonical_query
+from app.setting import address, concurrency, key, model, price, read_bool, setting
 
 _SIZES = SizeRule.by_area(1_048_576, 16_777_216, max_ratio=3)
 VERSION = "2022-08-31"
@@ -108,10 +117,46 @@ _NOTES = {
     "quality": "即梦不分质量，请改分辨率",
 }
 
+
+def _read_producer(variable: str, value: str) -> str:
+    if not re.fullmatch(r"[ -~]{1,256}", value):
+        raise SettingError(variable, "应为英文字母、数字和符号，最多 256 个，例如统一社会信用代码")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class JimengSettings(ModelSettings):
+    """The settings of Jimeng."""
+
+    volcengine_ak: str = key("Access Key ID", "火山引擎的", example="你的 Access Key ID", needed=True)
+    volcengine_sk: str = key("Secret Access Key", "火山引擎的", example="你的 Secret Access Key", needed=True)
+    jimeng_req_key: str = model("jimeng_t2i_v40", "4.6 是 jimeng_seedream46_cvtob")
+    jimeng_price: Decimal | None = price()
+    jimeng_outpaint_price: Decimal | None = price(
+        "没有公开价格，请到控制台查看；空着是「价格未设」", "扩图每张的价格（元）"
+    )
+    jimeng_cutout_price: Decimal | None = price(
+        "用 saliency_seg，要另外开通，以控制台为准；空着是「价格未设」", "抠图每张的价格（元）"
+    )
+    jimeng_concurrency: int | None = concurrency()
+    jimeng_endpoint: str = address("https://visual.volcengineapi.com")
+    jimeng_aigc_producer: str = setting(
+        "",
+        _read_producer,
+        label="请服务写隐式标识：生产者名称或编码",
+        about="写在图片文件里，例如统一社会信用代码；空着就不写。记录里看得到它说写了没有，和文件里找到的是什么",
+    )
+    jimeng_local_references: bool = setting(
+        False,
+        read_bool,
+        label="4.0 直接发这台电脑上的参考图",
+        about="没有证实它会看，不看也照样收费，所以带参考图的表格第一次只做一行，看过再放行；4.6 不用打开",
+    )
+
+
 _SETUP = ModelSetup(
     title="即梦",
     about="火山引擎的图片模型。先在控制台开通「即梦」，再取一对密钥。4.6 可以直接用这台电脑上的参考图。",
-    variables={"VOLCENGINE_AK": "你的 Access Key ID", "VOLCENGINE_SK": "你的 Secret Access Key"},
     keys_at="https://console.volcengine.com/iam/keymanage/",
     keys_from="取密钥：火山引擎控制台",
 )
@@ -120,7 +165,7 @@ _SETUP = ModelSetup(
 class Jimeng:
     """The provider ``jimeng``; see ``base.Provider``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: JimengSettings) -> None:
         self._endpoint = settings.jimeng_endpoint
         self._req_key = settings.jimeng_req_key
         self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
@@ -133,7 +178,7 @@ class Jimeng:
         self._scale = _family(self._req_key).scale
         self.spec = _spec(settings)
         if jimeng_edits.is_edit(self._req_key):
-            self.spec = jimeng_edits.spec_of(settings, self.spec)
+            self.spec = jimeng_edits.spec_of(self._req_key, self.spec, settings.jimeng_outpaint_price)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
@@ -264,7 +309,7 @@ class Jimeng:
         return post(url, headers=headers, content=content)
 
 
-def other_models(settings: Settings) -> list[str]:
+def other_models(settings: JimengSettings) -> list[str]:
     """The other models that the same pair of keys is good for."""
     return [
         model for model in (*_FAMILIES, *jimeng_edits.MODELS, CUT_OUT) if model != settings.jimeng_req_key
@@ -275,7 +320,7 @@ def _family(req_key: str) -> _Family:
     return _FAMILIES.get(req_key) or _Family(label=req_key)
 
 
-def _spec(settings: Settings) -> ModelSpec:
+def _spec(settings: JimengSettings) -> ModelSpec:
     req_key = settings.jimeng_req_key
     family = _family(req_key)
     is_trial = req_key == _4_0 and settings.jimeng_local_references

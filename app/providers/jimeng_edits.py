@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from app.config import Settings
 from app.domain import MAX_PROMPT_LENGTH, EditRules, ImageRequest, ModelSpec, ReferenceLimits
 from app.domain.edits import SIDES
 
@@ -53,10 +52,10 @@ def is_edit(req_key: str) -> bool:
     return req_key in _KINDS
 
 
-def spec_of(settings: Settings, spec: ModelSpec) -> ModelSpec:
-    """``spec``, that of any model of Jimeng, as it is for the one of these settings."""
-    kind = _KINDS[settings.jimeng_req_key]
-    price = Decimal(kind.price) if kind.price else settings.jimeng_outpaint_price
+def spec_of(req_key: str, spec: ModelSpec, outpaint_price: Decimal | None) -> ModelSpec:
+    """``spec``, that of any model of Jimeng, as it is for this one."""
+    kind = _KINDS[req_key]
+    price = Decimal(kind.price) if kind.price else outpaint_price
     sizes = {name: size for name, size in spec.sizes.items() if name[1] in kind.resolutions}
     return replace(
         spec,

@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from app.config import Settings
 from app.domain import (
     COMMON_RATIOS,
     MAX_PROMPT_LENGTH,
@@ -32,6 +31,7 @@ from app.domain import (
 from app.errors import Billed, Message, ModelError, message
 from app.providers.base import (
     KeyCheck,
+    ModelSettings,
     Sleep,
     SubmitResult,
     made_image,
@@ -57,6 +57,7 @@ from app.providers.http import Response, ServiceClient, secrets_in
 from app.providers.key_check import list_models
 from app.providers.openai_edits import MAXIMUM_AREA, RULES, form_of
 from app.providers.openai_tokens import cost_of, price_of_reference, price_of_token
+from app.setting import address, concurrency, key, model, price
 
 LABEL = message("图片服务")
 _SIZES = SizeRule(
@@ -124,14 +125,30 @@ _ABOUT_BOUND = (
 )
 _NO_OPTIONS = "不知道这个模型接受什么，没有发送"
 
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAISettings(ModelSettings):
+    """The settings of OpenAI and of compatible services; one of this computer may need no key."""
+
+    openai_base_url: str = address(
+        "https://api.openai.com/v1",
+        "含 /v1；任何兼容 /v1/images/generations 的服务",
+        example="https://api.openai.com/v1",
+        needed=True,
+    )
+    openai_api_key: str = key(
+        about="OpenAI 或兼容服务的；本机服务可空着", example="你的 API Key", needed="OPENAI_BASE_URL"
+    )
+    openai_image_model: str = model("gpt-image-2", example="gpt-image-2", needed=True)
+    openai_price: Decimal | None = price(
+        "空着时 OpenAI 自己的按用量和 USD_CNY 算，别家的是「价格未设」，不收费填 0"
+    )
+    openai_concurrency: int | None = concurrency()
+
+
 _SETUP = ModelSetup(
     title="OpenAI 及兼容服务",
     about="任何兼容 /v1/images/generations 的服务，包括本机的。",
-    variables={
-        "OPENAI_BASE_URL": "https://api.openai.com/v1",
-        "OPENAI_API_KEY": "你的 API Key",
-        "OPENAI_IMAGE_MODEL": "gpt-image-2",
-    },
 )
 
 _ANY = ".*"
@@ -228,7 +245,7 @@ class OpenAIImages(ImagesApi):
     label = LABEL
     variables = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: OpenAISettings) -> None:
         self.spec = _spec(settings)
         self._rate = _rate(settings)
         super().__init__(
@@ -270,17 +287,17 @@ def _options(request: ImageRequest) -> dict[str, Any]:
     return default | request.options
 
 
-def _is_own(settings: Settings) -> bool:
+def _is_own(settings: OpenAISettings) -> bool:
     return urlsplit(settings.openai_base_url).hostname == _OWN_HOST
 
 
-def _rate(settings: Settings) -> Decimal | None:
+def _rate(settings: OpenAISettings) -> Decimal | None:
     """CNY for a dollar where OpenAI bills the tokens; None elsewhere, or where it is not known."""
     is_billed = _is_own(settings) and _BY_ID.get(settings.openai_image_model, _UNLISTED).units
     return settings.usd_cny if is_billed else None
 
 
-def _spec(settings: Settings) -> ModelSpec:
+def _spec(settings: OpenAISettings) -> ModelSpec:
     model = settings.openai_image_model
     family = _BY_ID.get(model, _UNLISTED)
     ends = family.ended_on if _is_own(settings) else None

@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.config import Settings
 from app.domain import (
     MAX_ID,
     MAX_PROMPT_LENGTH,
@@ -29,7 +28,7 @@ from app.domain import (
 )
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_like, size_table
+from app.providers.base import KeyCheck, ModelSettings, Sleep, SubmitResult, prices, size_like, size_table
 from app.providers.downloads import Downloads
 from app.providers.error_rules import (
     AFTER_SENDING,
@@ -44,6 +43,7 @@ from app.providers.error_rules import (
     unrecognised,
 )
 from app.providers.http import Response, ServiceClient, decode_base64, parse_object, secrets_in
+from app.setting import address, concurrency, price
 
 _NAME = "本地图片服务"
 LABEL = message(_NAME)
@@ -53,10 +53,25 @@ _SIZES = SizeRule(
     min_side=256, max_side=8192, min_area=256 * 256, max_area=17_000_000, max_ratio=8, multiple_of=8
 )
 
+
+@dataclass(frozen=True, kw_only=True)
+class SdApiSettings(ModelSettings):
+    """The settings of a Stable Diffusion server."""
+
+    sdapi_url: str = address(  # may contain a user name and password
+        "",
+        "Stable Diffusion 类服务的，例如 http://127.0.0.1:7860",
+        example="http://127.0.0.1:7860",
+        needed=True,
+        secret=True,
+    )
+    sdapi_price: Decimal | None = price("空着是不收费；租来的、按张收费的请填，断线后就不会自动重画")
+    sdapi_concurrency: int | None = concurrency()
+
+
 _SETUP = ModelSetup(
     title="Stable Diffusion 服务",
     about="自己电脑上的 stable-diffusion.cpp、Forge、SD.Next、AUTOMATIC1111。",
-    variables={"SDAPI_URL": "http://127.0.0.1:7860"},
 )
 
 _REDRAWN = 0.75  # denoising strength inside the mask: the original still shows through
@@ -83,7 +98,7 @@ class SdApi:
 
     latency: None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SdApiSettings) -> None:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
         self._secrets = secrets_in(settings.sdapi_url)
         self._client = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
@@ -182,7 +197,7 @@ def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers
 
 
-def _spec(settings: Settings) -> ModelSpec:
+def _spec(settings: SdApiSettings) -> ModelSpec:
     return ModelSpec(
         name="sdapi",
         label=_NAME,

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.config import Settings
 from app.domain import (
     RESOLUTIONS,
     ImageRequest,
@@ -28,9 +27,17 @@ from app.domain import (
     SizeRule,
 )
 from app.errors import Billed, ModelError, message
-from app.providers.base import SubmitResult, prices, reference_address, size_table, with_negative_prompt
+from app.providers.base import (
+    ModelSettings,
+    SubmitResult,
+    prices,
+    reference_address,
+    size_table,
+    with_negative_prompt,
+)
 from app.providers.error_rules import REFUSED, ErrorRule, parse_error, pausing, redacted, throttling
 from app.providers.openai_images import ImagesApi
+from app.setting import address, concurrency, key, model, price
 
 LABEL = message("方舟 Seedream")
 
@@ -133,10 +140,25 @@ _NOTES = {
 }
 _NO_BACKGROUND = "这个模型不能选背景，要透明背景请用 Seedream 5.5"
 
+
+@dataclass(frozen=True, kw_only=True)
+class SeedreamSettings(ModelSettings):
+    """The settings of Seedream."""
+
+    ark_api_key: str = key(about="火山方舟的", example="你的 API Key", needed=True)
+    seedream_model: str = model(
+        "doubao-seedream-5-0-pro-260628",
+        "也可以是接入点的；编号常变，以控制台为准",
+        example="控制台里的模型编号",
+    )
+    seedream_price: Decimal | None = price()
+    seedream_concurrency: int | None = concurrency()
+    ark_base_url: str = address("https://ark.cn-beijing.volces.com/api/v3")
+
+
 _SETUP = ModelSetup(
     title="Seedream",
     about="火山方舟的图片模型，参考图可以直接用这台电脑上的。",
-    variables={"ARK_API_KEY": "你的 API Key", "SEEDREAM_MODEL": "控制台里的模型编号"},
     keys_at="https://console.volcengine.com/ark/",
     keys_from="取密钥：火山方舟控制台",
 )
@@ -214,7 +236,7 @@ class Seedream(ImagesApi):
     label = LABEL
     variables = ("ARK_API_KEY", "ARK_BASE_URL")
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SeedreamSettings) -> None:
         self.spec = _spec(settings)
         super().__init__(
             settings.ark_base_url,
@@ -254,7 +276,7 @@ class Seedream(ImagesApi):
         return problem
 
 
-def other_models(settings: Settings) -> list[str]:
+def other_models(settings: SeedreamSettings) -> list[str]:
     """The ids of the other models of the same service that can be ordered from.
 
     None when the service is not known by the configured id or by its address.
@@ -268,7 +290,7 @@ def other_models(settings: Settings) -> list[str]:
     return [model for model in current if prefix and model != configured]
 
 
-def _spec(settings: Settings) -> ModelSpec:
+def _spec(settings: SeedreamSettings) -> ModelSpec:
     model = settings.seedream_model
     known = _BY_ID.get(model)
     family = known or _current(label=model)

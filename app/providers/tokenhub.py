@@ -17,7 +17,6 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.config import Settings
 from app.domain import (
     MAX_PROMPT_LENGTH,
     GeneratedImage,
@@ -33,6 +32,7 @@ from app.errors import Billed, ModelError, message
 from app.providers import key_check
 from app.providers.base import (
     KeyCheck,
+    ModelSettings,
     Sleep,
     SubmitResult,
     made_image,
@@ -56,6 +56,7 @@ from app.providers.error_rules import (
     unrecognised,
 )
 from app.providers.http import Response, ServiceClient, secrets_in
+from app.setting import address, concurrency, key, model, price
 
 LABEL = message("TokenHub")
 _HUNYUAN, _SEEDREAM = "/hunyuan-image/v35-generation", "/si-image/generation"
@@ -117,11 +118,26 @@ _NOTES = {
 }
 _NO_SEED = {"seed": "这个模型不接受种子，每次结果都不同"}
 
+
+@dataclass(frozen=True, kw_only=True)
+class TokenHubSettings(ModelSettings):
+    """The settings of TokenHub."""
+
+    tokenhub_api_key: str = key(about="腾讯 TokenHub 的", example="你的 API Key", needed=True)
+    tokenhub_image_model: str = model(
+        "hy-image-v3.5-preview", "也可以是 seedream-image-v5.0-pro", example="hy-image-v3.5-preview"
+    )
+    tokenhub_price: Decimal | None = price()
+    tokenhub_concurrency: int | None = concurrency()
+    tokenhub_base_url: str = address(
+        "https://tokenhub.tencentmaas.com", "国际站是 https://tokenhub-intl.tencentcloudmaas.com"
+    )
+
+
 _SETUP = ModelSetup(
     title="腾讯 TokenHub",
     about="腾讯云的混元图像和 Seedream，每个模型要先在控制台开通后付费。混元的图上总有可见的标识，关不掉；"
     "Seedream 的单价没有公布，请到控制台查看。",
-    variables={"TOKENHUB_API_KEY": "你的 API Key", "TOKENHUB_IMAGE_MODEL": "hy-image-v3.5-preview"},
     keys_at="https://console.cloud.tencent.com/",
     keys_from="取密钥：腾讯云控制台",
 )
@@ -173,7 +189,7 @@ class TokenHub:
 
     latency: None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: TokenHubSettings) -> None:
         address, key = settings.tokenhub_base_url, settings.tokenhub_api_key
         self._base = f"{address}/v1/wand"
         self._secrets = (key, *secrets_in(address))
@@ -252,7 +268,7 @@ class TokenHub:
         return rule.error(redacted(code, *self._secrets), redacted(detail, *self._secrets))
 
 
-def other_models(settings: Settings) -> list[str]:
+def other_models(settings: TokenHubSettings) -> list[str]:
     """The ids of the other models that the same key is good for."""
     return [model for model in _FAMILIES if model != settings.tokenhub_image_model]
 
@@ -274,7 +290,7 @@ def _family_of(model: str) -> _Family:
     return _FAMILIES.get(model) or _Family(label=model, path=path)
 
 
-def _spec(settings: Settings, family: _Family) -> ModelSpec:
+def _spec(settings: TokenHubSettings, family: _Family) -> ModelSpec:
     is_known = settings.tokenhub_image_model in _FAMILIES
     # Prices are those of the mainland; the other address charges in another currency.
     is_mainland = not str(urlsplit(settings.tokenhub_base_url).hostname).endswith(".tencentcloudmaas.com")

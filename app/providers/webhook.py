@@ -28,7 +28,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from app.domain.notifications import Notice
-from app.errors import AppError, Message, message, network_reason
+from app.errors import AppError, Message, SettingError, message, network_reason
 from app.providers.deadlines import DeadlineAdapter, resolve
 from app.providers.http import (
     ResponseTooLarge,
@@ -38,10 +38,32 @@ from app.providers.http import (
     read_body,
 )
 from app.providers.ssrf import AddressRefused, is_link_local, is_public
+from app.setting import setting
 
 TIMEOUT_SECONDS = 10.0  # of the whole call
 _MAX_ANSWER = 64 * 1024
 _MAX_QUOTED = 120  # characters of the receiver's own words
+
+
+def _read_webhook(variable: str, value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[!-~]*)?", value):  # its token is not shown
+        raise SettingError(variable, "应为群机器人的完整地址，以 http:// 或 https:// 开头，请重新复制一遍")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookSettings:
+    """The setting of notifications; it contains a token."""
+
+    notify_url: str = setting(
+        "",
+        _read_webhook,
+        label="Webhook 地址",
+        about="飞书、企业微信、钉钉群机器人的（安全设置选关键词，填 AI，不支持加签），或收 JSON 的："
+        "批次完成、自动暂停、预算用了八成、密钥用不了、客户选好图时告诉你",
+        kind="address",
+        secret=True,
+    )
 
 
 class NotDelivered(AppError):

@@ -12,7 +12,6 @@ from flask import Blueprint, request, url_for
 from werkzeug.wrappers import Response
 
 import database
-from app.config import is_loopback
 from app.delivery.api import find_profile
 from app.domain.people import secret_digest
 from app.domain.tables import MAX_ROWS_A_TABLE
@@ -23,6 +22,7 @@ from app.rounds import rules, store
 from app.rounds.choosing import choose, choose_new
 from app.rounds.client import draw_ahead
 from app.rounds.rules import MAX_WATERMARK, Mark, Round, RoundState, Shown
+from app.setting import is_loopback
 from app.system.listener import address_for_others
 from app.web.i18n import gettext
 from app.web.middleware.login import came_by_https, current_person

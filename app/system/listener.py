@@ -4,14 +4,19 @@ A successful bind is not enough: macOS lets one program bind all addresses and a
 and a browser that opens ``localhost`` reaches the wrong one.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
+import ipaddress
 import re
 import socket
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from app.errors import AppError, SettingError
+from app.setting import int_between, is_address, setting
 
 NAME = "ai-image-generator"  # the Server header of every response
 _WILDCARD = ("0.0.0.0", "::")  # noqa: S104 - only compared with
@@ -19,6 +24,73 @@ _LOOPBACK = ("127.0.0.1", "::1")  # what a browser resolves localhost to
 _CONNECT_SECONDS = 0.3  # loopback answers at once; Windows takes two seconds to refuse
 _ANSWER_SECONDS = 2.0
 _AIRPLAY = "AirTunes"
+
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+_ROLES = ("all", "web", "worker")
+
+
+def _read_hosts(variable: str, value: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[^\s/:*@，、；;]+", name) and not is_address(name):
+            text = "只写主机名，用英文逗号分开，不带 http:// 和端口，例如 mac.local，现在有「{name}」"
+            raise SettingError(variable, text, name=name)
+    return names
+
+
+def _read_networks(variable: str, value: str) -> tuple[IPNetwork, ...]:
+    try:
+        return tuple(
+            ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()
+        )
+    except ValueError:
+        text = "应为地址或网段，用英文逗号分开，例如 10.0.0.5, 172.18.0.0/16，现在是「{value}」"
+        raise SettingError(variable, text, value=value) from None
+
+
+def _read_role(variable: str, value: str) -> str:
+    if value.lower() not in _ROLES:
+        raise SettingError(variable, "应为 {choices} 之一，现在是「{value}」", choices=_ROLES, value=value)
+    return value.lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessSettings:
+    """Who reaches the process, and what it does: ``web`` serves pages, ``worker`` makes images."""
+
+    host: str = setting(
+        "127.0.0.1",
+        label="能打开的电脑",
+        about="默认只有本机；让别的电脑访问时写 0.0.0.0，必须设置 ACCESS_PASSWORD",
+    )
+    access_password: str = setting(
+        "",
+        label="访问密码",
+        about="设置后每个页面都要先登录。它是第一个主人的密码，直到他在「我的账号」里另设；别人由主人邀请",
+        secret=True,
+    )
+    port: int = setting(5000, int_between(1, 65_535), label="端口")
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        _read_hosts,
+        label="还能用的主机名",
+        about="用主机名（如 mac.local）或域名打开时写在这里，逗号分开；数字地址不用写。通知里的链接用第一个",
+        example="例如 mac.local，几个用英文逗号分开",
+    )
+    studio_name: str = setting("", about="工作室的名字，客户打开「给客户看」的链接时看到")
+    role: str = setting(
+        "all",
+        _read_role,
+        about="这个进程做什么：all 网页和生成都做；web 只有网页；worker 只生成，网页只有 /healthz。"
+        "分开时各进程用同一个数据库，其余设置也要一样，见 docs/scaling.md",
+    )
+    trusted_proxies: tuple[IPNetwork, ...] = setting(
+        (),
+        _read_networks,
+        about="前面有 nginx 之类的代理时，它的地址或网段，逗号分开：按它给的浏览器地址算猜错密码的次数，"
+        "否则大家算在一起；它说是 HTTPS 的，登录的 Cookie 只走 HTTPS",
+    )
 
 
 class PortTaken(AppError):

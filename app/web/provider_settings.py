@@ -4,15 +4,16 @@ import secrets
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 
 from flask import request
 
 import database
 import generator
 from app import log
-from app.config import REQUIRED, Settings, is_loopback
+from app.config import GENERAL, NOTIFY, SERVICES, SETTINGS, Settings
 from app.env_file import Edit
 from app.errors import (
     Conflict,
@@ -25,23 +26,16 @@ from app.errors import (
     SettingError,
     message,
 )
+from app.setting import is_loopback
 from app.web.middleware import login
 from app.web.services import connection, services
 from app.web.setting_changes import note_settings
 from app.web.urls import safe_urlsplit
 
-_FIELDS = {each.name.upper(): each for each in fields(Settings)}
-_SHARED = (
-    *("IMAGE_MODEL", "MODEL_CONCURRENCY", "MODEL_TIMEOUT", "PRICE_PER_IMAGE", "USD_CNY", "WATERMARK"),
-    "NOTIFY_URL",
-)
-_OF_PROVIDERS = [name for provider in REQUIRED for name in generator.list_variables(provider)]
 # Every variable that can be changed without a restart.
-VARIABLES = tuple(name for name in (*_SHARED, *dict.fromkeys(_OF_PROVIDERS)) if name in _FIELDS)
+VARIABLES = ("IMAGE_MODEL", *GENERAL, *NOTIFY, *chain(*SERVICES.values()))
 MAX_LENGTH = 2000
 UNDO_SECONDS = 600  # for which a deleted key is kept, in memory only
-_ADDRESSES = ("_URL", "_ENDPOINT")
-_ACCESS = [name for name in _OF_PROVIDERS if not _FIELDS[name].repr or name.endswith(_ADDRESSES)]
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
 
@@ -87,8 +81,8 @@ def variables_of(names: Iterable[str], settings: Settings) -> dict[str, Variable
     found = {}
     for name in names:
         value = written.get(name, "").strip() or _text(settings, name)
-        has_password = name.endswith(_ADDRESSES) and "@" in (value or "")
-        secret = is_secret(name) or has_password
+        declared = SETTINGS[name]
+        secret = declared.secret or (declared.kind == "address" and "@" in (value or ""))
         found[name] = Variable(
             source=settings.source_of(name),
             secret=secret,
@@ -98,14 +92,9 @@ def variables_of(names: Iterable[str], settings: Settings) -> dict[str, Variable
     return found
 
 
-def is_secret(variable: str) -> bool:
-    """Whether its value is never shown."""
-    return not _FIELDS[variable].repr
-
-
 def at_field(error: SettingError) -> InvalidRequest:
     """The error at the field of the variable, without its name; of the file, with that of the file."""
-    return InvalidRequest(error.variable, error.problem if error.variable in _FIELDS else error.message)
+    return InvalidRequest(error.variable, error.problem if error.variable in SETTINGS else error.message)
 
 
 def _text(settings: Settings, variable: str) -> str | None:
@@ -199,7 +188,7 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
         _note(tested)
         notes = (*notes, tested.text)
     result = tested.result if tested else "good"
-    removed = {name for name in changes if is_secret(name) and written.get(name) and not changes[name]}
+    removed = {name for name in changes if SETTINGS[name].secret and written.get(name) and not changes[name]}
     done = "密钥已删除" if removed else "已保存，从下一张起用新的设置"
     if [*changes] == ["NOTIFY_URL"]:
         done = "不再通知了" if removed else "已保存，发一条试试"
@@ -214,7 +203,7 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
 
 def _keep(changes: Iterable[str], written: Mapping[str, str], keys: set[str]) -> str:
     """Keep what a change replaced in memory, with the addresses of its deleted keys -> what undoes it."""
-    providers = [each for each in REQUIRED if keys & set(generator.list_variables(each))]
+    providers = [each for each, variables in SERVICES.items() if keys & {*variables}]
     names = [*changes, *(name for each in providers for name in _addresses(each))]
     undo, removed = secrets.token_urlsafe(), services().removed
     removed[undo] = {name: written.get(name, "") for name in names}
@@ -229,15 +218,15 @@ def _kept(undo: str) -> dict[str, str]:
     before = services().removed.get(undo)
     if before is None:
         raise NotFound("删掉的密钥只留 {n} 分钟，请重新填一遍", n=UNDO_SECONDS // 60)
-    if any(is_secret(name) and getattr(services().settings, name.lower()) for name in before):
+    if any(SETTINGS[name].secret and getattr(services().settings, name.lower()) for name in before):
         raise Conflict("已经填了新的密钥，没有恢复原来的")
     return before
 
 
 def _test_new(old: Settings, new: Settings) -> KeyTest | None:
     """Test the service that has another key or address, or becomes the default; None: there is none."""
-    for provider in sorted(REQUIRED, key=lambda name: name != new.image_model):
-        own = [name.lower() for name in generator.list_variables(provider) if name in _ACCESS]
+    for provider in sorted(SERVICES, key=lambda name: name != new.image_model):
+        own = [name.lower() for name in SERVICES[provider] if SETTINGS[name].kind in ("key", "address")]
         is_changed = any(getattr(old, name) != getattr(new, name) for name in own)
         is_new_default = provider == new.image_model != old.image_model
         if own and new.is_ready(provider) and (is_changed or is_new_default):
@@ -261,17 +250,16 @@ def _require_keys_for_new_address(
     new: Settings, changes: Mapping[str, str], given: Mapping[str, str]
 ) -> None:
     """A stored key is not sent to a new address: it has to be given again with the address."""
-    for provider in REQUIRED:
+    for provider, variables in SERVICES.items():
         is_moved = any(name in changes for name in _addresses(provider))  # an empty one: to the default
-        for key in generator.list_variables(provider) if is_moved else ():
-            is_key = is_secret(key) and not key.endswith(_ADDRESSES)
-            if is_key and given.get(key, "").strip() != getattr(new, key.lower()):
+        for key in variables if is_moved else ():
+            if SETTINGS[key].kind == "key" and given.get(key, "").strip() != getattr(new, key.lower()):
                 text = "改服务地址时请重新填 {key}，已存的密钥不会发到新的地址"
                 raise InvalidRequest(key, text, key=key)
 
 
 def _addresses(provider: str) -> list[str]:
-    return [name for name in generator.list_variables(provider) if name.endswith(_ADDRESSES)]
+    return [name for name in SERVICES[provider] if SETTINGS[name].kind == "address"]
 
 
 def _keep_prices(
@@ -290,7 +278,7 @@ def _keep_prices(
             further[own] = price
             text = "PRICE_PER_IMAGE 的 ¥{price} 是原来的默认模型的价格，已改记为 {own}"
         notes.append(message(text, price=price, own=own))
-    for provider in REQUIRED:
+    for provider in SERVICES:
         if not (moved := _moved(provider, old, new)):
             continue
         is_default = provider == old.image_model == new.image_model
@@ -314,13 +302,13 @@ def test_key(provider: str) -> KeyTest:
 
     Raises NotFound, Conflict while a key is missing, or TryLater.
     """
-    if provider not in REQUIRED:
-        raise NotFound("没有叫「{name}」的模型，可选：{choices}", name=provider[:60], choices=tuple(REQUIRED))
+    if provider not in SERVICES:
+        raise NotFound("没有叫「{name}」的模型，可选：{choices}", name=provider[:60], choices=tuple(SERVICES))
     current = services()
     if missing := tuple(current.settings.missing_for(provider)):
         raise Conflict("还没有填 {keys}，填好并保存后再测", keys=missing)
     client = generator.open_provider(replace(current.settings, image_model=provider))
-    if not client.spec.setup.variables:
+    if not SERVICES[provider]:
         raise Conflict("{model}不需要密钥", model=message(client.spec.setup.title))
     tested = _test(current.settings, provider)
     _note(tested)

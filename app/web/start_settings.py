@@ -5,20 +5,16 @@ from collections.abc import Collection, Mapping
 
 from flask import request
 
-from app.config import Settings, is_address, read_settings
+from app.config import ACCESS, OSS, Settings, read_settings
 from app.errors import AppError, Conflict, Forbidden, InvalidRequest, Message, SettingError, message
 from app.library.bucket_check import try_bucket
+from app.setting import is_address
 from app.system import listener
 from app.web.middleware.security import host_name
 from app.web.provider_settings import KeyTest, Variable, at_field, change_problem, variables_of
 from app.web.services import services
 from app.web.setting_changes import note_settings
 
-OSS = (
-    *("OSS_ENABLED", "OSS_ENDPOINT", "OSS_BUCKET", "OSS_REGION", "OSS_ACCESS_KEY_ID"),
-    *("OSS_ACCESS_KEY_SECRET", "OSS_SAMPLE_PREFIX", "OSS_OUTPUT_PREFIX", "OSS_PUBLIC_URL"),
-)
-ACCESS = ("HOST", "ACCESS_PASSWORD", "PORT", "ALLOWED_HOSTS")
 START_VARIABLES = (*OSS, *ACCESS)
 _LEAST_PASSWORD = 8
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"  # of a host name

@@ -5,14 +5,13 @@ and how many images of a model each may have at its service. Starts no thread.
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from decimal import Decimal
 from itertools import chain
 from typing import NamedTuple
 
 import database
 from app import log
-from app.config import REQUIRED, Settings
+from app.config import REQUIRED, SETTINGS, Settings
 from app.domain.workers import WorkerReport, WorkerState, list_differing
 from app.errors import Message, message
 from app.worker.engines import Engine
@@ -23,13 +22,6 @@ ALIVE_SECONDS = 20.0
 CLOCK_SECONDS = 5.0  # off: said
 MOST_CLOCK_SECONDS = 30.0  # off: orders would count in another month, among other things
 _OUTDATED = "program_outdated"
-
-
-_MUST_AGREE = (
-    *("budget", "price_per_image", "usd_cny", "jimeng_req_key", "output_store"),
-    *("oss_enabled", "oss_bucket", "oss_sample_prefix", "oss_output_prefix"),
-    *(each.name for each in fields(Settings) if each.name.endswith(("_price", "_concurrency", "_model"))),
-)
 
 
 class Problem(NamedTuple):
@@ -205,9 +197,9 @@ def _machine_of(owner: str) -> str:
 
 def _digests(settings: Settings) -> dict[str, str]:
     """Of each setting that must be the same on all; of keys only whether there is one."""
-    values = {name: getattr(settings, name) for name in _MUST_AGREE}
-    keys = {name: bool(getattr(settings, name.lower())) for name in chain(*REQUIRED.values())}
-    return {name.upper(): _digest(value) for name, value in (keys | values).items()}
+    found = {name: bool(getattr(settings, name.lower())) for name in chain(*REQUIRED.values())}
+    found |= {name: getattr(settings, name.lower()) for name, each in SETTINGS.items() if each.agrees}
+    return {name: _digest(value) for name, value in found.items()}
 
 
 def _digest(value: object) -> str:

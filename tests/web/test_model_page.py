@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import generator
-from app.config import REQUIRED, Settings, load_settings
+from app.config import REQUIRED, SERVICES, Settings, load_settings
 from app.env_file import EnvFile
 from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
@@ -41,7 +41,7 @@ def test_every_model_is_listed_with_its_price_and_every_variable_with_a_field(se
     page = client_of(settings).get("/model").text
     for spec in generator.list_specs(settings):
         assert spec.name == "demo" or f"<code>{spec.model_id}</code>" in card(page, spec.name)
-        for name in (*spec.setup.variables, *generator.list_variables(spec.name)):
+        for name in SERVICES[spec.name]:
             assert f'name="{name}"' in card(page, spec.name), name
     assert page.count('<section class="model"') == len(REQUIRED) + 5
     assert "¥0.22 一张" in page
@@ -89,11 +89,6 @@ def test_set_variables_are_named_without_their_values(settings: Settings) -> Non
     page = client_of(settings, image_model="jimeng", **secrets).get("/model").text
     assert not any(secret in page for secret in secrets.values())
     assert page.count("已填，不显示") == 3
-
-
-def test_required_variables_are_documented(settings: Settings) -> None:
-    for spec in generator.list_specs(settings):
-        assert set(REQUIRED[spec.name]) <= spec.setup.variables.keys()
 
 
 def test_a_form_saves_without_a_script(settings: Settings, tmp_path: Path, service: FakeJimeng) -> None:

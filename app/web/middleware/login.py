@@ -17,7 +17,6 @@ from flask import Blueprint, Flask, current_app, g, make_response, redirect, ren
 from werkzeug.wrappers import Response
 
 import database
-from app.config import is_address
 from app.domain.people import Person, fold_name, hash_password, is_password, secret_digest
 from app.errors import (
     DatabaseError,
@@ -30,6 +29,7 @@ from app.errors import (
     WriteRefused,
     message,
 )
+from app.setting import is_address
 from app.web.services import connection, services
 from app.web.urls import safe_redirect_target
 

@@ -3,8 +3,8 @@
 from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.config import is_address
 from app.errors import DatabaseError, Forbidden, LoginRequired
+from app.setting import is_address
 from app.web.downloads import YEAR_SECONDS
 from app.web.middleware import SAFE_METHODS, is_call, login
 from app.web.services import services, services_of

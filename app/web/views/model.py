@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 import database
 import generator
+from app.config import ACCESS, GENERAL, NOTIFY, OSS, SERVICES, SETTINGS
 from app.domain import ModelSpec
 from app.errors import (
     BucketError,
@@ -39,8 +40,6 @@ from app.web.provider_settings import (
 from app.web.services import connection, services
 from app.web.setting_changes import note_change
 from app.web.start_settings import (
-    ACCESS,
-    OSS,
     change_start_settings,
     list_start_variables,
     waits_for_restart,
@@ -51,50 +50,8 @@ bp = Blueprint("model", __name__)
 
 _LOOKING_SECONDS = 4.0
 
-_GENERAL = ("MODEL_CONCURRENCY", "MODEL_TIMEOUT", "USD_CNY", "WATERMARK")
-_USES = {"USD_CNY": "按美元收费的服务用它估价"}
+_NO_HINTS: Mapping[str, str] = {}
 _OF_START = {"oss": OSS, "access": ACCESS}  # the parts of the page whose settings the next start reads
-_OSS_EXAMPLES = {
-    "OSS_ENDPOINT": "oss-cn-hangzhou.aliyuncs.com",
-    "OSS_REGION": "地址里有就不填，例如 cn-hangzhou",
-    "OSS_BUCKET": "地址里有就不填",
-    "OSS_OUTPUT_PREFIX": "空着就不存，例如 ai-images/output/",
-    "OSS_PUBLIC_URL": "绑了自己的域名才填",
-}
-_ACCESS_EXAMPLES = {"ALLOWED_HOSTS": "例如 mac.local，几个用英文逗号分开"}
-_LABELS = {  # by the end of a variable's name
-    "OSS_ENABLED": "示例图放在 OSS",
-    "OSS_ENDPOINT": "Endpoint",
-    "OSS_BUCKET": "Bucket",
-    "OSS_REGION": "地域",
-    "OSS_ACCESS_KEY_ID": "AccessKey ID",
-    "OSS_ACCESS_KEY_SECRET": "AccessKey Secret",
-    "OSS_SAMPLE_PREFIX": "示例图存到",
-    "OSS_OUTPUT_PREFIX": "生成的图片也存一份到",
-    "OSS_PUBLIC_URL": "给模型看图用的域名",
-    "HOST": "能打开的电脑",
-    "ACCESS_PASSWORD": "访问密码",
-    "PORT": "端口",
-    "ALLOWED_HOSTS": "还能用的主机名",
-    "_AK": "Access Key ID",
-    "_SK": "Secret Access Key",
-    "_API_KEY": "API Key",
-    "PRICE_PER_IMAGE": "每张的价格（元）",
-    "JIMENG_CUTOUT_PRICE": "抠图每张的价格（元）",
-    "JIMENG_OUTPAINT_PRICE": "扩图每张的价格（元）",
-    "_PRICE": "每张的价格（元）",
-    "_CONCURRENCY": "每个模型同时生成的张数",
-    "MODEL_TIMEOUT": "一张图最多等多少秒",
-    "_REQ_KEY": "模型编号",
-    "_MODEL": "模型编号",
-    "JIMENG_AIGC_PRODUCER": "请服务写隐式标识：生产者名称或编码",
-    "JIMENG_LOCAL_REFERENCES": "4.0 直接发这台电脑上的参考图",
-    "USD_CNY": "1 美元合多少元",
-    "WATERMARK": "请服务加可见的 AI 标识",
-    "NOTIFY_URL": "Webhook 地址",
-    "_ENDPOINT": "服务地址",
-    "_URL": "服务地址",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +71,7 @@ class SettingField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A service with its models, the configured one first, and its fields: what it needs, then the rest.
+    """A service with its models, the configured one first, and its fields.
 
     ``state`` is ready, missing or ended; ``refusal`` is why the service refused the key.
     """
@@ -126,13 +83,18 @@ class Card:
     prices: list[str | Message]
     notice: Message | None
     refusal: Message | None = None
-    needed: list[SettingField] = field(default_factory=list)
-    others: list[SettingField] = field(default_factory=list)
+    fields: list[SettingField] = field(default_factory=list)
+    has_settings: bool = False
 
     @property
     def spec(self) -> ModelSpec:
         """The configured model."""
         return self.specs[0]
+
+    @property
+    def needed(self) -> list[SettingField]:
+        """The fields that it asks for first."""
+        return [each for each in self.fields if SETTINGS[each.name].example]
 
     @property
     def has_watermark(self) -> bool:
@@ -161,7 +123,8 @@ def submit() -> tuple[str, int]:
             done = test_key(of) if action == "test" else change_settings(_wanted(form, of, action))
     except (InvalidRequest, Forbidden, Conflict, TryLater) as error:
         status = {InvalidRequest: 400, Forbidden: 403, Conflict: 409, TryLater: 503}[type(error)]
-        label = _label(error.field) if isinstance(error, InvalidRequest) else ""
+        declared = SETTINGS.get(error.field) if isinstance(error, InvalidRequest) else None
+        label = declared.label if declared else ""
         text = message("{variable}：{problem}", variable=message(label), problem=error.message)
         return _render(of, "bad", text if label else error.message), status
     return _render(of, done.result, done.text), 200
@@ -262,10 +225,10 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
     return render_template(
         "pages/model.html",
         cards=_cards(variables),
-        general=_fields((name for name in _GENERAL if name in variables), variables, _USES),
-        notify=_fields((name for name in ("NOTIFY_URL",) if name in variables), variables),
-        oss=_fields((name for name in OSS if name in at_start), at_start, _OSS_EXAMPLES),
-        access=_fields((name for name in ACCESS if name in at_start), at_start, _ACCESS_EXAMPLES),
+        general=_fields((name for name in GENERAL if SETTINGS[name].kind != "price"), variables),
+        notify=_fields(NOTIFY, variables),
+        oss=_fields(OSS, at_start),
+        access=_fields(ACCESS, at_start),
         waiting=waiting,
         on_loopback=services().settings.on_loopback,
         is_in_oss=services().settings.oss_enabled,
@@ -304,11 +267,10 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
         by_provider.setdefault(spec.name, []).append(spec)
     cards = []
     for name, specs in by_provider.items():
-        needed = [each for each in specs[0].setup.variables if each in variables]
-        own = [each for each in generator.list_variables(name) if each in variables]
-        price = "PRICE_PER_IMAGE" if _has_general_price(name) else f"{name.upper()}_PRICE"
-        others = [price if each == f"{name.upper()}_PRICE" else each for each in own if each not in needed]
-        others.sort(key=_rank)
+        own, price = f"{name.upper()}_PRICE", f"{name.upper()}_PRICE"
+        if _has_general_price(name):
+            price = "PRICE_PER_IMAGE"
+        names = [price if each == own else each for each in SERVICES[name]]
         hint = "按公开的价格" if specs[0].is_priced else "填了才能统计费用"
         state = "ended" if specs[0].is_retired(today) else "ready" if settings.is_ready(name) else "missing"
         cards.append(
@@ -320,8 +282,8 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
                 prices=[_price(spec) for spec in specs],
                 notice=specs[0].retirement_notice(today),
                 refusal=_refusal(name),
-                needed=_fields(needed, variables, specs[0].setup.variables),
-                others=_fields(others, variables, {price: hint}),
+                fields=_fields(names, variables, {price: hint}),
+                has_settings=bool(SERVICES[name]),
             )
         )
     return cards
@@ -333,12 +295,6 @@ def _refusal(provider: str) -> Message | None:
     return next((engine.refusal for engine in engines if engine.refusal), None)
 
 
-def _rank(variable: str) -> int:
-    """The place of a field: what is changed often is first, the address last."""
-    ends = ("_REQ_KEY", "_MODEL", "PRICE_PER_IMAGE", "_PRICE", "_CONCURRENCY", "_ENDPOINT", "_URL")
-    return next((place for place, end in enumerate(ends) if variable.endswith(end)), len(ends))
-
-
 def _has_general_price(provider: str) -> bool:
     """Whether PRICE_PER_IMAGE is the price of this provider."""
     settings = services().settings
@@ -347,38 +303,35 @@ def _has_general_price(provider: str) -> bool:
 
 
 def _fields(
-    names: Iterable[str], variables: Mapping[str, Variable], examples: Mapping[str, str] | None = None
+    names: Iterable[str], variables: Mapping[str, Variable], hints: Mapping[str, str] = _NO_HINTS
 ) -> list[SettingField]:
+    """Those of the variables that can be read; ``hints`` are placeholders besides the examples."""
     found = []
     for name in names:
-        shown = variables[name]
-        is_set = shown.source == "set"
-        placeholder = (examples or {}).get(name, "")
+        if (shown := variables.get(name)) is None:
+            continue
+        declared, is_set = SETTINGS[name], shown.source == "set"
+        placeholder = hints.get(name, declared.example)
         if shown.source == "default":
             placeholder = shown.value or ""
         elif is_set and shown.secret:
             placeholder = "已填，不显示"
-        elif name.endswith("_CONCURRENCY"):
+        elif declared.kind == "concurrency":
             placeholder = str(services().settings.model_concurrency)
         found.append(
             SettingField(
                 name=name,
-                label=_label(name) or name,
+                label=declared.label,
                 value=(shown.value or "") if is_set else "",
                 placeholder=placeholder,
                 is_set=is_set,
                 is_secret=shown.secret,
-                is_password=shown.secret and not name.endswith("_URL"),
-                is_switch=isinstance(getattr(services().settings, name.lower()), bool),
+                is_password=shown.secret and declared.kind != "address",
+                is_switch=isinstance(declared.default, bool),
                 from_environment=shown.from_environment,
             )
         )
     return found
-
-
-def _label(variable: str) -> str:
-    """What its field is called; empty for what is no variable of the page."""
-    return next((_LABELS[end] for end in _LABELS if variable.endswith(end)), "")
 
 
 def _price(spec: ModelSpec) -> str | Message:
