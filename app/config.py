@@ -68,14 +68,7 @@ class Settings(
 ):
     """All settings, validated; repr omits secrets."""
 
-    image_model: str = setting(
-        "demo",
-        _read_service,
-        label="默认模型",
-        about="用哪一家：{services}；空着时按密钥自动选。填了密钥的每一家都可以在下单时选",
-        kind="model",
-        agrees=True,
-    )
+    image_model: str = setting("demo", _read_service, label="默认模型", kind="model", agrees=True)
 
     @property
     def database(self) -> Path | str:

@@ -28,7 +28,6 @@ class Setting:
 
     default  the value of a variable that is not set; ``read`` reads the others
     label    of its field in 「模型与密钥」; empty: only ``.env`` and the environment set it
-    about    what ``.env.example`` and the documentation add to the label
     example  shown in the empty field; a service's card asks first for the settings that have one
     kind     key, address, model, price, concurrency or path, where it matters; else empty
     needed   whether its service needs it; a variable: only while that has its default
@@ -39,7 +38,6 @@ class Setting:
     default: Any
     read: Read = read_text
     label: str = ""
-    about: str = ""
     example: str = ""
     kind: str = ""
     needed: bool | str = False
@@ -47,9 +45,9 @@ class Setting:
     agrees: bool = False
 
 
-def setting(default: Any, read: Read = read_text, **more: Any) -> Any:
+def setting(default: Any, read: Read = read_text, label: str = "", **more: Any) -> Any:
     """A field of a dataclass that is a setting; secrets are left out of its repr."""
-    declared = Setting(default=default, read=read, **more)
+    declared = Setting(default=default, read=read, label=label, **more)
     return field(default=default, repr=not declared.secret, metadata={"setting": declared})
 
 
@@ -97,30 +95,30 @@ def read_bool(variable: str, value: str) -> bool:
     raise SettingError(variable, "应为 true 或 false，现在是「{value}」", value=value)
 
 
-def key(label: str = "API Key", about: str = "", **more: Any) -> Any:
+def key(label: str = "API Key", **more: Any) -> Any:
     """A key of a service."""
-    return setting("", read_key, label=label, about=about, kind="key", secret=True, **more)
+    return setting("", read_key, label, kind="key", secret=True, **more)
 
 
-def address(default: str, about: str = "", **more: Any) -> Any:
+def address(default: str, **more: Any) -> Any:
     """The URL of a service."""
-    return setting(default, read_url, label="服务地址", about=about, kind="address", **more)
+    return setting(default, read_url, "服务地址", kind="address", **more)
 
 
-def model(default: str, about: str = "", **more: Any) -> Any:
+def model(default: str, **more: Any) -> Any:
     """The id of a service's model."""
-    return setting(default, label="模型编号", about=about, kind="model", agrees=True, **more)
+    return setting(default, read_text, "模型编号", kind="model", agrees=True, **more)
 
 
-def price(about: str = "空着就按公开价格，没有的是「价格未设」", label: str = "每张的价格（元）") -> Any:
+def price(label: str = "每张的价格（元）") -> Any:
     """CNY an image."""
-    return setting(None, read_money, label=label, about=about, kind="price", agrees=True)
+    return setting(None, read_money, label, kind="price", agrees=True)
 
 
-def concurrency(default: int | None = None, about: str = "空着就用 MODEL_CONCURRENCY") -> Any:
+def concurrency(default: int | None = None) -> Any:
     """How many images of a model may be under way."""
     label = "每个模型同时生成的张数"
-    return setting(default, int_between(1, 256), label=label, about=about, kind="concurrency", agrees=True)
+    return setting(default, int_between(1, 256), label, kind="concurrency", agrees=True)
 
 
 def is_loopback(host: str) -> bool:

@@ -134,11 +134,11 @@ _FOLDED = {"negative_prompt": "这个模型没有负面提示词这一项：会�
 class BailianSettings(ModelSettings):
     """The settings of Bailian."""
 
-    dashscope_api_key: str = key(about="阿里百炼的，要和地址同一个地域", example="你的 API Key", needed=True)
+    dashscope_api_key: str = key(example="你的 API Key", needed=True)
     bailian_model: str = model("wan2.7-image-pro", example="wan2.7-image-pro")
     bailian_price: Decimal | None = price()
     bailian_concurrency: int | None = concurrency()
-    dashscope_base_url: str = address("https://dashscope.aliyuncs.com", "也可以是业务空间自己的域名")
+    dashscope_base_url: str = address("https://dashscope.aliyuncs.com")
 
 
 _SETUP = ModelSetup(

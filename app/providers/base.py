@@ -45,29 +45,14 @@ def _read_rate(variable: str, value: str) -> Decimal:
 class ModelSettings:
     """The settings of all services. ``model_timeout`` is in seconds."""
 
-    model_concurrency: int = concurrency(4, "服务说太多时自动减半，再慢慢加回来")
-    model_timeout: int = setting(300, int_between(1, 86_400), label="一张图最多等多少秒")
-    price_per_image: Decimal | None = price("默认那一家的，没有填它自己的价格时用；不收费填 0")
+    model_concurrency: int = concurrency(4)
+    model_timeout: int = setting(300, int_between(1, 86_400), "一张图最多等多少秒")
+    price_per_image: Decimal | None = price()
     usd_cny: Decimal | None = setting(
-        None,
-        _read_rate,
-        label="1 美元合多少元",
-        about="例如 7.1。Google 和 OpenAI 按用量收美元：用它估价，账上是它们报的用量；空着是「价格未设」",
-        example="按美元收费的服务用它估价",
-        agrees=True,
+        None, _read_rate, "1 美元合多少元", example="按美元收费的服务用它估价", agrees=True
     )
-    watermark: bool = setting(
-        False,
-        read_bool,
-        label="请服务加可见的 AI 标识",
-        about="即梦、Seedream、百炼、TokenHub 的 Seedream 有；不加时，在中国公开发布要自己声明是 AI 生成",
-    )
-    budget: Decimal | None = setting(
-        None,
-        read_money,
-        about="总预算（元），花到这个数就暂停；在「用量」里改过以后以那里的为准",
-        agrees=True,
-    )
+    watermark: bool = setting(False, read_bool, "请服务加可见的 AI 标识")
+    budget: Decimal | None = setting(None, read_money, agrees=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,13 +116,11 @@ _NOTES = {
 class GeminiSettings(ModelSettings):
     """The settings of Gemini."""
 
-    gemini_api_key: str = key(about="Google 或转售商的", example="你的 API Key", needed=True)
+    gemini_api_key: str = key(example="你的 API Key", needed=True)
     gemini_image_model: str = model("gemini-nano-banana-2.1", example="gemini-nano-banana-2.1")
-    gemini_price: Decimal | None = price("空着时 Google 的按用量和 USD_CNY 算，转售商的是「价格未设」")
+    gemini_price: Decimal | None = price()
     gemini_concurrency: int | None = concurrency()
-    gemini_base_url: str = address(
-        "https://generativelanguage.googleapis.com", "不含 /v1beta；任何兼容 generateContent 的服务"
-    )
+    gemini_base_url: str = address("https://generativelanguage.googleapis.com")
 
 
 _SETUP = ModelSetup(

@@ -28,15 +28,7 @@ from app.domain import (
 )
 from app.errors import Billed, ModelError, SettingError, message
 from app.providers import base, jimeng_edits, key_check
-from app.providers.base import (
-    KeyCheck,
-    ModelSettings,
-    Sleep,
-    SubmitResult,
-    prices,
-    size_table,
-    with_negative_prompt,
-)
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
 from app.providers.error_rules import at_least_unknown, outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
@@ -125,33 +117,19 @@ def _read_producer(variable: str, value: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JimengSettings(ModelSettings):
+class JimengSettings(base.ModelSettings):
     """The settings of Jimeng."""
 
-    volcengine_ak: str = key("Access Key ID", "火山引擎的", example="你的 Access Key ID", needed=True)
-    volcengine_sk: str = key("Secret Access Key", "火山引擎的", example="你的 Secret Access Key", needed=True)
-    jimeng_req_key: str = model("jimeng_t2i_v40", "4.6 是 jimeng_seedream46_cvtob")
+    volcengine_ak: str = key("Access Key ID", example="你的 Access Key ID", needed=True)
+    volcengine_sk: str = key("Secret Access Key", example="你的 Secret Access Key", needed=True)
+    jimeng_req_key: str = model("jimeng_t2i_v40")
     jimeng_price: Decimal | None = price()
-    jimeng_outpaint_price: Decimal | None = price(
-        "没有公开价格，请到控制台查看；空着是「价格未设」", "扩图每张的价格（元）"
-    )
-    jimeng_cutout_price: Decimal | None = price(
-        "用 saliency_seg，要另外开通，以控制台为准；空着是「价格未设」", "抠图每张的价格（元）"
-    )
+    jimeng_outpaint_price: Decimal | None = price("扩图每张的价格（元）")
+    jimeng_cutout_price: Decimal | None = price("抠图每张的价格（元）")
     jimeng_concurrency: int | None = concurrency()
     jimeng_endpoint: str = address("https://visual.volcengineapi.com")
-    jimeng_aigc_producer: str = setting(
-        "",
-        _read_producer,
-        label="请服务写隐式标识：生产者名称或编码",
-        about="写在图片文件里，例如统一社会信用代码；空着就不写。记录里看得到它说写了没有，和文件里找到的是什么",
-    )
-    jimeng_local_references: bool = setting(
-        False,
-        read_bool,
-        label="4.0 直接发这台电脑上的参考图",
-        about="没有证实它会看，不看也照样收费，所以带参考图的表格第一次只做一行，看过再放行；4.6 不用打开",
-    )
+    jimeng_aigc_producer: str = setting("", _read_producer, "请服务写隐式标识：生产者名称或编码")
+    jimeng_local_references: bool = setting(False, read_bool, "4.0 直接发这台电脑上的参考图")
 
 
 _SETUP = ModelSetup(

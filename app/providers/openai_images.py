@@ -131,18 +131,11 @@ class OpenAISettings(ModelSettings):
     """The settings of OpenAI and of compatible services; one of this computer may need no key."""
 
     openai_base_url: str = address(
-        "https://api.openai.com/v1",
-        "含 /v1；任何兼容 /v1/images/generations 的服务",
-        example="https://api.openai.com/v1",
-        needed=True,
+        "https://api.openai.com/v1", example="https://api.openai.com/v1", needed=True
     )
-    openai_api_key: str = key(
-        about="OpenAI 或兼容服务的；本机服务可空着", example="你的 API Key", needed="OPENAI_BASE_URL"
-    )
+    openai_api_key: str = key(example="你的 API Key", needed="OPENAI_BASE_URL")
     openai_image_model: str = model("gpt-image-2", example="gpt-image-2", needed=True)
-    openai_price: Decimal | None = price(
-        "空着时 OpenAI 自己的按用量和 USD_CNY 算，别家的是「价格未设」，不收费填 0"
-    )
+    openai_price: Decimal | None = price()
     openai_concurrency: int | None = concurrency()
 
 

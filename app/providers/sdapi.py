@@ -58,14 +58,8 @@ _SIZES = SizeRule(
 class SdApiSettings(ModelSettings):
     """The settings of a Stable Diffusion server."""
 
-    sdapi_url: str = address(  # may contain a user name and password
-        "",
-        "Stable Diffusion 类服务的，例如 http://127.0.0.1:7860",
-        example="http://127.0.0.1:7860",
-        needed=True,
-        secret=True,
-    )
-    sdapi_price: Decimal | None = price("空着是不收费；租来的、按张收费的请填，断线后就不会自动重画")
+    sdapi_url: str = address("", example="http://127.0.0.1:7860", needed=True, secret=True)
+    sdapi_price: Decimal | None = price()
     sdapi_concurrency: int | None = concurrency()
 
 

@@ -27,14 +27,8 @@ from app.domain import (
     SizeRule,
 )
 from app.errors import Billed, ModelError, message
-from app.providers.base import (
-    ModelSettings,
-    SubmitResult,
-    prices,
-    reference_address,
-    size_table,
-    with_negative_prompt,
-)
+from app.providers import base
+from app.providers.base import SubmitResult, prices, reference_address, size_table, with_negative_prompt
 from app.providers.error_rules import REFUSED, ErrorRule, parse_error, pausing, redacted, throttling
 from app.providers.openai_images import ImagesApi
 from app.setting import address, concurrency, key, model, price
@@ -142,15 +136,11 @@ _NO_BACKGROUND = "这个模型不能选背景，要透明背景请用 Seedream 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeedreamSettings(ModelSettings):
+class SeedreamSettings(base.ModelSettings):
     """The settings of Seedream."""
 
-    ark_api_key: str = key(about="火山方舟的", example="你的 API Key", needed=True)
-    seedream_model: str = model(
-        "doubao-seedream-5-0-pro-260628",
-        "也可以是接入点的；编号常变，以控制台为准",
-        example="控制台里的模型编号",
-    )
+    ark_api_key: str = key(example="你的 API Key", needed=True)
+    seedream_model: str = model("doubao-seedream-5-0-pro-260628", example="控制台里的模型编号")
     seedream_price: Decimal | None = price()
     seedream_concurrency: int | None = concurrency()
     ark_base_url: str = address("https://ark.cn-beijing.volces.com/api/v3")

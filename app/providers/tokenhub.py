@@ -123,15 +123,11 @@ _NO_SEED = {"seed": "这个模型不接受种子，每次结果都不同"}
 class TokenHubSettings(ModelSettings):
     """The settings of TokenHub."""
 
-    tokenhub_api_key: str = key(about="腾讯 TokenHub 的", example="你的 API Key", needed=True)
-    tokenhub_image_model: str = model(
-        "hy-image-v3.5-preview", "也可以是 seedream-image-v5.0-pro", example="hy-image-v3.5-preview"
-    )
+    tokenhub_api_key: str = key(example="你的 API Key", needed=True)
+    tokenhub_image_model: str = model("hy-image-v3.5-preview", example="hy-image-v3.5-preview")
     tokenhub_price: Decimal | None = price()
     tokenhub_concurrency: int | None = concurrency()
-    tokenhub_base_url: str = address(
-        "https://tokenhub.tencentmaas.com", "国际站是 https://tokenhub-intl.tencentcloudmaas.com"
-    )
+    tokenhub_base_url: str = address("https://tokenhub.tencentmaas.com")
 
 
 _SETUP = ModelSetup(

@@ -55,15 +55,7 @@ def _read_webhook(variable: str, value: str) -> str:
 class WebhookSettings:
     """The setting of notifications; it contains a token."""
 
-    notify_url: str = setting(
-        "",
-        _read_webhook,
-        label="Webhook 地址",
-        about="飞书、企业微信、钉钉群机器人的（安全设置选关键词，填 AI，不支持加签），或收 JSON 的："
-        "批次完成、自动暂停、预算用了八成、密钥用不了、客户选好图时告诉你",
-        kind="address",
-        secret=True,
-    )
+    notify_url: str = setting("", _read_webhook, "Webhook 地址", kind="address", secret=True)
 
 
 class NotDelivered(AppError):

@@ -49,56 +49,26 @@ def _read_prefix(variable: str, value: str) -> str:
     return value.strip("/") + "/"
 
 
-def _path(default: Path | None, about: str) -> Any:
-    return setting(default, _read_path, about=about, kind="path")
+def _path(default: Path | None) -> Any:
+    return setting(default, _read_path, kind="path")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OssSettings:
     """The settings of the bucket."""
 
-    oss_enabled: bool = setting(
-        False,
-        read_bool,
-        label="示例图放在 OSS",
-        about="团队共用；即梦 4.0 只收公网地址的参考图，要用本机图片就需要它，或改用即梦 4.6",
-        agrees=True,
-    )
-    oss_endpoint: str = setting(
-        "",
-        label="Endpoint",
-        about="例如 oss-cn-hangzhou.aliyuncs.com，可带 Bucket 名，或自有域名（新账号必须，并填 OSS_REGION）",
-        example="oss-cn-hangzhou.aliyuncs.com",
-        kind="address",
-    )
+    oss_enabled: bool = setting(False, read_bool, "示例图放在 OSS", agrees=True)
+    oss_endpoint: str = setting("", label="Endpoint", example="oss-cn-hangzhou.aliyuncs.com", kind="address")
     oss_bucket: str = setting("", label="Bucket", example="地址里有就不填", agrees=True)
     oss_region: str = setting("", label="地域", example="地址里有就不填，例如 cn-hangzhou")
     oss_access_key_id: str = key("AccessKey ID")
-    oss_access_key_secret: str = key(
-        "AccessKey Secret", "RAM 权限：ListObjects、GetObject、PutObject、DeleteObject"
-    )
-    oss_sample_prefix: str = setting(
-        "ai-images/sample/",
-        _read_prefix,
-        label="示例图存到",
-        about="删除的图藏在它下面的 .trash/，要彻底清除可给那里设生命周期规则",
-        agrees=True,
-    )
+    oss_access_key_secret: str = key("AccessKey Secret")
+    oss_sample_prefix: str = setting("ai-images/sample/", _read_prefix, "示例图存到", agrees=True)
     oss_output_prefix: str = setting(
-        "",
-        _read_prefix,
-        label="生成的图片也存一份到",
-        about="本机文件丢了就用那一份；记录删除后它仍留着。OUTPUT_STORE=oss 时默认 ai-images/output/",
-        example="空着就不存，例如 ai-images/output/",
-        agrees=True,
+        "", _read_prefix, "生成的图片也存一份到", example="空着就不存，例如 ai-images/output/", agrees=True
     )
     oss_public_url: str = setting(
-        "",
-        read_url,
-        label="给模型看图用的域名",
-        about="签名地址用它；OSS_ENDPOINT 是内网地址时，填了它网页才直接从 OSS 取图，防盗链要允许空 Referer",
-        example="绑了自己的域名才填",
-        kind="address",
+        "", read_url, "给模型看图用的域名", example="绑了自己的域名才填", kind="address"
     )
 
 
@@ -106,35 +76,13 @@ class OssSettings:
 class StorageSettings:
     """The settings of folders and of the database."""
 
-    database_path: Path = _path(
-        Path("generation_records.db"),
-        "数据库文件，日志也在它旁边；Windows 的路径照原样写，如 D:\\new\\records.db",
-    )
-    output_dir: Path = _path(Path("output"), "生成的图片放在哪里，不能和示例图同一个文件夹")
-    samples_dir: Path = _path(Path("samples"), "本机的示例图放在哪里")
-    backup_dir: Path | None = _path(  # ``none``: off
-        None,
-        "数据库每天备份到这里，保留最近七份，最好在另一块磁盘上；空着是它旁边的 backups，none 是不备份。"
-        "不含图片：它们不会被改写，第二份用 OSS 或 make backup。写了文件夹时 PostgreSQL 用 pg_dump 备份",
-    )
-    database_url: str = setting(  # may contain a password
-        "",
-        _read_database_url,
-        about="PostgreSQL 数据库，如 postgresql://用户:密码@主机:5432/数据库，先装 "
-        "requirements-postgres.txt；几台机器一起用时才需要，下面几项也一样，见 docs/scaling.md",
-        secret=True,
-    )
-    output_store: str = setting(
-        "local",
-        _read_store,
-        about="图片以哪里为准：local 是 OUTPUT_DIR；oss 是 OSS_OUTPUT_PREFIX，OUTPUT_DIR 只是缓存",
-        agrees=True,
-    )
-    output_cache_gb: int | None = setting(
-        None,
-        int_between(1, 1_000_000),
-        about="OUTPUT_STORE=oss 时 OUTPUT_DIR 最多用多少 GB；超过，或磁盘只剩 3 GB，就先删最久没用的",
-    )
+    database_path: Path = _path(Path("generation_records.db"))
+    output_dir: Path = _path(Path("output"))
+    samples_dir: Path = _path(Path("samples"))
+    backup_dir: Path | None = _path(None)
+    database_url: str = setting("", _read_database_url, secret=True)
+    output_store: str = setting("local", _read_store, agrees=True)
+    output_cache_gb: int | None = setting(None, int_between(1, 1_000_000))
 
 
 def ensure_writable(settings: StorageSettings) -> None:

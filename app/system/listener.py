@@ -59,38 +59,15 @@ def _read_role(variable: str, value: str) -> str:
 class AccessSettings:
     """Who reaches the process, and what it does: ``web`` serves pages, ``worker`` makes images."""
 
-    host: str = setting(
-        "127.0.0.1",
-        label="能打开的电脑",
-        about="默认只有本机；让别的电脑访问时写 0.0.0.0，必须设置 ACCESS_PASSWORD",
-    )
-    access_password: str = setting(
-        "",
-        label="访问密码",
-        about="设置后每个页面都要先登录。它是第一个主人的密码，直到他在「我的账号」里另设；别人由主人邀请",
-        secret=True,
-    )
-    port: int = setting(5000, int_between(1, 65_535), label="端口")
+    host: str = setting("127.0.0.1", label="能打开的电脑")
+    access_password: str = setting("", label="访问密码", secret=True)
+    port: int = setting(5000, int_between(1, 65_535), "端口")
     allowed_hosts: tuple[str, ...] = setting(
-        (),
-        _read_hosts,
-        label="还能用的主机名",
-        about="用主机名（如 mac.local）或域名打开时写在这里，逗号分开；数字地址不用写。通知里的链接用第一个",
-        example="例如 mac.local，几个用英文逗号分开",
+        (), _read_hosts, "还能用的主机名", example="例如 mac.local，几个用英文逗号分开"
     )
-    studio_name: str = setting("", about="工作室的名字，客户打开「给客户看」的链接时看到")
-    role: str = setting(
-        "all",
-        _read_role,
-        about="这个进程做什么：all 网页和生成都做；web 只有网页；worker 只生成，网页只有 /healthz。"
-        "分开时各进程用同一个数据库，其余设置也要一样，见 docs/scaling.md",
-    )
-    trusted_proxies: tuple[IPNetwork, ...] = setting(
-        (),
-        _read_networks,
-        about="前面有 nginx 之类的代理时，它的地址或网段，逗号分开：按它给的浏览器地址算猜错密码的次数，"
-        "否则大家算在一起；它说是 HTTPS 的，登录的 Cookie 只走 HTTPS",
-    )
+    studio_name: str = setting("")
+    role: str = setting("all", _read_role)
+    trusted_proxies: tuple[IPNetwork, ...] = setting((), _read_networks)
 
 
 class PortTaken(AppError):

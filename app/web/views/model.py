@@ -267,9 +267,8 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
         by_provider.setdefault(spec.name, []).append(spec)
     cards = []
     for name, specs in by_provider.items():
-        own, price = f"{name.upper()}_PRICE", f"{name.upper()}_PRICE"
-        if _has_general_price(name):
-            price = "PRICE_PER_IMAGE"
+        own = f"{name.upper()}_PRICE"
+        price = "PRICE_PER_IMAGE" if _has_general_price(name) else own
         names = [price if each == own else each for each in SERVICES[name]]
         hint = "按公开的价格" if specs[0].is_priced else "填了才能统计费用"
         state = "ended" if specs[0].is_retired(today) else "ready" if settings.is_ready(name) else "missing"
