@@ -18,13 +18,13 @@ ROUTES = {
         api.batches.check api.records.find_record_by_file api.samples.count_uses deliveries.preview
         api.records.archive_records api.records.export_records api.samples.archive_images
         api.spreadsheets.export_rows deliveries.deliver deliveries.make
-        api.records.mark_favourite api.records.pick_records
+        api.records.pick_records
     """,
     "viewer, with a login only": "people.add_token people.change_me people.delete_token people.end_session",
     "member": """
-        create.generate api.batches.batch_generate api.batches.create_batch api.batches.make_copy
-        api.edit.edit_record api.upscale.upscale_record api.release.release_batch
-        api.repair.add_pictures api.repair.retry_batch api.repair.uncancel_batch batch.restore records.change
+        create.generate api.batches.batch_generate api.batches.create_batch
+        api.edit.edit_record api.edit.upscale_record api.release.release_batch
+        api.repair.retry_batch api.repair.uncancel_batch batch.restore records.change
         api.batches.cancel_batch api.batches.cancel_record api.batches.pause_batch api.batches.resume_batch
         api.records.delete_record api.records.delete_records api.records.restore_records
         api.samples.add_images api.samples.delete_image api.samples.rename_image api.samples.restore_image
