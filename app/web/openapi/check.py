@@ -23,7 +23,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "object": ((dict,), "「{name}」应为对象"),
     "null": ((type(None),), "「{name}」应为 null"),
 }
-_LENGTHS = {  # by type: keywords, sentences
+_LENGTHS: dict[type, tuple[str, str, str]] = {  # by type: keywords, sentences
     str: ("minLength", "maxLength", "「{name}」应为 {low}–{high} 个字"),
     list: ("minItems", "maxItems", "「{name}」应有 {low}–{high} 项"),
     dict: ("minProperties", "maxProperties", "「{name}」应有 {low}–{high} 项"),
@@ -46,15 +46,16 @@ def check(value: Any, schema: Schema, field: str = "") -> None:
         check(value, _branch(value, branches, field), field)
     if "type" in schema:
         _check_type(value, schema, field)
-    choices = [schema["const"]] if "const" in schema else schema.get("enum", [value])
-    if not any(value == each and type(value) is type(each) for each in choices):
-        _refuse(field, schema, "「{name}」应为 {choices}", choices=tuple(map(str, choices)))
-    for kind, (least, most, sentence) in _LENGTHS.items():
-        if isinstance(value, kind):
-            low, high = schema.get(least, 0), schema.get(most, math.inf)
-            if not low <= len(value) <= high:
-                _refuse(field, schema, sentence, low=low, high="…" if high == math.inf else high)
-    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+    if "const" in schema or "enum" in schema:
+        choices = schema.get("enum", [schema.get("const")])
+        if not any(value == each and type(value) is type(each) for each in choices):
+            _refuse(field, schema, "「{name}」应为 {choices}", choices=tuple(map(str, choices)))
+    if bounds := _LENGTHS.get(type(value)):
+        least, most, sentence = bounds
+        low, high = schema.get(least, 0), schema.get(most, math.inf)
+        if not low <= len(value) <= high:
+            _refuse(field, schema, sentence, low=low, high="…" if high == math.inf else high)
+    if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
         _refuse(field, schema, "「{name}」的写法不对")
     if isinstance(value, dict):
         _check_object(value, schema, field)
@@ -102,7 +103,9 @@ def _check_object(value: Mapping[str, Any], schema: Schema, field: str) -> None:
         if name not in properties and others is False:
             text = "没有「{name}」这一项，可写：{choices}"
             raise InvalidRequest(name[:_SHOWN], text, name=name[:_SHOWN], choices=tuple(properties))
-        check(name, schema.get("propertyNames", {}), field)
+    if "propertyNames" in schema:
+        for name in value:
+            check(name, schema["propertyNames"], field)
     for name in schema.get("required", ()):
         if name not in value:
             _refuse(name, properties.get(name, {}), "请写「{name}」")
