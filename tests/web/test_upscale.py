@@ -10,7 +10,7 @@ from app.domain import ImageRequest, Models
 from app.domain.models import UPSCALERS
 from app.errors import Conflict, InvalidRequest
 from tests.specs import ANY
-from tests.web.harness import WebHarness, at_once
+from tests.web.harness import WebHarness
 from tools.fakes.jimeng import UPSCALER, FakeJimeng
 
 
@@ -70,17 +70,6 @@ def test_an_enlargement_is_bought_once(web: WebHarness, service: FakeJimeng) -> 
     upscale(web, record_id, repeats="again")
     web.run()
     assert service.charges == 3
-
-
-def test_servers_that_enlarge_at_once_order_one(web: WebHarness, service: FakeJimeng) -> None:
-    path = f"/api/records/{made(web)}/edit"
-
-    def order() -> int:
-        return WebHarness(web.settings).client.post(path, json={"kind": "enlarge"}).status_code
-
-    assert sorted(at_once(*[order] * 4)) == [202, 409, 409, 409]
-    web.run()
-    assert service.charges == 2
 
 
 def test_a_file_that_is_too_large_is_sent_as_a_smaller_jpeg(web: WebHarness, service: FakeJimeng) -> None:

@@ -2,7 +2,6 @@
 
 import { runCommand, targetOf } from "./actions.js";
 import { openRetouch } from "../retouch/open.js";
-import { loadDetails } from "../ui/details.js";
 import { ImageViewer } from "../ui/image_viewer.js";
 import { runInPlace } from "../ui/in_place.js";
 import { lightbox } from "../ui/lightbox.js";

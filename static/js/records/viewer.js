@@ -8,6 +8,7 @@ import { jsonOf } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { lightbox } from "../ui/lightbox.js";
+import { itemOf } from "../ui/lightbox_items.js";
 
 const MAX_PAGES = 10; // without an image, until there are said to be no more
 const MAX_NEIGHBOURS = 20; // the same for records that the list does not have
@@ -45,7 +46,7 @@ export class RecordsViewer {
 
   /** Compare two records of the list. */
   compare(left, right, onClosed) {
-    const records = () => this.#links().map(recordOf);
+    const records = () => this.#links().map(itemOf);
     openCompare([left, right], { records, run: this.#runCommand, onClosed });
   }
 
@@ -148,7 +149,7 @@ export class RecordsViewer {
   }
 
   #compareFrom(record) {
-    const records = this.#links().map(recordOf);
+    const records = this.#links().map(itemOf);
     const at = records.indexOf(record);
     const { recordId, pick } = record.dataset;
     this.compare(record, records[at + 1] ?? records[at - 1] ?? records[0], () => {
@@ -175,10 +176,6 @@ export class RecordsViewer {
   #indexOf(record) {
     return this.#links().findIndex((link) => record.contains(link));
   }
-}
-
-function recordOf(link) {
-  return link.closest("[data-record-id]");
 }
 
 function isPermalink(record) {

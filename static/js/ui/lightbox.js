@@ -6,7 +6,7 @@ import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
 import { openList } from "./late_lists.js";
 import { fadeWhenIdle } from "./lightbox_idle.js";
-import { buttonOf, captionOf, firstOfNextRow, isHosted, isOffered, ofSameRow, showCommands } from "./lightbox_items.js";
+import { buttonOf, captionOf, firstOfNextRow, isHosted, isOffered, itemOf, ofSameRow, showCommands } from "./lightbox_items.js";
 import { LightboxPanel } from "./lightbox_panel.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
@@ -280,10 +280,6 @@ customElements.define("image-lightbox", ImageLightbox);
 
 /** The one of this page. */
 export const lightbox = document.querySelector("image-lightbox");
-
-function itemOf(link) {
-  return link.closest("[data-record-id]");
-}
 
 function preload(link) {
   new Image().src = link.dataset.imageUrl;

@@ -26,7 +26,8 @@ function isSameRow(item, other) {
   return item.dataset.rowNumber === other.dataset.rowNumber;
 }
 
-function itemOf(link) {
+/** The item of a link: the element of its record. */
+export function itemOf(link) {
   return link.closest("[data-record-id]");
 }
 
