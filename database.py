@@ -38,7 +38,7 @@ from app.db.fingerprints import (
     complete_fingerprints,
     known_pictures,
     lacks_fingerprints,
-    with_requested_seeds,
+    with_requested_seed,
 )
 from app.db.health import lacking_connections, require_writable
 from app.db.leases import (
@@ -76,11 +76,11 @@ from app.db.notifications import (
 from app.db.orders import (
     HeldRows,
     RowColumns,
-    RowEnds,
     activate_batch,
     cancel_bought,
     count_added,
     count_charged_failures,
+    count_pictures,
     count_released,
     has_images_of_references,
     insert_batch,
@@ -90,7 +90,6 @@ from app.db.orders import (
     list_unknown,
     queue_records_again,
     read_held,
-    read_row_ends,
     reopen_held,
     requeue_as_they_are,
     rows_of_roles,

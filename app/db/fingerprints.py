@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -139,17 +139,12 @@ def add_fingerprints(db: Connection | sqlite3.Connection, *, limit: int = -1) ->
     )
 
 
-def with_requested_seeds(db: Connection, records: Sequence[Record]) -> list[Record]:
-    """The records without the seeds that the model chose: a record has the one that was used."""
-    seeded = [record for record in records if record.seed is not None]
-    sql = f"SELECT id, fingerprint FROM generation_records WHERE id {IN_IDS}"
-    prints = dict(db.execute(sql, {"ids": SqlList(record.id for record in seeded)}).fetchall())
-    chosen = {
-        record.id
-        for record in seeded
-        if fingerprint(replace(record.request, seed=None)) == prints.get(record.id)
-    }
-    return [replace(record, seed=None) if record.id in chosen else record for record in records]
+def with_requested_seed(db: Connection, record: Record) -> Record:
+    """The record without a seed that the model chose: a record has the one that was used."""
+    sql = "SELECT fingerprint FROM generation_records WHERE id = :id"
+    unseeded = replace(record, seed=None)
+    asked = db.execute(sql, {"id": record.id}).fetchone()["fingerprint"]
+    return unseeded if fingerprint(unseeded.request) == asked else record
 
 
 def _fingerprint_of(

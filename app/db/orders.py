@@ -81,14 +81,6 @@ class HeldRows:
     changed: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowEnds:
-    """The pictures that a batch has: their number, and the highest picture number of each row."""
-
-    total: int
-    last: Mapping[int, int]
-
-
 def read_held(db: Connection, batch_id: str) -> HeldRows:
     """The held records of a batch, by rows."""
     clauses = "WHERE batch_id = :id AND status = 'held' ORDER BY row_number, picture_number"
@@ -123,17 +115,21 @@ def rows_of_roles(db: Connection, batch_id: str, roles: Collection[str]) -> froz
     return frozenset(number for (number,) in rows)
 
 
-def read_row_ends(db: Connection, batch_id: str) -> RowEnds:
-    """How many pictures a batch and its rows have, those in the trash included."""
-    sql = """
-        SELECT row_number, max(picture_number)
-        FROM generation_records
-        WHERE batch_id = :id
-        GROUP BY row_number
-    """
-    last = dict(db.execute(sql, {"id": batch_id}).fetchall())
-    batch = db.execute("SELECT total FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
-    return RowEnds(total=batch["total"] if batch else 0, last=last)
+def count_pictures(db: Connection, record_id: int) -> tuple[int, int]:
+    """(how many pictures the batch of a record has, the last picture number of its row), with the trash."""
+    found = db.execute(
+        """
+        SELECT total, max(others.picture_number)
+        FROM generation_records AS one
+        JOIN batches ON batches.id = one.batch_id
+        JOIN generation_records AS others
+            ON others.batch_id = one.batch_id AND others.row_number = one.row_number
+        WHERE one.id = :id
+        GROUP BY batches.id, total
+        """,
+        {"id": record_id},
+    ).fetchone()
+    return tuple(found) if found else (0, 0)
 
 
 def list_failed(db: Connection, batch_id: str) -> list[Record]:

@@ -94,28 +94,27 @@ class OneMore(Order):
     skips: bool
     stem_for: Callable[[Record], str]
 
-    def read(self, db: database.Connection) -> tuple[Sequence[Record], database.RowEnds]:
-        """The record, and how many pictures the batch and its rows have."""
-        return database.records_of(db, [self.record_id]), database.read_row_ends(db, self.batch_id)
+    def read(self, db: database.Connection) -> tuple[Sequence[Record], tuple[int, int]]:
+        """The record, how many pictures its batch has, and the last picture number of its row."""
+        return database.records_of(db, [self.record_id]), database.count_pictures(db, self.record_id)
 
-    def rows(self, seen: tuple[Sequence[Record], database.RowEnds]) -> Sequence[OrderRow]:
+    def rows(self, seen: tuple[Sequence[Record], tuple[int, int]]) -> Sequence[OrderRow]:
         """The row of the record, with one picture."""
-        records, ends = seen
+        records, (total, last) = seen
         if not records or records[0].deleted_at or records[0].status is not Status.SUCCESS:
             raise Conflict("只有做好的图片可以改")
         (record,) = records
-        if ends.total >= MAX_PICTURES_A_BATCH:
+        if total >= MAX_PICTURES_A_BATCH:
             text = "一个批次最多 {limit} 张，再做就有 {n} 张了，请另起一批"
-            raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=ends.total + 1)
-        number = ends.last[record.row_number] + 1
-        if number > _MAX_PICTURE_NUMBER:
+            raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=total + 1)
+        if last >= _MAX_PICTURE_NUMBER:
             text, row = "{place}：一行最多 {limit} 张，请另起一批", database.row_label(record)
             raise Conflict(text, place=row, limit=_MAX_PICTURE_NUMBER)
         return [
             OrderRow(
                 number=record.row_number,
                 request=self.models.accept(self.request),
-                numbers=[number],
+                numbers=[last + 1],
                 stem=self.stem_for(record),
                 extras=RowExtras(columns=record.columns),  # its words are not those of the row
                 skips=self.skips,
@@ -169,7 +168,7 @@ def edit(
     _require_picture(record)
     picture = SampleImage(url=address(record), filename=record.filename)
     make = _variation if wish.varies else _enlargement if wish.enlarges else partial(_change, wish=wish)
-    (origin,) = database.with_requested_seeds(conditions.db, [record])
+    origin = database.with_requested_seed(conditions.db, record)
     row_print = record.request.row_print or fingerprint(origin.row_request)
     request = replace(make(conditions, record, picture), row_print=row_print)
     for problem in _problems(conditions, record, request, picture):

@@ -296,6 +296,5 @@ def test_as_many_pictures_are_known_as_a_row_may_ask_for(db: database.Connection
 def test_only_seeds_that_the_model_chose_are_taken_away(db: database.Connection) -> None:
     ids = submit(db, CAT, replace(CAT, seed=7), replace(CAT, prompt="狗")).ids
     queue.set_fields(db, "seed = 5", ids[0])  # chosen by the model
-    records = [database.get_record(db, each) for each in ids]
-    seeds = [record.seed for record in database.with_requested_seeds(db, records)]
+    seeds = [database.with_requested_seed(db, database.get_record(db, each)).seed for each in ids]
     assert seeds == [None, 7, None]
