@@ -74,6 +74,8 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
     ``status`` is a comma-separated list. ``from`` and ``to`` are local dates, both included, or times
     (``2026-03-01T08:00:00+08:00``; UTC without an offset). ``as_of`` is a time with milliseconds.
     """
+    if "favourite" in fields:  # of earlier versions: without a word it would stand for all records
+        raise InvalidRequest("favourite", "favourite 没有了，请写 pick=keep")
     person_id = _person(fields)
     return database.RecordFilter(
         search=search_of(fields),
