@@ -58,7 +58,7 @@ def apply_operations(edit: Edit, operations: Sequence[Mapping[str, Any]]) -> Non
 
 def _check_size(operations: Sequence[Mapping[str, Any]]) -> None:
     """Raises InvalidRequest for more cells than a call takes; the id of a row counts as one."""
-    named = [each.get("values", {}) for each in operations]
+    named = [each["values"] for each in operations if "values" in each]
     if sum(map(_size, [*named, *(row for each in operations for row in each.get("rows", ()))])) > MAX_CELLS:
         text = "一次最多改 {operations} 步、{cells} 格，请分几次改"
         raise InvalidRequest("operations", text, operations=MAX_OPERATIONS, cells=MAX_CELLS)

@@ -77,10 +77,9 @@ def test_a_key_in_the_body_that_differs_from_the_header_is_refused(client: Flask
 
 
 def test_an_invalid_key_is_refused_with_a_sentence(client: FlaskClient) -> None:
-    keys: list[object] = ["", "x" * 201, "a\nb", "\x7f", "a\u2028b", 7, True, ["a"], {}]
-    for key in keys:
+    for key in ("", "x" * 201, "a\nb", "\x7f", "a\u2028b"):
         refused = submit(client, 400, request_id=key)
-        assert refused["error"] == "request_id 应为 1–200 个可见字符", key
+        assert (refused["field"], "1–200 个" in refused["error"]) == ("request_id", True), key
     assert count_batches(client) == 0
     assert submit(client, request_id="键" * 200) == submit(client, request_id="键" * 200)
 

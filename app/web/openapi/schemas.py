@@ -160,19 +160,21 @@ _COLUMNS: Schema = {
 
 
 _OWN_SIZE = "[1-9][0-9]{1,4}x[1-9][0-9]{1,4}"
-RATIO = text(pattern=f"^({'|'.join(ASPECT_RATIOS)}|{_OWN_SIZE})$", description="比例，或 800x600 这样的宽高")
-RESOLUTION = text(
-    pattern=f"^({'|'.join(RESOLUTIONS)}|{_OWN_SIZE})$",
-    description="1K、2K、4K，或 800x600 这样的宽高：比例跟着它",
-)
+# Orders understand other spellings too, which rows have as they are kept.
+RATIO = text(description="比例，或 800x600 这样的宽高")
+RESOLUTION = text(description="1K、2K、4K，或 800x600 这样的宽高：比例跟着它")
+_PATTERNS = {
+    "ratio": f"^({'|'.join(ASPECT_RATIOS)}|{_OWN_SIZE})$",
+    "resolution": f"^({'|'.join(RESOLUTIONS)}|{_OWN_SIZE})$",
+}
 
 
 def _field(each: RowField) -> Schema:
     match each.kind:
         case "ratio":
-            return RATIO | {"default": "1:1"}
+            return RATIO | {"pattern": _PATTERNS[each.kind], "default": "1:1"}
         case "resolution":
-            return RESOLUTION | {"default": "2K"}
+            return RESOLUTION | {"pattern": _PATTERNS[each.kind], "default": "2K"}
         case "images":
             return array_of("Reference", maxItems=MAX_REFERENCES)
         case "word":
