@@ -17,7 +17,7 @@ from app.domain import (
 )
 from app.domain.samples import ONE_FIRST, choose_products, first_trial
 from app.domain.tables import Row, Table, new_table, sent_words, typed_fields
-from app.errors import Conflict, InvalidRequest, message
+from app.errors import Conflict, InvalidRequest, Message, message
 from app.images.filenames import (
     TakenStems,
     archive_path,
@@ -25,8 +25,8 @@ from app.images.filenames import (
     stem_from_prompt,
     unique_path,
 )
-from app.orders.place import Conditions, Order, Placed, known_pictures, place
-from app.orders.plan import OrderRow, PlannedRow, order_rows, plan, total_price
+from app.orders.place import Conditions, Order, Placed, place, plan_rows, preview
+from app.orders.plan import OrderRow, PlannedRow, order_rows, total_price
 from app.orders.read import AGAIN, SKIP, ParsedRow, RowErrors, today
 
 Cells = Mapping[int, Mapping[str, Any]]
@@ -41,7 +41,7 @@ class BatchOptions:
     rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
     for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``unique_name``: whether
     a counter is added to a name that a batch has. ``products``: (product, category) by row number where a
-    recipe made the rows, for a sample of products.
+    recipe made the rows, for a sample of products. ``previews``: only what it comes to is asked for.
     ``table_id``: the table whose rows these are; without it a table is made of them, unless they are single.
     """
 
@@ -55,6 +55,7 @@ class BatchOptions:
     filled_on: str = ""
     unique_name: bool = False
     table_id: str = ""
+    previews: bool = False
     products: Mapping[int, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -85,15 +86,33 @@ class NewBatch(Order):
             self.new_table()  # may read a file
         return rows
 
-    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Collection[int]]:
-        """Insert the batch; all rows but the sample are held."""
+    def hold(
+        self, db: database.Connection, planned: Sequence[PlannedRow]
+    ) -> tuple[Collection[int], Message | None]:
+        """All rows to make but the sample, or but one whose model may not look at its references."""
+        options, why = self.options, None
+        ordered = [each for each in planned if each.numbers]
+        requests = [each.row.request for each in ordered]
+        made = partial(database.has_images_of_references, db, self.table_id)
+        if self.table_id and (first := first_trial(requests, self.models, made)) is not None:
+            tried, why = {first}, ONE_FIRST
+        elif options.sample is None or not ordered:
+            return (), None
+        elif options.products:
+            tried = choose_products([options.products[each.row.number] for each in ordered], options.sample)
+        else:
+            tried = choose_sample(requests, options.sample)
+        return {each.row.number for index, each in enumerate(ordered) if index not in tried}, why
+
+    def open(self, db: database.Connection, planned: Sequence[PlannedRow], warning: Message | None) -> str:
+        """Insert the table and the batch."""
         options = self.options
         database.check_workbook(db, options.workbook_id)
         if self.new_table:
             database.add_table(db, *self.new_table(), self.person_id)
         ordered = [each for each in planned if each.numbers]
         if not ordered:
-            return "", ()
+            return ""
         names = ("source", "workbook_id", "filled_on", "name")
         fields = {name: getattr(options, name) for name in names}
         prices = [each.price(self.models) for each in ordered]
@@ -108,18 +127,9 @@ class NewBatch(Order):
         batch_id = database.insert_batch(db, fields, price=price, unique_name=options.unique_name)
         if name := database.name_of_buyer(db, self.person_id):
             database.add_log(db, batch_id, "info", message("{name} 下的单，花费算在{name}名下", name=name))
-        requests = [each.row.request for each in ordered]
-        made = partial(database.has_images_of_references, db, self.table_id)
-        if self.table_id and (first := first_trial(requests, self.models, made)) is not None:
-            tried = {first}
-            database.add_log(db, batch_id, "warning", ONE_FIRST)
-        elif options.sample is None:
-            return batch_id, ()
-        elif options.products:
-            tried = choose_products([options.products[each.row.number] for each in ordered], options.sample)
-        else:
-            tried = choose_sample(requests, options.sample)
-        return batch_id, {each.row.number for index, each in enumerate(ordered) if index not in tried}
+        if warning:
+            database.add_log(db, batch_id, "warning", warning)
+        return batch_id
 
 
 def submit_rows(
@@ -158,7 +168,7 @@ def submit_parsed(
     key: database.RequestKey | None,
     cells: Callable[[], Cells] = dict,
 ) -> Placed:
-    """Queue rows that ``read`` returns. Raises RowErrors with nothing queued."""
+    """Queue rows that ``read`` returns, or preview that. Raises RowErrors with nothing queued."""
     skips, output_dir = options.repeats == SKIP, conditions.output_dir
     parsed: list[ParsedRow] = []
 
@@ -186,7 +196,7 @@ def submit_parsed(
         return table_of(parsed, read_rows(), made, cells())
 
     makes_table = options.source == "batch" and not options.table_id
-    return place(
+    return (preview if options.previews else place)(
         conditions.db,
         NewBatch(
             models=conditions.models,
@@ -253,7 +263,7 @@ def check_rows(
     reader, identify, models = conditions.reader, conditions.library.identify, conditions.models
     parsed = reader.read(rows, identify, date=today(), model=model, most=most)
     parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
-    planned = _plan(conditions, parsed, skips=True)
+    _, planned = plan_rows(conditions.db, order_rows(parsed, models, skips=True))
     fine = _without_problems(parsed, planned)
     pictures, new = sum(len(each.row.numbers) for each in fine), sum(len(each.numbers) for each in fine)
     total = {"pictures": pictures, "price": total_price(fine, models), "made": pictures - new, "new": new}
@@ -282,13 +292,6 @@ def check_rows(
             }
         )
     return {"rows": answers, "total": total}
-
-
-def _plan(conditions: Conditions, parsed: Sequence[ParsedRow], *, skips: bool) -> list[PlannedRow]:
-    """What ordering the readable rows would order."""
-    database.complete_fingerprints(conditions.db)
-    rows = order_rows(parsed, conditions.models, skips=skips)
-    return plan(rows, *known_pictures(conditions.db, rows))
 
 
 def _without_problems(parsed: Sequence[ParsedRow], planned: Sequence[PlannedRow]) -> list[PlannedRow]:

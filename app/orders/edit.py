@@ -122,9 +122,9 @@ class OneMore(Order):
             )
         ]
 
-    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Sequence[int]]:
+    def open(self, db: database.Connection, planned: Sequence[PlannedRow], warning: Message | None) -> str:
         """The batch of the record."""
-        return self.batch_id, ()
+        return self.batch_id
 
     def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
         """Count the picture in the batch, and activate it."""

@@ -13,7 +13,17 @@ import database
 from app.domain import ImageRequest, Models, ModelSpec, Record, SkippedRow, Status
 from app.errors import Conflict, Message, message
 from app.library.library import Library
-from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, shown_rows, skipped_rows
+from app.orders.plan import (
+    MAKE,
+    OrderLine,
+    OrderRow,
+    Pictures,
+    PlannedRow,
+    order_lines,
+    plan,
+    shown_rows,
+    skipped_rows,
+)
 from app.orders.read import RowReader
 
 _UNPRICED = "设了预算，又不知道 {model} 每张多少钱：请在「模型与密钥」里填价格，或在「用量」里去掉预算"
@@ -98,6 +108,7 @@ class Placed:
     waiting   how many of the records wait because their batch is paused
     number    how many they are; an answer of an earlier version has only this
     table_id  the table whose rows are made or left out; empty: of none
+    lines     of a new batch: what it comes to; an answer of an earlier version has none
     """
 
     batch_id: str = ""
@@ -107,6 +118,13 @@ class Placed:
     waiting: int = 0
     number: int = 0
     table_id: str = ""
+    lines: list[OrderLine] = field(default_factory=list)
+
+    @property
+    def price(self) -> float | None:
+        """CNY for what a new batch makes now; None: unknown."""
+        nothing = None if self.batch_id and not self.lines else 0
+        return next((line.price for line in self.lines if line.what == MAKE), nothing)
 
     @classmethod
     def before(cls, answer: Mapping[str, Any]) -> "Placed":
@@ -121,6 +139,7 @@ class Placed:
             waiting=answer.get("waiting", 0),
             number=answer.get("number", len(ids) or records or 0),
             table_id=answer.get("table_id", ""),
+            lines=[OrderLine(**line) for line in answer.get("lines", ())],
         )
 
     @property
@@ -167,9 +186,15 @@ class Order:
         """Raises AppError when what is to be made cannot be, with nothing changed; may read a disk."""
         self.require(each.row.request for each in planned if each.numbers and not each.row.is_kept)
 
-    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Collection[int]]:
-        """(the batch of the new records, the numbers of its rows that are held); in the transaction."""
-        return "", ()
+    def hold(
+        self, db: database.Connection, planned: Sequence[PlannedRow]
+    ) -> tuple[Collection[int], Message | None]:
+        """(the numbers of the rows that are held, a warning if nobody asked for it)."""
+        return (), None
+
+    def open(self, db: database.Connection, planned: Sequence[PlannedRow], warning: Message | None) -> str:
+        """The batch of the new records, with this in its log; in the transaction."""
+        return ""
 
     def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
         """Update batches and logs; in the transaction -> how many records wait for a paused batch."""
@@ -188,11 +213,7 @@ def place(db: database.Connection, order: Order) -> Placed:
                 return Placed.before(answer)
             seen = order.read(db)
         rows = order.rows(seen)
-        compares = any(row.compares for row in rows)
-        if compares:
-            database.complete_fingerprints(db)
-        known = known_pictures(db, rows)
-        planned = plan(rows, *known)
+        known, planned = plan_rows(db, rows)
         order.check(planned)
         wanted = []
         for each in planned:
@@ -206,13 +227,31 @@ def place(db: database.Connection, order: Order) -> Placed:
         with database.transaction(db):
             if answer := database.find_answer(db, order.key):
                 return Placed.before(answer)
-            if compares and database.lacks_fingerprints(db):
+            if any(row.compares for row in rows) and database.lacks_fingerprints(db):
                 continue
             if order.read(db) != seen or known_pictures(db, rows) != known or database.are_taken(db, names):
                 continue
             placed = _write(db, order, planned, names)
             database.save_answer(db, order.key, placed.answer)
         return placed
+
+
+def preview(db: database.Connection, order: Order) -> Placed:
+    """What placing it would come to now; changes nothing. Raises AppError where that does."""
+    _, planned = plan_rows(db, order.rows(order.read(db)))
+    order.check(planned)
+    held, _ = order.hold(db, planned)
+    return Placed(lines=order_lines(planned, held, order.models))
+
+
+def plan_rows(
+    db: database.Connection, rows: Sequence[OrderRow]
+) -> tuple[tuple[Pictures, Pictures], list[PlannedRow]]:
+    """(the recorded pictures, the plan with them)."""
+    if any(row.compares for row in rows):
+        database.complete_fingerprints(db)
+    known = known_pictures(db, rows)
+    return known, plan(rows, *known)
 
 
 def known_pictures(db: database.Connection, rows: Sequence[OrderRow]) -> tuple[Pictures, Pictures]:
@@ -235,7 +274,8 @@ def _write(
     planned: Sequence[PlannedRow],
     names: Sequence[Sequence[database.FileName]],
 ) -> Placed:
-    batch_id, held = order.open(db, planned)
+    held, warning = order.hold(db, planned)
+    batch_id = order.open(db, planned, warning)
     new = list[tuple[database.RowColumns, int, database.FileName]]()
     again, bought, kept = list[tuple[database.RowColumns, Record]](), [], list[Record]()
     for each, chosen in zip(planned, names, strict=True):
@@ -250,6 +290,7 @@ def _write(
             bought += [(columns, record, each.bought) for record in final]
     added = database.insert_pictures(db, batch_id, new, held)
     skipped = skipped_rows(planned, added)
+    lines = order_lines(planned, held, order.models) if order.table_id else []
     if added:
         database.link_new_pictures(db, added)
     _repair_rows(db, planned)
@@ -279,6 +320,7 @@ def _write(
         waiting=waiting,
         number=len(added) + len(queued),
         table_id=table_id,
+        lines=lines,
     )
 
 

@@ -6,7 +6,8 @@ record and with the rows that the same order buys before them. A record that is 
 compared only with what other runs ordered later: what came before was known when it was ordered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +29,8 @@ from app.images.filenames import filename_for
 from app.orders.read import AGAIN, PAID, ParsedRow
 
 _WITHOUT_PICTURE = (Standing.CHARGED, Standing.TRASHED)
+MAKE, HELD, SHARE = "make", "held", "share"
+LINES = (MAKE, HELD, SHARE, Standing.MADE, Standing.UNDER_WAY, Standing.UNKNOWN, Standing.CHARGED)
 Pictures = Mapping[str, Sequence[KnownPicture]]  # by fingerprint
 
 
@@ -228,6 +231,35 @@ def summary(planned: Sequence[PlannedRow], models: Models) -> dict[str, Any]:
         "price": total_price(planned, models),
         "skipped": skipped_rows(planned),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """Pictures of an order and their price in CNY, None when it is unknown; ``what`` is one of LINES."""
+
+    what: str
+    pictures: int
+    price: float | None
+
+
+def order_lines(planned: Sequence[PlannedRow], held: Collection[int], models: Models) -> list[OrderLine]:
+    """What is bought now, what rows of the numbers ``held`` buy later, and what need not be bought: a picture
+    of an equal row of the order, or one of another standing."""
+    rows: dict[str, list[PlannedRow]] = {MAKE: [], HELD: []}
+    pictures = Counter[str]()
+    for each in planned:
+        what = HELD if each.row.number in held else MAKE
+        rows[what].append(each)
+        pictures[what] += len(each.numbers)
+        known = [picture for picture in each.known if picture.standing is not Standing.TRASHED]
+        for picture in known[: len(each.row.numbers) - len(each.numbers)]:
+            pictures[SHARE if picture.id < 0 else picture.standing] += 1
+    lines = []
+    for what in filter(pictures.get, LINES):
+        price = total_price(rows.get(what, ()), models)
+        price_of_line = None if price is None else float(price)
+        lines.append(OrderLine(what=what, pictures=pictures[what], price=price_of_line))
+    return lines
 
 
 def skipped_rows(planned: Sequence[PlannedRow], new: Sequence[int] = ()) -> list[SkippedRow]:

@@ -12,8 +12,8 @@ from app.domain import (
     read_resolution,
 )
 from app.errors import Conflict, InvalidRequest, message
-from app.orders.place import Conditions, Order, known_pictures
-from app.orders.plan import OrderRow, PlannedRow, plan, repeated_row, summary, total_price
+from app.orders.place import Conditions, Order, plan_rows
+from app.orders.plan import OrderRow, PlannedRow, repeated_row, summary, total_price
 from app.orders.read import RowErrors
 
 
@@ -73,9 +73,7 @@ class Release(Order):
     def preview(self) -> dict[str, Any]:
         """What the release would do, as JSON; changes nothing."""
         db = self.conditions.db
-        database.complete_fingerprints(db)
-        rows = self.held_rows(self.read(db))
-        planned = plan(rows, *known_pictures(db, rows))
+        _, planned = plan_rows(db, self.held_rows(self.read(db)))
         self._to_make(planned)
         return summary(planned, self.models)
 

@@ -48,7 +48,7 @@ def run_table(
 
     ``options`` need not say what the table has. The pictures of another model are earlier versions of their
     rows, which ask for their own model as before. Raises RowErrors with nothing ordered, NotFound for a row
-    that is gone, InvalidRequest when there is nothing to make or too much.
+    that is gone, InvalidRequest when there is too much to make.
     """
     options = replace(
         options,
@@ -60,13 +60,15 @@ def run_table(
         products=products_of(conditions.db, table),
     )
 
+    fix = conditions.library.identify if options.previews else conditions.library.pin
+
     def read_anew() -> list[ParsedRow]:
         only_missing = options.repeats == SKIP and not choices.spec
         rows = _rows_to_run(conditions.db, table, ids, choices.again, only_missing=only_missing)
         named = [row for row in rows if row.id in (ids or ())] if only_missing else []
         states = {view.row.number: view.state for view in view_of(conditions.db, named, {})}
         positions = order_positions(conditions.db, table.id)
-        read = read_rows(conditions.reader, conditions.library.pin, table, rows, positions)
+        read = read_rows(conditions.reader, fix, table, rows, positions)
         again = {row.number for row in rows if row.id in choices.again}
         for index, row in enumerate(read):
             request, repeats = row.request, AGAIN if row.number in again else row.repeats
@@ -77,7 +79,6 @@ def run_table(
             read[index] = replace(row, request=request, repeats=repeats)
         if choices.spec is None:
             return read
-        fix = conditions.library.pin
         chosen = conditions.reader.for_model(read, choices.spec, choices.resolution, fix)
         # What is held is compared with what its rows ask for.
         requests = [row.request for row in chosen if row.request]
@@ -110,8 +111,6 @@ def _rows_to_run(
             for row in rows
             if row.id in again or not row.fingerprint or missing_pictures(row, linked.get(row.id, ()))
         ]
-    if not rows:
-        raise InvalidRequest("rows", "没有要做的行：都做好了，或是空的")
     if len(rows) > MAX_ROWS_A_BATCH:
         text = "一次最多开始 {limit} 行，现在有 {n} 行，请选出一部分行再开始"
         raise InvalidRequest("rows", text, limit=MAX_ROWS_A_BATCH, n=len(rows))

@@ -321,7 +321,7 @@ def test_words_that_are_changed_back_show_their_picture_for_nothing(web: WebHarn
         (row,) = rows_of(web, table)
         assert row["state"] == state
     assert row["pictures"][0]["record_id"] == cat["pictures"][0]["record_id"]
-    assert "没有要做的行" in run(web, table, 400)["error"]
+    assert run(web, table, 200)["lines"] == []
 
 
 def test_a_changed_cell_of_thousands_weighs_little(web: WebHarness) -> None:
@@ -452,7 +452,6 @@ def test_a_run_buys_what_is_missing_and_shows_it_in_equal_rows(web: WebHarness) 
     pictures = [[(one["record_id"], one.get("shared")) for one in row.get("pictures", [])] for row in made]
     assert pictures == [[(cat, None)], [(dog, None)], [(cat, True)], [], [(dog, True), (second_dog, None)]]
     assert web.get("/api/tables")["tables"][0]["cost"] == 0.66
-    assert "没有要做的行" in run(web, table, 400)["error"]
 
 
 def test_rows_that_are_named_are_run_again_when_asked(web: WebHarness) -> None:
@@ -521,13 +520,62 @@ def test_what_was_written_off_as_billed_is_made_once_more_only_when_it_is_named(
     assert states(web, table) == ["paid", "made", "paid"]
     totals = opened(web, table)["table"]["totals"]
     assert (totals["to_make"], totals["paid"]) == (0, 2)
-    web.post(f"/api/tables/{table}/run", {}, 400)
+    run(web, table, 200)
     first, second, third = (row["id"] for row in rows_of(web, table))
     named = run(web, table, rows=[first, second, third])
     assert (len(named["records"]), [one["row"] for one in named["shared"]]) == (1, [second, third])
     web.run()
     assert states(web, table) == ["made"] * 3
     assert "paid" not in opened(web, table)["table"]["totals"]
+
+
+def test_a_run_with_nothing_to_make_answers_as_any_other(web: WebHarness) -> None:
+    table = new(web, CAT, DOG)
+    named = [row["id"] for row in rows_of(web, table)]
+    asked = run(web, table)
+    web.run()
+    none = {"success": True, "batch_id": None, "records": [], "price": 0}
+    assert none | {"shared": [], "lines": []} == run(web, table, 200)
+    again = run(web, table, 200, rows=named)
+    assert again.keys() == asked.keys() and again.items() >= none.items()
+    assert again["lines"] == [line("made", 2, 0)]
+    empty = new(web, {}, {})
+    assert run(web, empty, 200, rows=[row["id"] for row in rows_of(web, empty)]) == run(web, empty, 200)
+    assert web.get("/api/batches")["total"] == 1
+
+
+def line(what: str, pictures: int, price: float) -> dict[str, Any]:
+    return {"what": what, "pictures": pictures, "price": price}
+
+
+@pytest.mark.parametrize(
+    ("fields", "lines"),
+    [
+        ({}, [line("make", 4, 0.88), line("share", 1, 0)]),
+        ({"sample": 1}, [line("make", 1, 0.22), line("held", 3, 0.66), line("share", 1, 0)]),
+        ({"repeats": "again"}, [line("make", 6, 1.32)]),
+        ({"model": "jimeng_seedream46_cvtob"}, [line("make", 5, 1.1), line("share", 1, 0)]),
+        ({"all": True}, [line("make", 4, 0.88), line("share", 1, 0), line("made", 1, 0)]),
+        ({"all": True, "pictures": 1}, [line("make", 2, 0.44), line("share", 1, 0), line("made", 1, 0)]),
+    ],
+)
+def test_a_preview_answers_the_lines_and_the_sum_of_the_order_and_buys_nothing(
+    web: WebHarness, fields: dict[str, Any], lines: list[dict[str, Any]]
+) -> None:
+    table = new(web, CAT, DOG, {**BIRD, "num_images": 3}, DOG)
+    run(web, table, rows=[rows_of(web, table)[0]["id"]])
+    web.run()
+    if fields.pop("all", False):
+        fields["rows"] = [row["id"] for row in rows_of(web, table)]
+    before = web.get("/api/batches")
+    seen = run(web, table, 200, preview=1, request_id="k", **fields)
+    assert (seen["batch_id"], seen["records"], seen["shared"]) == (None, [], [])
+    assert web.get("/api/batches") == before
+    ordered = run(web, table, request_id="k", **fields)
+    assert ordered == run(web, table, request_id="k", **fields)
+    assert (
+        (seen["lines"], seen["price"]) == (ordered["lines"], ordered["price"]) == (lines, lines[0]["price"])
+    )
 
 
 def test_a_run_can_try_some_rows_first(web: WebHarness) -> None:

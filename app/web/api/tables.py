@@ -1,6 +1,7 @@
 """The API of tables: their rows, changed by operations, and the runs that make their pictures."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, request
@@ -21,6 +22,7 @@ from app.domain.tables import new_table
 from app.domain.times import utc_now
 from app.errors import Conflict, InvalidRequest, message
 from app.library.names import LibraryNames
+from app.orders.plan import LINES
 from app.orders.read import REPEATS, SKIP, today
 from app.tables.cells import read_own_names
 from app.tables.check import Checker, ensure_checked
@@ -67,6 +69,14 @@ TABLES_LISTED = 50
 
 _NAME = text(minLength=1, maxLength=MAX_BATCH_NAME_LENGTH, title="表格的名字")
 _MODEL = text(maxLength=MAX_MODEL_LENGTH, description="没有写模型的行用哪个，空的是默认的")
+_ORDERED = answer(
+    batch_id=or_null(str),
+    records=[ID],
+    shared=SHARED,
+    price=or_null(float) | {"description": "现在做的一共多少钱；先试几行时只是那几行的"},
+    lines=array_of(closed_object(what=enum(*LINES), pictures=ID, price=or_null(float)))
+    | {"description": "make 现在做，held 等看过再做，share 共用同一次别的行的，其余是已经有的"},
+)
 _MODEL_OF_ALL = text(maxLength=MAX_MODEL_LENGTH, description="都由它来做；图片作为这些行的另一版")
 
 
@@ -346,8 +356,8 @@ def _model_of(body: Mapping[str, Any]) -> str:
 
 @bp.post("/tables/<table_id>/run")
 @describe(
-    "做一个表格的行：不写 rows 就是全部还要做的",
-    answer(batch_id=or_null(str), records=[ID], shared=SHARED, price=or_null(float)),
+    "做一个表格的行：不写 rows 就是全部还要做的。没有下单就是 200，也没有 batch_id",
+    _ORDERED,
     status=202,
     headers=KEY_HEADERS,
     json=strict_object(
@@ -359,9 +369,10 @@ def _model_of(body: Mapping[str, Any]) -> str:
         repeats=enum(*REPEATS) | {"default": SKIP},
         sample=or_null(whole(1, MAX_ROWS_A_BATCH, description="先试几行；有配方的是几个产品")),
         stop_after=STOP_AFTER,
+        preview=whole(0, 1, default=0, description="1：只看要多少张、多少钱，不下单"),
         request_id=REQUEST_ID,
     ),
-    also={200: answer(batch_id={"type": "null"}, records=[ID], shared=SHARED, price=float)},
+    also={200: _ORDERED},
 )
 def run(table_id: str) -> Response:
     """Order the pictures of rows; with ``repeats: skip`` those that there are of equal rows are shown."""
@@ -373,18 +384,18 @@ def run(table_id: str) -> Response:
         spec=model_of(body) if body.get("model") else None,
         resolution=read_resolution(resolution) if resolution else "",
     )
-    options = order_options(body, "batch", repeats=SKIP)
+    options = replace(order_options(body, "batch", repeats=SKIP), previews=bool(body.get("preview")))
     if choices.spec and options.sample:  # what is held is compared with what its rows ask for
         raise InvalidRequest("sample", "换个模型做时不能先试几行，请先选几行来做")
     table = database.get_table(db, table_id)
     database.complete_fingerprints(db)
     placed = run_table(conditions(), table, body.get("rows"), options, choices=choices, key=request_key(body))
     services().runtime.wake()
-    price = database.get_batch(db, placed.batch_id).estimated_cost if placed.batch_id else 0
     return success(
         status=202 if placed.batch_id else 200,
         batch_id=placed.batch_id or None,
         records=placed.ids,
         shared=shared_json(placed),
-        price=price,
+        price=placed.price,
+        lines=placed.lines,
     )
