@@ -38,7 +38,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import json_body
+from app.web.params import json_body, query
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
@@ -82,7 +82,7 @@ _BY_WORKBOOK = "也可以下载结果表给客户（有提示词和费用），�
 def list_of_table(table_id: str) -> Response:
     """The rounds of a table, with ``marks=1`` with what clients say."""
     table = database.get_table(connection(), table_id)
-    shown, with_marks = store.list_shown(connection(), table.id), request.args.get("marks") == "1"
+    shown, with_marks = store.list_shown(connection(), table.id), query().get("marks") == "1"
     rounds = store.list_rounds(connection(), table.id)
     base, reason = _base()
     return success(

@@ -10,12 +10,12 @@ from typing import Any
 from app.domain.times import utc_text
 from app.errors import InvalidRequest
 from app.web.i18n import gettext
+from app.web.openapi.check import read_fields
 from app.web.openapi.schemas import Schema, enum, text
 
 RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月", "last_month": "上月"}
-DEFAULT_RANGE = "30d"
 DATE_RANGE_QUERY: dict[str, Schema] = {
-    "range": enum(*RANGES),
+    "range": {**enum(*RANGES), "default": "30d"},
     "from": text(description="日期，代替 range"),
     "to": text(description="日期（含当天）"),
 }
@@ -63,16 +63,14 @@ class DateRange:
 
 def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> DateRange:
     """``range``, or ``from`` and ``to`` as ``2026-03-01`` -> the range. Raises InvalidRequest."""
-    today = today or date.today()
-    if fields.get("from") or fields.get("to"):
+    today, fields = today or date.today(), read_fields(fields, DATE_RANGE_QUERY)
+    if "from" in fields or "to" in fields:
         last = _day(fields, "to") or today
         first = _day(fields, "from") or last
         if not 0 <= (last - first).days <= _MAX_DAYS:
             raise InvalidRequest("from", "开始的日子应不晚于结束的日子，最多相隔十年")
         return _range("", first, last)
-    name = fields.get("range") or DEFAULT_RANGE
-    if name not in RANGES:
-        raise InvalidRequest("range", "range 可选：{choices}", choices=tuple(RANGES))
+    name = fields["range"]
     month = today.replace(day=1)
     last = month - timedelta(days=1) if name == "last_month" else today
     firsts = {

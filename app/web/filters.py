@@ -17,9 +17,9 @@ from app.domain import (
     normal_text,
     own_size,
     refuse_marks,
-    whole_characters,
 )
 from app.errors import InvalidRequest, message
+from app.web.openapi.check import read_fields
 from app.web.openapi.schemas import (
     ID,
     Schema,
@@ -30,15 +30,13 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import bounded_int_arg, whole_number
+from app.web.params import whole_number
 from app.web.services import connection
 
 MAX_TEXT_LENGTH = 10_000
 MAX_LISTED = 200
 MAX_OFFSET = 999_999_999
 PICKS = (*Pick, database.NOT_PICKED)
-_FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
-_SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 PHRASE = text(maxLength=MAX_TEXT_LENGTH)
 QUERY: dict[str, Schema] = {
     "search": text(
@@ -53,11 +51,11 @@ QUERY: dict[str, Schema] = {
     "resolution": PHRASE,
     "model": PHRASE,
     "pick": {**enum(*PICKS), "description": "留下的、淘汰的、没看的"},
-    "person": text(description="谁的：人员的编号"),
+    "person": text(pattern="^[0-9]{1,18}$", description="谁的：人员的编号"),
     "from": text(description="日期，或带时区的时间"),
     "to": text(description="日期（含当天），或带时区的时间"),
     "as_of": text(description="时间：不包括之后新增、做完或删除的"),
-    "sort": enum(*_SORTS),
+    "sort": {**enum(database.NEWEST, database.OLDEST), "default": database.NEWEST},
     "trash": enum("1", "0"),
 }
 SELECTION_QUERY: dict[str, Schema] = {
@@ -76,24 +74,25 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
     """
     if "favourite" in fields:  # of earlier versions: without a word it would stand for all records
         raise InvalidRequest("favourite", "favourite 没有了，请写 pick=keep")
-    person_id = _person(fields)
+    given = read_fields(fields, QUERY)
+    person_id = int(given.get("person", 0))
     return database.RecordFilter(
-        search=search_of(fields),
-        search_in=_only(fields, "in", "prompt"),
-        every_word=bool(_only(fields, "words", "all")),
-        statuses=_statuses(fields),
-        batch_id=_text(fields, "batch_id"),
-        aspect_ratio=_facet_value(fields, "aspect_ratio", ASPECT_RATIOS),
-        resolution=_facet_value(fields, "resolution", RESOLUTIONS),
-        model=_text(fields, "model"),
-        pick=_only(fields, "pick", *PICKS),
+        search=search_of(given),
+        search_in=given.get("in", ""),
+        every_word="words" in given,
+        statuses=_statuses(given),
+        batch_id=given.get("batch_id", ""),
+        aspect_ratio=_facet_value(given, "aspect_ratio", ASPECT_RATIOS),
+        resolution=_facet_value(given, "resolution", RESOLUTIONS),
+        model=given.get("model", ""),
+        pick=given.get("pick", ""),
         person_id=person_id,
         earlier_user=database.find_earlier_user(connection(), person_id) if person_id else "",
-        created_from=_instant(fields, "from", partial(_day_or_time, is_end=False)),
-        created_before=_instant(fields, "to", partial(_day_or_time, is_end=True)),
-        as_of=_instant(fields, "as_of", _in_utc, "milliseconds"),
-        sort=_sort(fields),
-        trash=bool(_flag(fields, "trash")),
+        created_from=_instant(given, "from", partial(_day_or_time, is_end=False)),
+        created_before=_instant(given, "to", partial(_day_or_time, is_end=True)),
+        as_of=_instant(given, "as_of", _in_utc, "milliseconds"),
+        sort=given["sort"],
+        trash=given.get("trash") == "1",
     )
 
 
@@ -123,31 +122,15 @@ def page_query(default: int = 20) -> dict[str, Schema]:
     return {"limit": whole(1, MAX_LISTED, default=default), "offset": whole(0, MAX_OFFSET, default=0)}
 
 
-def page_bounds(default: int = 20) -> tuple[int, int]:
-    """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
-    return bounded_int_arg("limit", 1, MAX_LISTED, default), bounded_int_arg("offset", 0, MAX_OFFSET, 0)
-
-
 def search_of(fields: Mapping[str, Any]) -> str:
-    """The text to search for. Raises InvalidRequest, also for one that is costly to compare."""
-    search = _text(fields, "search")
+    """The text to search for. Raises InvalidRequest for one that is costly to compare."""
+    search: str = fields.get("search", "")
     refuse_marks(search, "search", "搜索")
     return search
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
-        raise InvalidRequest(name, "{name} 应为 {limit} 字以内的文字", name=name, limit=MAX_TEXT_LENGTH)
-    return whole_characters(value)
-
-
 def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    value = fields.get("status")
-    given = value if isinstance(value, list) else _text(fields, "status").split(",")
-    statuses = tuple(part for part in given if part != "")
+    statuses = tuple(filter(None, fields.get("status", "").split(",")))
     unknown = [status for status in statuses if status not in list(Status)]
     if unknown:
         raise InvalidRequest(
@@ -161,7 +144,7 @@ def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _facet_value(fields: Mapping[str, Any], name: str, usual_values: tuple[str, ...]) -> str:
     """One of the usual values, ignoring case and width, or another value that older records may have."""
-    value = _text(fields, name)
+    value = fields.get(name, "")
     known = normal_text(value).upper()
     if not value or known in usual_values:
         return known
@@ -178,47 +161,11 @@ def _facet_value(fields: Mapping[str, Any], name: str, usual_values: tuple[str, 
     return value
 
 
-def _only(fields: Mapping[str, Any], name: str, *choices: str) -> str:
-    """The field, which may be empty or one of these choices."""
-    value = _text(fields, name)
-    if value not in ("", *choices):
-        raise InvalidRequest(name, "{name} 只能写 {choices}，或不写", name=name, choices=choices)
-    return value
-
-
-def _person(fields: Mapping[str, Any]) -> int:
-    """The id of a person; 0 without one."""
-    number = whole_number(_text(fields, "person") or "0")
-    if number is None:
-        raise InvalidRequest("person", "person 应为人员的编号")
-    return number
-
-
-def _flag(fields: Mapping[str, Any], name: str) -> bool | None:
-    value = fields.get(name)
-    if isinstance(value, bool):
-        return value
-    text = _text(fields, name).lower()
-    if text not in _FLAGS:
-        raise InvalidRequest(name, "{name} 应为 1 或 0", name=name)
-    return _FLAGS[text]
-
-
-def _sort(fields: Mapping[str, Any]) -> str:
-    sort = _text(fields, "sort") or database.NEWEST
-    if sort not in _SORTS:
-        offered = tuple(
-            message("{name}（{label}）", name=name, label=message(label)) for name, label in _SORTS.items()
-        )
-        raise InvalidRequest("sort", "排序方式可选：{choices}", choices=offered)
-    return sort
-
-
 def _instant(
     fields: Mapping[str, Any], name: str, parse: Callable[[str], datetime], timespec: str = "seconds"
 ) -> str:
     """-> UTC in the format of the database."""
-    text = _text(fields, name).strip()
+    text = fields.get(name, "").strip()
     try:  # strftime would not pad the year 999
         return parse(text).isoformat(" ", timespec).partition("+")[0] if text else ""
     except (ValueError, OverflowError, OSError):

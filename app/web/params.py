@@ -9,8 +9,8 @@ from werkzeug.routing import IntegerConverter
 
 from app.domain import MAX_ID, MAX_ROWS_A_BATCH
 from app.errors import InvalidRequest, TooLarge
-from app.web.openapi.check import check
-from app.web.openapi.describe import body_schema, is_body_optional
+from app.web.openapi.check import check, read_fields
+from app.web.openapi.describe import body_schema, is_body_optional, query_of
 
 # One byte of JSON can become a list of sixty. Brackets in prompts count too, hence a hundred a row.
 MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
@@ -37,16 +37,13 @@ def whole_number(text: str) -> int | None:
 
 
 def int_arg(name: str) -> int:
-    """An integer of the query string, clamped to 0..MAX_ID; 0 when missing or invalid."""
+    """An integer of the query string of a page, clamped to 0..MAX_ID; 0 when missing or invalid."""
     return min(max(request.args.get(name, 0, type=int), 0), MAX_ID)
 
 
-def bounded_int_arg(name: str, low: int, high: int, default: int) -> int:
-    """An integer of the query string, or ``default``. Raises InvalidRequest out of bounds."""
-    number = whole_number(request.args.get(name) or str(default))
-    if number is None or not low <= number <= high:
-        raise InvalidRequest(name, "{name} 应为 {low}–{high} 的整数", name=name, low=low, high=high)
-    return number
+def query() -> dict[str, Any]:
+    """The query parameters that the description of the route has, as ``read_fields``."""
+    return read_fields(request.args, query_of(current_app.view_functions[request.endpoint or ""], "GET"))
 
 
 def json_body() -> dict[str, Any]:

@@ -301,14 +301,11 @@ def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskC
             "as_of=noon",
             "aspect_ratio=7:5",
             "resolution=9K",
-            "pick=maybe",
             "favourite=1",
             "from=yesterday",
         ),
-        *("to=2026-02-30", "to=9999-12-31T23:59:59", "sort=random", "trash=perhaps", "in=name", "words=any"),
-        *("from=0001-01-01T00:00:00%2B14:00", f"search={'长' * 10_001}", "limit=0", "offset=-1"),
-        *("limit=201", "limit=2_0", "limit=２０", "limit=1e3", f"limit={'9' * 5000}", "offset=x"),
-        *(f"offset={2**63}", "from=0000-00-00", "to=9999-12-31"),
+        *("to=2026-02-30", "to=9999-12-31T23:59:59", "from=0001-01-01T00:00:00%2B14:00"),
+        *("from=0000-00-00", "to=9999-12-31"),
     ],
 )
 def test_a_bad_filter_is_one_sentence(module_client: FlaskClient, query: str) -> None:

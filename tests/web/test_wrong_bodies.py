@@ -1,5 +1,6 @@
-"""Bodies that the API document refuses, made from the document itself: each answer names what is wrong."""
+"""Bodies and queries that the document refuses, made from it: each answer names what is wrong."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -17,6 +18,13 @@ UNKNOWN = "没有这样的名字"
 TRIED: list[Any] = [None, True, 0, -1, 0.5, 10**19, "", "词", "长" * 20_001, [], ["词"], {}, {"词": []}]
 # Rows and changes of rows: their fields are told by row and field.
 OF_ROWS = ("#/components/schemas/Row", "#/components/schemas/Changes")
+WRITTEN = ["-1", "0", "0.5", "1e3", "２", "9" * 19, "9" * 5_000, "词", "长" * 20_001]  # in a query
+QUERIES = [
+    (one.method, one.path, name, schema)
+    for one in DOCUMENT.operations
+    for name, schema in one.parameters("query").items()
+    if one.path.startswith("/api/")
+]
 OPERATIONS = [one for one in DOCUMENT.operations if "properties" in one.bodies.get("application/json", {})]
 
 
@@ -101,3 +109,17 @@ def test_what_the_document_refuses_is_refused_by_name_with_nothing_changed(
             found = answer.get_json()
             assert (answer.status_code, found.get("field")) == (400, field), (body, found)
         assert dump(db) == before
+
+
+@pytest.mark.parametrize(("method", "path", "name", "schema"), QUERIES, ids=lambda each: str(each)[:40])
+def test_a_query_that_the_document_refuses_is_refused_by_name(
+    web: WebHarness, names: dict[str, Any], method: str, path: str, name: str, schema: Any
+) -> None:
+    for written in WRITTEN:
+        is_whole = schema["type"] == "integer" and re.fullmatch("[0-9]{1,18}", written)
+        if DOCUMENT.schema_violations(schema, int(written) if is_whole else written):
+            answer = web.client.open(
+                path.format_map(names), method=method.upper(), query_string={name: written}
+            )
+            found = answer.get_json()
+            assert (answer.status_code, found.get("field")) == (400, name), (written[:20], found)

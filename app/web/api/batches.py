@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
@@ -26,7 +26,7 @@ from app.orders.batches import (
 from app.orders.place import Placed
 from app.orders.read import AGAIN, RowErrors
 from app.web.etags import etag_matches, with_etag
-from app.web.filters import page_bounds, page_query
+from app.web.filters import page_query
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
@@ -42,7 +42,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import int_arg, json_body
+from app.web.params import json_body, query
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import (
@@ -232,10 +232,8 @@ def check() -> Response:
 )
 def list_batches() -> Response:
     """A page of batches, newest first."""
-    db, source = connection(), request.args.get("source") or None
-    limit, offset = page_bounds(BATCHES_LISTED)
-    if source not in (None, *SOURCES):
-        raise InvalidRequest("source", "source 应为 single 或 batch")
+    db, asked = connection(), query()
+    limit, offset, source = asked["limit"], asked["offset"], asked.get("source")
     tag = f"{source}-{limit}-{offset}-{database.last_version(db)}"
     if etag_matches(tag):
         return with_etag(Response(), tag)
@@ -257,7 +255,8 @@ def list_batches() -> Response:
 def get_batch(batch_id: str) -> Response:
     """A batch, and its records and log lines that changed after ``?since=``."""
     db = connection()
-    since, has_records = int_arg("since"), request.args.get("records") != "0"
+    asked = query()
+    since, has_records = asked.get("since", 0), asked.get("records") != "0"
     tag = f"{since}-{database.get_batch_version(db, batch_id)}-{database.count_ahead(db, batch_id)}"
     if etag_matches(tag):
         return with_etag(Response(), tag)

@@ -1,13 +1,13 @@
 """The API of earlier prompts."""
 
-from flask import Blueprint, request
+from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
 from app.web.filters import PHRASE, search_of
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, array_of, closed_object, whole
-from app.web.params import bounded_int_arg
+from app.web.params import query
 from app.web.serializers import success
 from app.web.services import connection
 
@@ -20,9 +20,10 @@ MAX_PROMPTS = 50
 @describe(
     "用过的提示词，不重复，新的在前；search 是要含有的词",
     answer(prompts=array_of(closed_object(prompt=str, record_id=ID, created_at=str))),
-    query={"search": PHRASE, "limit": whole(1, MAX_PROMPTS)},
+    query={"search": PHRASE, "limit": whole(1, MAX_PROMPTS, default=MAX_PROMPTS)},
 )
 def list_prompts() -> Response:
     """Different prompts of earlier records with their newest record, newest first; ``?search=&limit=``."""
-    limit = bounded_int_arg("limit", 1, MAX_PROMPTS, MAX_PROMPTS)
-    return success(prompts=database.list_prompts(connection(), search=search_of(request.args), limit=limit))
+    asked = query()
+    search = search_of(asked)
+    return success(prompts=database.list_prompts(connection(), search=search, limit=asked["limit"]))

@@ -34,7 +34,7 @@ from app.web.openapi.schemas import (
     or_null,
     strict_object,
 )
-from app.web.params import json_body
+from app.web.params import json_body, query
 from app.web.serializers import record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import Archive, send_archive
@@ -54,9 +54,8 @@ def list_records() -> Response:
 
     ``words`` is given when nothing contains the whole text of a search for several words.
     """
-    limit, offset = filters.page_bounds()
-    db, wanted = connection(), filters.parse(request.args)
-    records, total = database.list_page(db, wanted, limit=limit, offset=offset)
+    db, page, wanted = connection(), query(), filters.parse(request.args)
+    records, total = database.list_page(db, wanted, limit=page["limit"], offset=page["offset"])
     by_words = None if total else database.count_by_words(db, wanted)
     words = None if by_words is None else {"total": by_words}
     return success(records=[record_json(record) for record in records], total=total, words=words)
@@ -70,8 +69,7 @@ def list_records() -> Response:
 )
 def count_facets() -> Response:
     """The filter values with their record counts, and the progress of the prompt index."""
-    db = connection()
-    trash = filters.parse(request.args).trash
+    db, trash = connection(), query().get("trash") == "1"
     done, total = database.index_progress(db)
     kinds = database.count_facets(db, trash=trash)
     return success(kinds=kinds, index={"done": done, "total": total})

@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 
-from flask import Blueprint, request
+from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
 from app import sheets
-from app.domain import Batch, BatchStatus, Pick, Record, Status
+from app.domain import Batch, BatchStatus, Record, Status
 from app.domain.recipes import ROLE_COLUMN
 from app.domain.tables import Table
-from app.errors import InvalidRequest, NotFound, message
+from app.errors import NotFound, message
 from app.images.filenames import delivered_names, safe_stem
 from app.tables.recipes import recipe_of
 from app.tables.results import by_line, list_results
@@ -25,6 +25,7 @@ from app.web.downloads import XLSX, as_attachment, start_stream
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import enum, text
+from app.web.params import query
 from app.web.services import connection, services
 from app.web.thumbnails import record_thumbnails
 from app.web.zip_stream import send_archive
@@ -63,9 +64,7 @@ def table_results(table_id: str) -> Response:
 )
 def table_archive(table_id: str) -> Response:
     """A ZIP of the pictures of the rows, each under the name of its row."""
-    if (pick := request.args.get("pick", "")) not in ("", Pick.KEEP):
-        raise InvalidRequest("pick", "pick 应为 keep")
-    table = database.get_table(connection(), table_id)
+    pick, table = query().get("pick"), database.get_table(connection(), table_id)
     results = list_results(connection(), table)
     records = [record for record in results if record.filename and (not pick or record.pick == pick)]
     if not records:
@@ -99,10 +98,7 @@ def _as_batch(table: Table, records: Sequence[Record]) -> Batch:
 
 def _workbook(batch: Batch, stored: Sequence[Record], table: Table | None = None) -> Response:
     """The records as a workbook, their pictures under the names that they are delivered with."""
-    form = request.args.get("form", "")
-    if form not in ("", "own"):
-        raise InvalidRequest("form", "form 应为 own")
-    current = services()
+    current, asked = services(), query()
     files = {record.id: record.filename for record in stored}
     thumbnails = record_thumbnails(current.settings, current.outputs, current.runtime.output_backup, files)
     names = delivered_names(stored)
@@ -110,7 +106,7 @@ def _workbook(batch: Batch, stored: Sequence[Record], table: Table | None = None
     with ExitStack() as held:
         held.enter_context(current.workbooks)
         ending, mimetype, name = ".xlsx", XLSX, batch.name
-        if form == "own" and request.args.get("lines") != "pictures":
+        if "form" in asked and "lines" not in asked:
             own = _own_results(batch, records, thumbnails, table)
             pieces, ending, mimetype, name = own.pieces, own.ending, own.mimetype, own.name
         else:

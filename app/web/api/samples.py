@@ -33,7 +33,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import bounded_int_arg, json_body
+from app.web.params import json_body, query
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.zip_stream import zip_files
@@ -63,16 +63,15 @@ _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
     query={
         "search": PHRASE,
         "sort": enum(*SORTS),
-        "limit": whole(1, MAX_IMAGES),
-        "offset": whole(0, MAX_IMAGES),
+        "limit": whole(1, MAX_IMAGES, default=MAX_IMAGES),
+        "offset": whole(0, MAX_IMAGES, default=0),
     },
 )
 def list_images() -> Response:
     """The library, ordered by ``?sort=``; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
-    limit = bounded_int_arg("limit", 1, MAX_IMAGES, MAX_IMAGES)
-    offset = bounded_int_arg("offset", 0, MAX_IMAGES, 0)
-    search, rank = search_of(request.args), rank_of(request.args.get("sort", ""))
-    page = services().library.list_images(search, offset=offset, limit=limit, rank=rank)
+    asked = query()
+    search, rank = search_of(asked), rank_of(asked.get("sort", ""))
+    page = services().library.list_images(search, offset=asked["offset"], limit=asked["limit"], rank=rank)
     fields: dict[str, Any] = {"trouble": page.problem} if page.problem else {}
     fields |= {"stale": page.is_stale, "listed_at": page.listed_at, "total": page.total}
     return success(images=page.images, source=page.source, **fields)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
@@ -50,7 +50,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.openapi.tables import CHANGED, OPEN_TABLE, OPERATION, ROWS, SHOWN_ROW, TABLE
-from app.web.params import bounded_int_arg, json_body
+from app.web.params import json_body, query
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import (
@@ -100,19 +100,14 @@ _MODEL_OF_ALL = text(maxLength=MAX_MODEL_LENGTH, description="都由它来做；
         "search": str,
         "archived": enum("0", "1"),
         "limit": whole(1, TABLES_LISTED, default=20),
-        "offset": int,
+        "offset": whole(0, MAX_ID, default=0),
     },
 )
 def list_tables() -> Response:
     """A page of the tables: those that are archived, or the others."""
-    limit, offset = bounded_int_arg("limit", 1, TABLES_LISTED, 20), bounded_int_arg("offset", 0, MAX_ID, 0)
-    is_archived = request.args.get("archived", "0")
-    if is_archived not in ("0", "1"):
-        raise InvalidRequest("archived", "archived 应为 0 或 1")
-    search = request.args.get("search", "")
-    tables, total = database.list_tables(
-        connection(), search=search, archived=is_archived == "1", limit=limit, offset=offset
-    )
+    asked = query()
+    asked |= {"search": asked.get("search", ""), "archived": asked.get("archived") == "1"}
+    tables, total = database.list_tables(connection(), **asked)
     return success(tables=[*map(_listed, tables)], total=total)
 
 
@@ -185,7 +180,8 @@ def get(table_id: str) -> Response:
     """The table with its rows, or those changed since a version, by themselves or by a picture they show."""
     db, checker = connection(), _checker()
     table = database.get_table(db, table_id)
-    since, last = bounded_int_arg("since", 0, MAX_ID, 0), database.last_version(db)
+    asked, last = query(), database.last_version(db)
+    since = asked.get("since", 0)
     if since > last:
         raise Conflict("这个页面比数据库还新，数据库可能恢复过，请刷新页面")
     tag = f"{table_id}-{since}-{last}-{checker.digest}"
@@ -199,7 +195,7 @@ def get(table_id: str) -> Response:
         totals = totals_json(database.table_totals(db, table_id))
         run_id = database.newest_run(db, table_id)
     shown = table_json(table, totals=totals, run=run_id) | {"version": last}
-    known = since if request.args.get("words") == "changed" else 0
+    known = since if "words" in asked else 0
     answer = large_success(table=shown, rows=rows_json(views, known=known), removed=removed)
     return with_etag(answer, f"{table_id}-{since}-{last}-{checker.digest}")
 
@@ -225,9 +221,10 @@ def get(table_id: str) -> Response:
 )
 def history(table_id: str) -> Response:
     """A page of the changes of a table, or of one of its rows."""
-    row, before = (bounded_int_arg(name, 0, MAX_ID, 0) for name in ("row", "before"))
-    table = database.get_table(connection(), table_id)
-    changes, more = list_history(connection(), table.id, row_id=row, before=before)
+    asked, table = query(), database.get_table(connection(), table_id)
+    changes, more = list_history(
+        connection(), table.id, row_id=asked.get("row", 0), before=asked.get("before", 0)
+    )
     return success(changes=changes, more=more)
 
 

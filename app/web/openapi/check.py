@@ -1,4 +1,4 @@
-"""Checks a JSON body against the schema of its route; one sentence a keyword.
+"""Checks a JSON body or a query against the schemas of its route; one sentence a keyword.
 
 The checked keywords are those that ``schemas`` makes. ``title`` names a value in sentences for people. The
 fields of rows are left to ``app.orders.read``, which tells every problem by row and field.
@@ -28,6 +28,7 @@ _LENGTHS: dict[type, tuple[str, str, str]] = {  # by type: keywords, sentences
     list: ("minItems", "maxItems", "「{name}」应有 {low}–{high} 项"),
     dict: ("minProperties", "maxProperties", "「{name}」应有 {low}–{high} 项"),
 }
+_DIGITS = re.compile("[0-9]{1,18}")
 _SHOWN = 50  # characters of a name that is unknown
 
 
@@ -62,6 +63,21 @@ def check(value: Any, schema: Schema, field: str = "") -> None:
     if isinstance(value, list) and "items" in schema:
         for item in value:
             check(item, schema["items"], field)
+
+
+def read_fields(fields: Mapping[str, Any], schemas: Mapping[str, Schema]) -> dict[str, Any]:
+    """The fields of a query or a form that have a schema, integers as such; for an empty one its default.
+
+    Raises InvalidRequest for the first that its schema does not allow.
+    """
+    read = {name: each["default"] for name, each in schemas.items() if "default" in each}
+    for name, schema in schemas.items():
+        if value := fields.get(name):
+            if schema["type"] == "integer" and _DIGITS.fullmatch(value):
+                value = int(value)
+            check(value, schema, name)
+            read[name] = value
+    return read
 
 
 def _resolved(schema: Schema) -> Schema:

@@ -65,6 +65,12 @@ def body_schema(view: Callable[..., Any], method: str) -> Schema:
     return schema
 
 
+def query_of(view: Callable[..., Any], method: str) -> dict[str, Schema]:
+    """The schemas of the query parameters that a view function takes, by name."""
+    parameters = (operation_of(view, method) or {}).get("parameters", ())
+    return {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
+
+
 def is_body_optional(view: Callable[..., Any], method: str) -> bool:
     """Whether a view function may be called without a body."""
     return not (operation_of(view, method) or {}).get("requestBody", {}).get("required", True)
