@@ -7,6 +7,7 @@ writers that run beside each other do not wait for one; those of a key are added
 from typing import NamedTuple
 
 from app.db.connection import Connection
+from app.db.search_index import VISIBLE
 
 
 class _Sum(NamedTuple):
@@ -20,7 +21,6 @@ class _Sum(NamedTuple):
 
 
 _FACETS = "status, aspect_ratio, resolution, model"
-_VISIBLE = "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')"
 SUMS = {
     "charge_totals": _Sum("outcome", "outcome", "charges"),
     "charges_by_hour": _Sum("hour, model, outcome", "substr(opened_at, 1, 13), model, outcome", "charges"),
@@ -34,7 +34,7 @@ SUMS = {
     "counts_by_day": _Sum(
         f"day, {_FACETS}",
         f"substr(created_at, 1, 10), {_FACETS}",
-        f"generation_records WHERE {_VISIBLE}",
+        f"generation_records WHERE {VISIBLE}",
         "number, first_id, last_id",
         "count(*), min(id), max(id)",
     ),

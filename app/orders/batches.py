@@ -148,14 +148,8 @@ def submit_rows(
     options = replace(options, filled_on=options.filled_on or today())
 
     def read() -> list[ParsedRow]:
-        if not rows:
-            raise InvalidRequest("rows", "至少要有一行")
-        return conditions.reader.read(
-            rows,
-            conditions.library.pin,
-            date=options.filled_on,
-            model=options.model,
-        )
+        fix = conditions.library.pin
+        return conditions.reader.read(rows, fix, date=options.filled_on, model=options.model)
 
     return submit_parsed(conditions, read, options, key=key, cells=cells)
 

@@ -18,9 +18,7 @@ _TOKEN_BYTES = 32
 
 def read_name(body: Mapping[str, Any], field: str = "name", most: int = MAX_NAME) -> str:
     """A name as one line. Raises InvalidRequest."""
-    value = body.get(field)
-    text = value if isinstance(value, str) else ""
-    name = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    name = " ".join("".join(c if c.isprintable() else " " for c in body.get(field, "")).split())
     if not 0 < len(name) <= most:
         raise InvalidRequest(field, "请写名字，最多 {limit} 个字", limit=most)
     return name

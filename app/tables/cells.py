@@ -44,27 +44,17 @@ def read_own_cell(name: str, value: Any) -> str:
     return whole_characters((value or "").replace("\x00", ""))
 
 
-def read_new_row(row: Any) -> tuple[dict[str, Any], dict[str, str]]:
+def read_new_row(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """An untrusted row of a call or an import -> (its fields, its own columns). Raises InvalidRequest."""
-    if not isinstance(row, Mapping):
-        raise InvalidRequest("rows", "每一行应为一个对象")
-    if isinstance(row.get("references"), list) and not row.get(
-        "sample_images"
-    ):  # names, as an import has them
-        row = {**row, "sample_images": [{"url": "", "filename": name} for name in row["references"]]}
+    named = row.get("references")  # as an import has them
+    if isinstance(named, list) and not row.get("sample_images"):
+        row = {**row, "sample_images": [{"url": "", "filename": name} for name in named]}
     fields = {name: value for name in READERS if (value := read_cell(name, row.get(name))) is not None}
     if row.get("templates") is not None:
         fields["templates"] = read_templates(row["templates"])
     if type(row.get("position")) is int:
         fields["position"] = row["position"]
     return fields, read_columns(row.get("columns"))
-
-
-def read_own_names(names: Any) -> list[str]:
-    """Untrusted names of own columns in their order. Raises InvalidRequest."""
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidRequest("columns", "columns 应为列名的列表")
-    return [*read_columns(dict.fromkeys(names, ""))]
 
 
 def require_known_columns(names: Collection[str], known: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from app.tables.edit import in_order, too_many_rows
 
 
 def read_new_rows(
-    rows: Sequence[Any],
+    rows: Sequence[Mapping[str, Any]],
     table: Table,
     *,
     cells: Mapping[int, Mapping[str, Any]] | None = None,
@@ -33,17 +33,18 @@ def read_new_rows(
     numbers = _numbers(rows)
     found = []
     for place, (row, (fields, columns), number) in enumerate(zip(rows, read, numbers, strict=True), 1):
-        own, written = in_order(columns, table), (cells or {}).get(row.get("number"), {})
+        is_of_file = type(row.get("number")) is int
+        own, written = in_order(columns, table), (cells or {}).get(row["number"] if is_of_file else 0, {})
         found.append(Row(id=-place, position=place, number=number, fields=fields, columns=own, cells=written))
     return table, found
 
 
-def _numbers(rows: Iterable[Any]) -> list[int]:
+def _numbers(rows: Iterable[Mapping[str, Any]]) -> list[int]:
     """The ``number`` of each row; where it is missing or used, the next free one."""
     numbers: list[int] = []
     taken: set[int] = set()
     for row in rows:
-        number = row.get("number") if isinstance(row, Mapping) else None
+        number = row.get("number")
         if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER or number in taken:
             number = next(free for free in count(len(numbers) + 1) if free not in taken)
         numbers.append(number)

@@ -1,7 +1,6 @@
 """Parses untrusted input: integers of URLs, within the range of an SQLite integer, and JSON bodies."""
 
 import json
-import re
 from typing import Any
 
 from flask import Flask, current_app, request
@@ -9,7 +8,7 @@ from werkzeug.routing import IntegerConverter
 
 from app.domain import MAX_ID, MAX_ROWS_A_BATCH
 from app.errors import InvalidRequest, TooLarge
-from app.web.openapi.check import check, read_fields
+from app.web.openapi.check import DIGITS, check, read_fields
 from app.web.openapi.describe import body_schema, is_body_optional, query_of
 
 # One byte of JSON can become a list of sixty. Brackets in prompts count too, hence a hundred a row.
@@ -17,13 +16,10 @@ MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
 MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
 
 
-_DIGITS = re.compile("[0-9]{1,18}")
-
-
 class _BoundedIntegerConverter(IntegerConverter):
     """``<int:…>``; more than 18 digits do not match."""
 
-    regex = _DIGITS.pattern
+    regex = DIGITS.pattern
 
 
 def init_url_converters(app: Flask) -> None:
@@ -33,7 +29,7 @@ def init_url_converters(app: Flask) -> None:
 
 def whole_number(text: str) -> int | None:
     """An integer of at most 18 digits; None for anything else."""
-    return int(text) if _DIGITS.fullmatch(text) else None
+    return int(text) if DIGITS.fullmatch(text) else None
 
 
 def int_arg(name: str) -> int:

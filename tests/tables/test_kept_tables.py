@@ -1,6 +1,7 @@
 """What is kept of deleted tables, of removed rows, and of the workbooks that tables came from."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import database
 from app.domain import ImageRequest, WorkbookFile
@@ -15,7 +16,7 @@ NOW = datetime.now(UTC)
 FILE = WorkbookFile(id="w", filename="a.xlsx", sheet="a", header_row=1, content=b"x")
 
 
-def a_table(db: database.Connection, *rows: object, workbook: str | None = None) -> str:
+def a_table(db: database.Connection, *rows: dict[str, Any], workbook: str | None = None) -> str:
     table, found = read_new_rows(rows, new_table("春季", today="2026-01-02", workbook_id=workbook), cells={})
     with database.transaction(db):
         return database.add_table(db, table, found).id

@@ -397,7 +397,6 @@ def test_the_zip_of_the_chosen_is_named_after_its_batch(db: database.Connection,
     ("path", "body"),
     [
         ("delete", {}),
-        ("delete", {"filter": {"status": [5]}}),
         ("delete", {"filter": {"search": "猫"}, "ids": [1]}),
         ("delete", {"filter": {}, "undo": 1}),
         ("restore", {"undo": 1, "ids": [1]}),

@@ -357,19 +357,6 @@ def test_a_validation_error_matches_the_document(
     assert DOCUMENT.violations(found, status, dict(answer.headers), answer.data) == []
 
 
-STRICT = [
-    operation
-    for operation in DOCUMENT.operations
-    if operation.bodies.get("application/json", {}).get("additionalProperties") is False
-]
-
-
-@pytest.mark.parametrize("operation", STRICT, ids=name_of)
-def test_a_body_with_a_field_that_the_document_rejects_is_refused(app: App, operation: Operation) -> None:
-    answer = call(app, operation, json={"odd": 1})
-    assert (answer.status_code, answer.get_json()["field"]) == (400, "odd")
-
-
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 PICTURE = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
 

@@ -142,12 +142,7 @@ def test_unchanged_rows_are_left_out_only_if_they_were_bought_since(web: WebHarn
     [
         ({"aspect_ratio": "7:5"}, "aspect_ratio"),
         ({"resolution": "9K"}, "resolution"),
-        ({"aspect_ratio": 0}, "aspect_ratio"),
-        ({"resolution": []}, "resolution"),
         ({"model": "gpt-image-1"}, "model"),
-        ({"model": []}, "model"),
-        ({"check": "yes"}, "check"),
-        ({"suffix": "，白底"}, "suffix"),
     ],
 )
 def test_a_wrong_body_releases_nothing(module_web: WebHarness, body: dict[str, Any], field: str) -> None:

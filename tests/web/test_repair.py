@@ -87,7 +87,6 @@ def test_a_change_that_is_not_valid_queues_nothing_and_names_every_problem(web: 
         {"changes": {"1": []}},
         {"changes": {"1": {"seed": 5}}},
         {"changes": {"1": {"prompt": "猫"}}, "records": [2]},
-        {"repeats": "maybe"},
     ],
 )
 def test_a_malformed_repair_is_refused_in_one_sentence(

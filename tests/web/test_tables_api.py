@@ -190,7 +190,6 @@ def test_what_cannot_be_carried_out_is_refused_with_a_sentence(
     change(module_web, table, {"op": "remove", "rows": [dog["id"]]})
     assert "删掉" in refused(module_web, table, setting(dog, prompt="x"), 404)
     assert "刷新" in module_web.get(f"/api/tables/{table}?since=999999", 409)["error"]
-    assert "since" in module_web.get(f"/api/tables/{table}?since=x", 400)["error"]
     for path in ("", "/undo", "/copy", "/restore"):
         calls = {"": module_web.client.get, "/restore": module_web.client.post}
         call = calls.get(path, module_web.client.post)

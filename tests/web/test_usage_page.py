@@ -230,12 +230,9 @@ def test_the_api_fetches_resubmits_writes_off_and_undoes(app: App) -> None:
         ("collect", {"ids": []}, 400),
         ("collect", {"ids": [99]}, 409),
         ("collect", {"ids": [99], "all": True}, 400),
-        ("retry", {"records": [99], "all": True}, 400),
         ("retry", {"all": False}, 400),
         ("retry", {"ids": [99]}, 409),
-        ("drop", {"all": True}, 400),
         ("drop", {"ids": [99], "billed": True}, 409),
-        ("undrop", {"undo": "x"}, 400),
     ],
 )
 def test_an_impossible_action_is_refused_in_one_sentence(

@@ -183,21 +183,18 @@ def create_batch() -> Response:
     )
     cells = partial(database.workbook_cells, connection(), workbook_id)
     placed = submit_rows(conditions(), rows, options, key=request_key(body), cells=cells)
+    return placed_answer(placed, skipped=placed.skipped, table_id=placed.table_id or None)
+
+
+def placed_answer(placed: Placed, **fields: Any) -> Response:
+    """What an order queued."""
     services().runtime.wake()
-    return success(
-        status=202 if placed.batch_id else 200,
-        batch_id=placed.batch_id or None,
-        records=placed.ids,
-        skipped=placed.skipped,
-        table_id=placed.table_id or None,
-        shared=shared_json(placed),
-    )
+    fields |= {"batch_id": placed.batch_id or None, "records": placed.ids, "shared": shared_json(placed)}
+    return success(status=202 if placed.batch_id else 200, **fields)
 
 
 def shared_json(placed: Placed) -> list[dict[str, Any]]:
     """The rows of the order's table that show pictures of equal rows: their ids, and the records."""
-    if not (placed.table_id and placed.shared):
-        return []
     ids = database.row_ids_of(connection(), placed.table_id, [shared.row for shared in placed.shared])
     return [{"row": ids[one.row], "records": one.records} for one in placed.shared if one.row in ids]
 

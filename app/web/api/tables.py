@@ -18,13 +18,13 @@ from app.domain import (
     own_column_names,
     read_resolution,
 )
+from app.domain.row_extras import read_columns
 from app.domain.tables import new_table
 from app.domain.times import utc_now
 from app.errors import Conflict, InvalidRequest, message
 from app.library.names import LibraryNames
 from app.orders.plan import LINES
 from app.orders.read import REPEATS, SKIP, today
-from app.tables.cells import read_own_names
 from app.tables.check import Checker, ensure_checked
 from app.tables.create import copy_table, create_table, read_new_rows
 from app.tables.history import list_history
@@ -32,7 +32,7 @@ from app.tables.operations import MAX_OPERATIONS, Changed, change_rows, undo
 from app.tables.run import RunChoices, run_table
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
-from app.web.api.batches import SHARED, shared_json
+from app.web.api.batches import SHARED, placed_answer
 from app.web.etags import etag_matches, with_etag
 from app.web.middleware.login import current_person
 from app.web.openapi.describe import UNCHANGED, describe
@@ -279,7 +279,7 @@ def put(table_id: str) -> Response:
     if "model" in body:
         changes |= {"model": _model_of(body), "checked_with": ""}
     if "columns" in body:
-        names = read_own_names(body["columns"])
+        names = [*read_columns(dict.fromkeys(body["columns"], ""))]
         used = own_column_names(row.columns for row in database.read_rows(db, table_id))
         if missing := [name for name in used if name not in names]:
             text = "「{names}」这几列里还有内容，请先清空，再删掉列"
@@ -387,12 +387,4 @@ def run(table_id: str) -> Response:
     table = database.get_table(db, table_id)
     database.complete_fingerprints(db)
     placed = run_table(conditions(), table, body.get("rows"), options, choices=choices, key=request_key(body))
-    services().runtime.wake()
-    return success(
-        status=202 if placed.batch_id else 200,
-        batch_id=placed.batch_id or None,
-        records=placed.ids,
-        shared=shared_json(placed),
-        price=placed.price,
-        lines=placed.lines,
-    )
+    return placed_answer(placed, price=placed.price, lines=placed.lines)

@@ -28,7 +28,7 @@ _LENGTHS: dict[type, tuple[str, str, str]] = {  # by type: keywords, sentences
     list: ("minItems", "maxItems", "「{name}」应有 {low}–{high} 项"),
     dict: ("minProperties", "maxProperties", "「{name}」应有 {low}–{high} 项"),
 }
-_DIGITS = re.compile("[0-9]{1,18}")
+DIGITS = re.compile("[0-9]{1,18}")
 _SHOWN = 50  # characters of a name that is unknown
 
 
@@ -73,7 +73,7 @@ def read_fields(fields: Mapping[str, Any], schemas: Mapping[str, Schema]) -> dic
     read = {name: each["default"] for name, each in schemas.items() if "default" in each}
     for name, schema in schemas.items():
         if value := fields.get(name):
-            if schema["type"] == "integer" and _DIGITS.fullmatch(value):
+            if schema["type"] == "integer" and DIGITS.fullmatch(value):
                 value = int(value)
             check(value, schema, name)
             read[name] = value
