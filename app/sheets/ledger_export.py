@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from app.domain.ledger import OUTCOMES, Charge, SpendTotals, known_amount
 from app.errors import CAUSES, Message, Translate, message
-from app.sheets.sheet_writer import Column, SheetWriter, local_time, open_workbook
+from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time
 from app.sheets.template_export import own_columns
 
 _PROMPT_LENGTH = 60
@@ -83,7 +83,7 @@ def write_ledger(
     ``own_names`` are the user's own columns, on the right; with ``has_people`` whose each charge is.
     """
     totals: dict[str, SpendTotals] = {}
-    with open_workbook(translate) as workbook:
+    with WorkbookWriter(translate) as workbook:
         lines = _columns_with(own_names, has_people)
         workbook.add_items("账目", lines, _add_up(charges, totals), frozen_columns=1)
         columns = (

@@ -31,7 +31,8 @@ from app.sheets.headers import (
 )
 from app.sheets.importer import Import, read_workbook
 from app.sheets.limits import MAX_CELL_LENGTH
-from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
+from app.sheets.sheet_edit import CellStyles, NewRow, SheetEdit
+from app.sheets.sheet_writer import CellValue
 from app.sheets.table import display_text
 from app.sheets.xlsx_edit import (
     CONTENT_TYPES,

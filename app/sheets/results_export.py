@@ -20,8 +20,7 @@ from app.sheets.headers import (
     RESULT_STATUSES,
 )
 from app.sheets.option_columns import option_text
-from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
-from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
+from app.sheets.sheet_writer import CellValue, Column, SheetWriter, WorkbookWriter, local_time
 from app.sheets.template_export import own_columns
 from app.sheets.xlsx_edit import batch_property_parts
 from app.sheets.xlsx_package import OoxmlPackage
@@ -31,11 +30,10 @@ from app.sheets.xlsx_pictures import (
     FilledSheet,
     Place,
     Thumbnails,
-    open_drawing,
+    new_drawing,
     package_with_pictures,
     picture_numbers,
 )
-from app.sheets.xlsx_reader import Workbook
 
 _ROW_HEIGHT = 62  # points, for a thumbnail of 76 pixels
 _THUMBNAIL_COLUMN = 2
@@ -118,18 +116,17 @@ def write_results(
     they are sent.
     """
     records = _by_rows(records)
-    with open_workbook(translate) as workbook:
+    with WorkbookWriter(translate) as workbook:
         title = workbook.translate("结果")
         columns = _with_options(_RESULT_COLUMNS, {name for record in records for name in record.options})
         columns += own_columns(own_column_names(map(_own_cells, records)), _own_cells)
         sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
         lines = [sheet.texts([column.value(record) for column in columns]) for record in records]
-        styles = _styles_of(sheet)
         _add_summary(workbook, batch)
         with workbook.save(in_memory=True) as file:
             package = OoxmlPackage(file.read())
     ids = [record.id if record.status == Status.SUCCESS else 0 for record in records]
-    return _with_lines(package, batch.id, ids, lines, styles, thumbnails, translate(LEFT_OUT))
+    return _with_lines(package, batch.id, sheet, ids, lines, thumbnails, translate(LEFT_OUT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,20 +153,14 @@ def write_delivery(
         Column(RESULT_LABELS["image_file"], 40, value=attrgetter("path")),
         *own_columns(own_names, _own_cells),
     ]
-    with open_workbook(translate) as workbook:
+    with WorkbookWriter(translate) as workbook:
         title = workbook.translate("交付清单")
         sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
         lines = [sheet.texts([column.value(file) for column in columns]) for file in files]
-        styles = _styles_of(sheet)
         with workbook.save(in_memory=True) as saved:
             package = OoxmlPackage(saved.read())
     ids = [file.record_id for file in files]
-    return _with_lines(package, "", ids, lines, styles, thumbnails, translate(LEFT_OUT))
-
-
-def _styles_of(sheet: SheetWriter) -> CellStyles:
-    kinds = ("text", "quoted", "number", "money")
-    return CellStyles(**{kind: sheet.style_index(kind) for kind in kinds})
+    return _with_lines(package, "", sheet, ids, lines, thumbnails, translate(LEFT_OUT))
 
 
 def _with_options(columns: Sequence[Column], options: Collection[str]) -> list[Column]:
@@ -189,41 +180,34 @@ def _by_rows(records: Iterable[Record]) -> list[Record]:
 def _with_lines(
     package: OoxmlPackage,
     batch_id: str,
+    sheet: SheetWriter,
     ids: Sequence[int],
-    lines: Sequence[Sequence[CellValue | None]],
-    styles: CellStyles,
+    lines: Sequence[list[CellValue | None]],
     thumbnails: Thumbnails,
     left_out: str,
 ) -> Iterator[bytes]:
-    """The package with lines below the header of its first sheet, written much faster than by openpyxl.
+    """The package with these lines in a sheet that has none, and their thumbnails.
 
     ``ids`` are the records of the lines, 0 for one without a picture; ``batch_id`` is kept in the file.
     """
-    sheet = Workbook(package).sheets[0]
-    edit = SheetEdit(package.read(sheet.part), range(2, len(lines) + 2), 1)
     width, height = THUMBNAIL_BOX
     places = [
         (record_id, Place(row=row, column=_THUMBNAIL_COLUMN, width=width, height=height))
         for row, record_id in enumerate(ids, 2)
         if record_id
     ]
-    drawing = open_drawing(package, sheet.part, edit, picture_numbers(package))
+    drawing = new_drawing(package, sheet.part, picture_numbers(package))
 
     def part(first_left_out: int | None) -> bytes:
-        new = {row: NewRow(_filled(line)) for row, line in enumerate(lines, 2)}
-        for row, record_id in enumerate(ids, 2):
+        for row, (record_id, line) in enumerate(zip(ids, lines, strict=True), 2):
             if first_left_out is not None and row >= first_left_out and record_id:
-                new[row].cells[_THUMBNAIL_COLUMN] = left_out
-        columns = range(1, max(map(len, lines), default=1) + 1)
-        return edit.edited(new, columns, styles, drawing=drawing.element if drawing else "")
+                line[_THUMBNAIL_COLUMN - 1] = left_out
+        rows = (sheet.line(row, line) for row, line in enumerate(lines, 2))
+        return b"".join((sheet.head, *rows, sheet.tail(drawing.element)))
 
     filled = FilledSheet(name=sheet.part, drawing=drawing, places=places, part=part)
     properties = batch_property_parts(package, batch_id) if batch_id else ({}, {})
     return package_with_pictures(package, *properties, [filled], thumbnails)
-
-
-def _filled(line: Sequence[CellValue | None]) -> dict[int, CellValue]:
-    return {column: value for column, value in enumerate(line, 1) if value is not None}
 
 
 def write_records(
@@ -239,7 +223,7 @@ def write_records(
     ``own_names`` are the names of their own columns, which are on the right, ``options`` those that a record
     has. ``image_file`` returns where the picture of a record is.
     """
-    with open_workbook(translate) as workbook:
+    with WorkbookWriter(translate) as workbook:
         columns = [*_with_options(_RECORD_COLUMNS, options), *own_columns(own_names, _own_cells)]
         at = columns.index(_IMAGE_FILE)
         columns[at] = replace(_IMAGE_FILE, value=image_file)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from xml.sax.saxutils import escape as escape_xml
 
 from openpyxl.utils import get_column_letter
 
 from app.errors import SpreadsheetError
-from app.sheets.sheet_writer import LIKE_A_FORMULA, escape
+from app.sheets.sheet_writer import LIKE_A_FORMULA, CellValue, cell_xml
 from app.sheets.xlsx_edit import (
     Edit,
     Element,
@@ -40,8 +38,6 @@ _BEFORE_DRAWING = frozenset(
 _RANGE = re.compile(r"\$?([A-Za-z]{1,3})\$?[0-9]{1,7}:\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
 _DEFAULT_HEIGHT = 15.0
 
-CellValue = str | int | Decimal
-
 
 @dataclass(slots=True)
 class NewRow:
@@ -62,7 +58,6 @@ class CellStyles:
     header: int | None = None
     text: int | None = None
     quoted: int | None = None  # text that looks like a formula
-    number: int | None = None
     money: int | None = None
 
 
@@ -246,23 +241,15 @@ class SheetEdit:
         return start, start + len(tag), opened + lines + b"</" + tag_name(tag) + b">"
 
     def _cells(self, number: int, row: NewRow, styles: CellStyles) -> bytes:
-        is_header = number == self._header_row
-        return "".join(
-            self._cell(f"{get_column_letter(column)}{number}", value, styles, is_header=is_header)
-            for column, value in sorted(row.cells.items())
-        ).encode()
-
-    def _cell(self, reference: str, value: CellValue, styles: CellStyles, *, is_header: bool) -> str:
-        p = self.prefix
-        if not isinstance(value, str):
-            style = styles.money if isinstance(value, Decimal) else styles.number
-            return f'<{p}c r="{reference}"{_style(style)}><{p}v>{value:f}</{p}v></{p}c>'
-        style = styles.quoted if value.startswith(LIKE_A_FORMULA) else styles.text
-        text = escape_xml(escape(value))
-        return (
-            f'<{p}c r="{reference}"{_style(styles.header if is_header else style)} t="inlineStr"><{p}is>'
-            f'<{p}t xml:space="preserve">{text}</{p}t></{p}is></{p}c>'
-        )
+        written = []
+        for column, value in sorted(row.cells.items()):
+            style = styles.text if isinstance(value, str) else styles.money
+            if number == self._header_row:
+                style = styles.header
+            elif isinstance(value, str) and value.startswith(LIKE_A_FORMULA):
+                style = styles.quoted
+            written.append(cell_xml(f"{get_column_letter(column)}{number}", value, style, self.prefix))
+        return "".join(written).encode()
 
     def _dimension_edit(self, columns: range, last_row: int) -> list[Edit]:
         """Extend the used range, by which some programs stop reading."""
@@ -307,10 +294,6 @@ class SheetEdit:
 def _range_of(col: Element) -> tuple[int, int]:
     """The first and the last column of a ``<col>``."""
     return integer(col.attributes, "min"), integer(col.attributes, "max")
-
-
-def _style(index: int | None) -> str:
-    return "" if index is None else f' s="{index}"'
 
 
 def _points(text: str | None, default: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from operator import attrgetter
@@ -11,11 +10,9 @@ from typing import IO, Any
 from app.domain.ledger import Charge, SpendTotals, known_amount
 from app.errors import SpreadsheetError, Translate, message
 from app.sheets.limits import MAX_SHEETS
-from app.sheets.sheet_writer import ROWS_A_SHEET, Column, SheetWriter, local_time, open_workbook
+from app.sheets.sheet_writer import ROWS_A_SHEET, Column, SheetWriter, WorkbookWriter, local_time, sheet_title
 
 NO_VALUE = "没写"
-_TITLE_UNITS = 27  # of the 31 UTF-16 units of a title, the rest is for a number
-_NOT_IN_TITLES = re.compile("[\\[\\]:*?/\\\\]|[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MONEY = (Column("金额（元）", 13, "money"), Column("可能已计费（元）", 17, "money"))
 
 
@@ -36,7 +33,7 @@ def write_statement(
     columns = _columns(label)
     sheets: dict[str, SheetWriter] = {}
     totals: dict[str, SpendTotals] = {}
-    with open_workbook(translate) as workbook:
+    with WorkbookWriter(translate) as workbook:
         titles = {"history"}  # which Excel keeps for itself
 
         def add_sheet(text: str) -> None:
@@ -44,12 +41,12 @@ def write_statement(
                 raise SpreadsheetError(
                     "「{column}」有 {limit} 种以上的内容，请一次只导出一种", column=column, limit=MAX_SHEETS
                 )
-            title = _title(text or translate(NO_VALUE), titles)
+            title = sheet_title(text or translate(NO_VALUE), titles)
             sheets[text], totals[text] = SheetWriter(workbook, title, columns), SpendTotals()
 
         if value is None:
             heads = (Column(message("{name}", name=column), 30), Column("图片", 10, "number"), *_MONEY)
-            summary = SheetWriter(workbook, _title(translate("合计"), titles), heads)
+            summary = SheetWriter(workbook, sheet_title(translate("合计"), titles), heads)
         else:
             add_sheet(value)
         for charge in charges:
@@ -71,8 +68,7 @@ def write_statement(
                 summary.append([text or message(NO_VALUE), totals[text].pictures, *_sums(totals[text])])
             total = sum(totals.values(), SpendTotals())
             summary.append([message("合计"), total.pictures, *_sums(total)])
-            book: Any = workbook.workbook  # openpyxl-stubs know no order of sheets
-            book._sheets[1:] = [sheets[text].sheet for text in ordered]
+            workbook.sheets[1:] = [sheets[text] for text in ordered]
         return workbook.save()
 
 
@@ -100,15 +96,3 @@ def _sums(spent: SpendTotals) -> list[Any]:
         known_amount(spent.billed, spent.unpriced_pictures),
         known_amount(spent.unconfirmed, spent.unpriced_unconfirmed) or None,
     ]
-
-
-def _title(text: str, taken: set[str]) -> str:
-    """A title of a sheet that no other has; Excel compares without case."""
-    units = _NOT_IN_TITLES.sub(" ", text).encode("utf-16-le")[: 2 * _TITLE_UNITS]
-    stem = units.decode("utf-16-le", "ignore").strip(" '") or "-"
-    title, number = stem, 1
-    while title.casefold() in taken:
-        number += 1
-        title = f"{stem} {number}"
-    taken.add(title.casefold())
-    return title

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any
+from xml.sax.saxutils import escape, quoteattr
 
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.datavalidation import DataValidation
 
 from app.domain import (
     ASPECT_RATIOS,
@@ -24,7 +24,7 @@ from app.errors import Message, Translate, message
 from app.sheets.cells import join_names
 from app.sheets.headers import FIELD_LABELS, LABELS, OPTION_LABELS
 from app.sheets.option_columns import option_text
-from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, open_workbook
+from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter
 
 SHEET_NAME = "提示词表"
 _MAX_FORMULA = 255  # characters of a list of allowed values
@@ -50,7 +50,7 @@ def write_template(specs: Sequence[ModelSpec] = (), *, translate: Translate = st
 
     These explain what the other models take, too. The import accepts the English headers too.
     """
-    with open_workbook(translate) as workbook:
+    with WorkbookWriter(translate) as workbook:
         _add_table(workbook, (), specs)
         _add_explanations(workbook, specs)
         return workbook.save(in_memory=True)
@@ -66,7 +66,7 @@ def write_requests(
     are on the right. The drop-downs are for the first of the models, for all of them if rows name a model.
     Rows need not be valid: fields are written as they are. SpreadsheetError for text over MAX_CELL_LENGTH.
     """
-    with open_workbook(translate) as workbook:
+    with WorkbookWriter(translate) as workbook:
         _add_table(workbook, rows, specs)
         return workbook.save(in_memory=True)
 
@@ -88,11 +88,12 @@ def _add_table(
     own = own_columns(own_column_names(map(_own_cells, rows)), _own_cells)
     columns = [*(Column(label, GUIDES[name][0]) for name, label in fields.items()), *own]
     table = SheetWriter(workbook, workbook.translate(SHEET_NAME), columns)
-    choices = _choices(specs if "model" in used else specs[:1])
+    choices, lists = _choices(specs if "model" in used else specs[:1]), ""
     for number, name in enumerate(fields, 1):
         if words := [workbook.translate(word) for word in choices.get(name, ())]:
-            for validation in _drop_down(workbook, number, fields[name], words):
-                table.sheet.data_validations.append(validation)
+            lists += _drop_down(workbook, number, fields[name], words)
+    if lists:
+        table.validations = f"<dataValidations>{lists}</dataValidations>"
     labels = _sole_labels(specs)
     for row in rows:
         values = [_cell(row, name, labels) for name in fields]
@@ -131,24 +132,19 @@ def _reference_names(row: Mapping[str, Any]) -> str:
     )
 
 
-def _drop_down(
-    workbook: WorkbookWriter, column: int, label: str, choices: Sequence[str]
-) -> list[DataValidation]:
-    """The allowed values of a whole column; none when Excel cannot hold them in a list."""
+def _drop_down(workbook: WorkbookWriter, column: int, label: str, choices: Sequence[str]) -> str:
+    """The XML of the allowed values of a whole column; "" when Excel cannot hold them in a list."""
     letter, formula = get_column_letter(column), f'"{",".join(choices)}"'
     if len(formula) > _MAX_FORMULA or any(sign in choice for choice in choices for sign in ',"'):
-        return []
-    validation = DataValidation(
-        type="list",
-        formula1=formula,
-        allow_blank=True,
-        showErrorMessage=True,
-        errorStyle="warning" if label == LABELS["resolution"] else "stop",  # it may be an own size
-        errorTitle=workbook.translate(label),
-        error=workbook.translate(message("可选：{choices}", choices=tuple(choices))),
-        sqref=f"{letter}2:{letter}{MAX_ROWS_A_TABLE + 1}",
+        return ""
+    error = workbook.translate(message("可选：{choices}", choices=tuple(choices)))
+    style = "warning" if label == LABELS["resolution"] else "stop"  # it may be an own size
+    return (
+        f'<dataValidation type="list" allowBlank="1" showErrorMessage="1" errorStyle="{style}" '
+        f"errorTitle={quoteattr(workbook.translate(label))} error={quoteattr(error)} "
+        f'sqref="{letter}2:{letter}{MAX_ROWS_A_TABLE + 1}">'
+        f"<formula1>{escape(formula)}</formula1></dataValidation>"
     )
-    return [validation]
 
 
 def _add_explanations(workbook: WorkbookWriter, specs: Sequence[ModelSpec]) -> None:

@@ -16,7 +16,8 @@ _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 STRICT = "http://purl.oclc.org/ooxml/"
 CONTENT_TYPES = "[Content_Types].xml"
 _CUSTOM_PROPERTIES = "docProps/custom.xml"
-TRANSITIONAL = "http://schemas.openxmlformats.org/officeDocument/2006"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"
+RELATIONSHIPS = f"{_OFFICE}/relationships"
 _PROPERTY_KINDS = ("custom-properties", "customProperties")
 _PROPERTIES_TYPE = "application/vnd.openxmlformats-officedocument.custom-properties+xml"
 _PROPERTY_FORMAT = "{D5CDD505-2E9C-101B-9397-08002B2CF9AE}"
@@ -143,11 +144,6 @@ def is_strict(part: bytes) -> bool:
     return STRICT.encode() in part[:4096]
 
 
-def office_namespace(part: bytes, name: str) -> str:
-    """The namespace ``name`` of Office in the dialect of a part: transitional or strict."""
-    return f"{STRICT}officeDocument/{name}" if is_strict(part) else f"{TRANSITIONAL}/{name}"
-
-
 def with_relations(rels: bytes, relations: Mapping[str, tuple[str, str]]) -> bytes:
     """Relationship id -> (type, target) added to a ``.rels`` part, which may be empty."""
     rels = as_utf8(rels) or f'<Relationships xmlns="{_RELATIONS}"/>'.encode()
@@ -209,15 +205,15 @@ def with_styles(part: bytes, styles: Iterable[str]) -> tuple[bytes, int]:
 
 def with_batch_property(part: bytes, batch_id: str) -> bytes:
     """Custom document properties, which may be empty, with the batch that the results are from."""
-    root = f'<Properties xmlns="{TRANSITIONAL}/custom-properties"/>'
+    root = f'<Properties xmlns="{_OFFICE}/custom-properties"/>'
     part = as_utf8(part) or f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n{root}'.encode()
     properties = find_elements(part, "property")
     numbers = [integer(each.attributes, "pid") for each in properties]
     ours = next((each for each in properties if each.attributes.get("name") == BATCH_PROPERTY), None)
     value = (
-        f'<property xmlns="{TRANSITIONAL}/custom-properties" fmtid="{_PROPERTY_FORMAT}" '
+        f'<property xmlns="{_OFFICE}/custom-properties" fmtid="{_PROPERTY_FORMAT}" '
         f'pid="{max([1, *numbers]) + 1}" name="{BATCH_PROPERTY}">'
-        f'<vt:lpwstr xmlns:vt="{TRANSITIONAL}/docPropsVTypes">{escape(batch_id)}</vt:lpwstr></property>'
+        f'<vt:lpwstr xmlns:vt="{_OFFICE}/docPropsVTypes">{escape(batch_id)}</vt:lpwstr></property>'
     ).encode()
     if ours is None:
         return with_child(part, "Properties", value)
@@ -230,7 +226,7 @@ def batch_property_parts(package: OoxmlPackage, batch_id: str) -> tuple[dict[str
     if part := next(found, None):
         return {part: with_batch_property(package.read(part), batch_id)}, {}
     root = relations_of("")
-    relation = {"resultProperties": (f"{TRANSITIONAL}/relationships/custom-properties", _CUSTOM_PROPERTIES)}
+    relation = {"resultProperties": (f"{RELATIONSHIPS}/custom-properties", _CUSTOM_PROPERTIES)}
     changed = {
         root: with_relations(package.read(root), relation),
         _CUSTOM_PROPERTIES: with_batch_property(b"", batch_id),

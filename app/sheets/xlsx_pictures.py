@@ -13,8 +13,8 @@ from app.errors import message
 from app.sheets.sheet_edit import SheetEdit
 from app.sheets.xlsx_edit import (
     CONTENT_TYPES,
+    RELATIONSHIPS,
     STRICT,
-    TRANSITIONAL,
     Edit,
     append_child,
     apply_edits,
@@ -22,7 +22,6 @@ from app.sheets.xlsx_edit import (
     end_of,
     find_elements,
     is_strict,
-    office_namespace,
     relations_of,
     the_element,
     with_content_types,
@@ -81,8 +80,7 @@ class DrawingWriter:
     ) -> None:
         self._drawing, self._rels, self._moves = as_utf8(drawing), rels, moves
         drawingml = f"{STRICT}drawingml" if strict else "http://schemas.openxmlformats.org/drawingml/2006"
-        self._relationships = f"{STRICT}officeDocument" if strict else TRANSITIONAL
-        self._relationships += "/relationships"
+        self.relationships = f"{STRICT}officeDocument/relationships" if strict else RELATIONSHIPS
         self._names = f'xmlns:xdr="{drawingml}/spreadsheetDrawing" xmlns:a="{drawingml}/main"'
         self._numbers = numbers
         ids = [integer(each.attributes, "id") for each in find_elements(self._drawing, "cNvPr")]
@@ -99,7 +97,7 @@ class DrawingWriter:
         number = next(self._numbers)
         self._last_id += 1
         name = f"xl/media/result{number}.{'png' if content.startswith(_PNG) else 'jpeg'}"
-        self._new[f"result{number}"] = (f"{self._relationships}/image", f"/{name}")
+        self._new[f"result{number}"] = (f"{self.relationships}/image", f"/{name}")
         self._anchors.append(self._anchor(place, size, number))
         self._rows.add(place.row)
         return name
@@ -129,7 +127,7 @@ class DrawingWriter:
         end = _marker("to", place, _INSET + width, top + height) if self._moves else f"<xdr:ext {extent}/>"
         kind = "twoCellAnchor" if self._moves else "oneCellAnchor"
         return (
-            f'<xdr:{kind} {self._names} xmlns:r="{self._relationships}">'
+            f'<xdr:{kind} {self._names} xmlns:r="{self.relationships}">'
             f"{_marker('from', place, _INSET, top)}{end}<xdr:pic><xdr:nvPicPr>"
             f'<xdr:cNvPr id="{self._last_id}" name="{_NAME} {number}"/>'
             '<xdr:cNvPicPr><a:picLocks noChangeAspect="1"/></xdr:cNvPicPr></xdr:nvPicPr><xdr:blipFill>'
@@ -181,15 +179,29 @@ def open_drawing(
         return Drawing(
             part, DrawingWriter(drawing, rels, numbers=numbers, strict=is_strict(drawing), moves=moves)
         )
+    strict, prefix = is_strict(edit.part), edit.prefix
+    return new_drawing(package, sheet_part, numbers, prefix=prefix, strict=strict, moves=moves, others=others)
+
+
+def new_drawing(
+    package: OoxmlPackage,
+    sheet_part: str,
+    numbers: Iterator[int],
+    *,
+    prefix: str = "",
+    strict: bool = False,
+    moves: bool = False,
+    others: Collection[str] = (),
+) -> Drawing:
+    """The drawing of a sheet that has none; ``prefix`` is that of the namespace of the sheet."""
     free = (f"xl/drawings/drawing{number}.xml" for number in count(1))
     part = next(name for name in free if name not in package and name not in others)
-    kind = office_namespace(edit.part, "relationships")
-    rels_part = relations_of(sheet_part)
-    relation = {_DRAWING_ID: (f"{kind}/drawing", f"/{part}")}
+    writer, rels_part = DrawingWriter(numbers=numbers, strict=strict, moves=moves), relations_of(sheet_part)
+    relation = {_DRAWING_ID: (f"{writer.relationships}/drawing", f"/{part}")}
     return Drawing(
         part,
-        DrawingWriter(numbers=numbers, strict=is_strict(edit.part), moves=moves),
-        element=f'<{edit.prefix}drawing xmlns:r="{kind}" r:id="{_DRAWING_ID}"/>',
+        writer,
+        element=f'<{prefix}drawing xmlns:r="{writer.relationships}" r:id="{_DRAWING_ID}"/>',
         changed={rels_part: with_relations(package.read(rels_part), relation)},
         types={part: _DRAWING_TYPE},
     )
