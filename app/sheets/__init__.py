@@ -12,7 +12,7 @@ from app.sheets.limits import MAX_UPLOAD
 
 if TYPE_CHECKING:
     from app.sheets.cells import Problem
-    from app.sheets.importer import Import, ImportedRow, read_workbook
+    from app.sheets.importer import Import, read_workbook
     from app.sheets.ledger_export import ledger_lines, write_ledger
     from app.sheets.own_results import (
         OwnResults,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         write_own_results,
     )
     from app.sheets.results_export import DeliveredFile, write_delivery, write_records, write_results
+    from app.sheets.row_reader import ImportedRow
     from app.sheets.statement import write_statement
     from app.sheets.template_export import write_requests, write_template
     from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
@@ -53,7 +54,7 @@ __all__ = [
 
 _LATE = {
     "cells": ("Problem",),
-    "importer": ("Import", "ImportedRow", "read_workbook"),
+    "importer": ("Import", "read_workbook"),
     "ledger_export": ("ledger_lines", "write_ledger"),
     "own_results": (
         "OwnResults",
@@ -63,6 +64,7 @@ _LATE = {
         "write_own_results",
     ),
     "results_export": ("DeliveredFile", "write_delivery", "write_records", "write_results"),
+    "row_reader": ("ImportedRow",),
     "statement": ("write_statement",),
     "template_export": ("write_requests", "write_template"),
     "xlsx_pictures": ("THUMBNAIL_BOX", "Thumbnails"),

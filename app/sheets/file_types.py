@@ -1,4 +1,7 @@
-"""Detects the file type from its content, not its name; each unsupported type has its own error."""
+"""Detects the file type from its content, not its name; each unsupported type has its own error.
+
+A file of another type becomes an ``.xlsx`` of its texts and numbers when results are written into it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from app.domain import WorkbookFile
 from app.errors import SpreadsheetError, message
 from app.sheets.calamine_reader import CalamineSheet, read_sheets
 from app.sheets.csv_reader import DelimitedSheet
-from app.sheets.limits import check_upload
+from app.sheets.limits import MAX_COLUMN, MAX_SHEET_ROWS, check_upload
+from app.sheets.sheet_writer import SheetWriter, WorkbookWriter, sheet_title
+from app.sheets.table import FormattedNumber, Value, display_text
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_reader import Workbook, WorkbookSheet
 
@@ -76,6 +82,26 @@ def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
     return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
 
 
+def is_ooxml(content: bytes) -> bool:
+    """Whether the file is an ``.xlsx`` or ``.xlsm``, which results can be written into."""
+    return content.startswith(b"PK") and "xl/workbook.xml" in OoxmlPackage(content)
+
+
+def converted(file: WorkbookFile) -> tuple[bytes, dict[str, str]]:
+    """The file as ``.xlsx`` -> (content, the names of its sheets there by their own)."""
+    titles: dict[str, str] = {}
+    taken: set[str] = set()
+    with WorkbookWriter(str) as workbook:
+        for sheet in open_sheets(file.content, file.filename):
+            titles[sheet.name] = sheet_title(sheet.name, taken)
+            page = SheetWriter(workbook, titles[sheet.name])
+            for row in sheet.read(range(1, MAX_COLUMN + 1), 0, MAX_SHEET_ROWS).rows:
+                cells = ((column, *_cell(value)) for column, value in sorted(row.values.items()))
+                page.write(row.number, cells)
+        with workbook.save(in_memory=True) as written:
+            return written.read(), titles
+
+
 def _other_workbook(package: OoxmlPackage) -> str:
     """The ending of a zipped workbook that is not ``.xlsx``; "" for anything else."""
     if "xl/workbook.bin" in package:
@@ -102,3 +128,10 @@ def _check_text(content: bytes) -> None:
         raise _must_convert("这是 OpenDocument 表格（.fods）")
     if beginning.startswith(_WEB_PAGE):
         raise _must_convert("这个文件其实是网页（HTML），只是名字像表格")
+
+
+def _cell(value: Value) -> tuple[str | float, str]:
+    """What a cell shows and its style."""
+    if isinstance(value, int | float) and not isinstance(value, FormattedNumber):
+        return value, "general"
+    return value.text if isinstance(value, FormattedNumber) else display_text(value), "as text"

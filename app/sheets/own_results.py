@@ -16,7 +16,7 @@ from pathlib import PurePath
 from app.domain import MAX_ROW_NUMBER, Batch, Record, Status, WorkbookFile, mark_word
 from app.domain.recipes import ROLE_COLUMN
 from app.errors import Message, SpreadsheetError, Translate, message
-from app.sheets.conversion import converted, is_ooxml
+from app.sheets.file_types import converted, is_ooxml
 from app.sheets.header_synonyms import SHEET_COLUMN
 from app.sheets.headers import (
     MARK_LABEL,

@@ -1,24 +1,29 @@
 """Moves and deletes files with retries on Windows sharing violations, and limits path lengths there.
 
 Virus scanners, OneDrive, Explorer's preview or WPS lock a file briefly after it was written; all code that
-moves or deletes files uses this module. Other systems never wait.
+moves or deletes files uses this module. Other systems never wait. A lock between processes ends with the
+process that holds it.
 """
 
 import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
-from errno import EACCES, EINVAL, EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
+from collections.abc import Callable, Iterator
+from errno import EACCES, EAGAIN, EDEADLK, EINVAL, EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from pathlib import Path
 from typing import TypeVar
 
 from app.errors import Message, message
 
 if sys.platform == "win32":
+    import msvcrt
     import winreg
+else:
+    import fcntl
 
 _NO_LINKS = (EACCES, EINVAL, EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM)
+_LOCK_HELD = (EACCES, EAGAIN, EDEADLK)
 _LOCKED = (32, 33)  # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
 _DENIED = 5  # ERROR_ACCESS_DENIED
 _RETRY_DELAYS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)  # seconds: about five in total
@@ -167,3 +172,27 @@ def _takes_long_paths() -> bool:
         with contextlib.suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
             return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
     return False
+
+
+@contextlib.contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold a lock of this file, which is made, until the block ends -> whether nobody else held it.
+
+    Where files have no locks (a network share) it counts as held by nobody. Raises OSError.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield _is_free(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_free(handle: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _LOCK_HELD
+    return True

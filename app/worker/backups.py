@@ -15,7 +15,7 @@ import database
 from app import log
 from app.config import Settings, environment_of_programs
 from app.errors import AppError, Conflict, DiskError, Message, message
-from app.system import file_lock, windows_files
+from app.system import windows_files
 from app.worker.disk_space import LEAST_BYTES, MEGABYTE, free_bytes
 
 KEPT = 7
@@ -113,7 +113,7 @@ class Backups:
             return None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with file_lock.try_lock(folder / ".lock") as is_mine:
+            with windows_files.try_lock(folder / ".lock") as is_mine:
                 if not is_mine:
                     raise Conflict("正在备份，请稍后再试")
                 for left in folder.glob(f"{self._settings.database_path.stem}-*{self._ending}.part*"):

@@ -13,7 +13,7 @@ import pytest
 import database
 from app.config import Settings
 from app.errors import AppError, Conflict
-from app.system.file_lock import try_lock
+from app.system.windows_files import try_lock
 from app.web.i18n import in_english
 from app.worker.backups import KEPT, Backups
 
@@ -136,7 +136,7 @@ def test_two_processes_never_make_one_at_once(days: Days, db: database.Connectio
     assert days.make()
     assert days.folder
     program = (
-        "import sys, pathlib; from app.system.file_lock import try_lock\n"
+        "import sys, pathlib; from app.system.windows_files import try_lock\n"
         "with try_lock(pathlib.Path(sys.argv[1])) as mine: print(mine, flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(days.folder / ".lock")]

@@ -15,7 +15,6 @@ from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.etags import with_content_etag
 from app.web.filter_chips import Chip, chips_for
-from app.web.pagination import page_numbers
 from app.web.params import whole_number
 from app.web.services import connection, services
 
@@ -102,8 +101,8 @@ class RecordsPage:
         return _list_url(self.query, changes)
 
     def numbers(self) -> list[int]:
-        """See ``page_numbers``."""
-        return page_numbers(self.page, self.pages)
+        """See ``filters.page_numbers``."""
+        return filters.page_numbers(self.page, self.pages)
 
 
 @bp.get("/records")
