@@ -12,7 +12,7 @@ from app.errors import InvalidRequest
 MASK, EXPAND, WHOLE = "mask", "expand", "whole"
 KINDS = (MASK, EXPAND, WHOLE)
 SIDES = ("left", "top", "right", "bottom")
-Box = tuple[int, int, int, int]
+Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
+from app.domain.edits import Box
 from app.images import marks
 from app.images.containers import sniff
 from app.images.decode import open_image
@@ -16,8 +17,6 @@ _SAME_RATIO = 0.01
 _SOFT = 1 / 400  # of the short side: how far the mask is widened and softened
 _RING = 3  # pixels that are compared around it, times the softening
 _EFFORT = 4  # of compression: more takes seconds at 4K and saves little
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import io
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from app.domain.edits import Box
 from app.errors import InvalidRequest
 from app.images.containers import is_in_few_parts, sniff
 from app.images.decode import InvalidImage, open_image
@@ -11,8 +12,6 @@ from app.images.decode import InvalidImage, open_image
 MAX_MASK_BYTES = 4_000_000  # what the services take
 _CHANGED = 128  # from here on a grey counts as painted
 _COARSE = 256  # the long side at which separate areas are found
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
 
 
 def read_mask(content: bytes, width: int, height: int) -> bytes:

@@ -26,7 +26,7 @@ from app.sheets.limits import (
     TOO_MUCH,
     TextBudget,
 )
-from app.sheets.table import ExcelTime, Grid, Merge, Row, Value, is_blank
+from app.sheets.table import ExcelTime, Grid, Merge, SheetRow, Value, is_blank
 from app.sheets.xlsx_images import image_of_text
 from app.system.bounded_process import run_bounded
 
@@ -45,16 +45,16 @@ class CalamineSheet:
     hidden: bool
     active: bool
     _merges: list[Merge] = field(default_factory=list)
-    _rows: list[Row] = field(default_factory=list)
+    _rows: list[SheetRow] = field(default_factory=list)
 
-    def top(self, count: int) -> list[Row]:
+    def top(self, count: int) -> list[SheetRow]:
         """The non-empty rows numbered up to ``count``."""
-        return [Row(row.number, dict(row.values)) for row in self._rows if row.number <= count]
+        return [SheetRow(row.number, dict(row.values)) for row in self._rows if row.number <= count]
 
     def read(
         self, columns: Container[int], after: int, max_rows: int, own: Container[int] = frozenset()
     ) -> Grid:
-        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``Row.own``."""
+        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``SheetRow.own``."""
         grid = Grid(merges=list(self._merges))
         for row in self._rows:
             values = {column: value for column, value in row.values.items() if column in columns}
@@ -64,7 +64,7 @@ class CalamineSheet:
                 grid.dropped += 1
                 continue
             others = {column: value for column, value in row.values.items() if column in own}
-            grid.rows.append(Row(row.number, values, others))
+            grid.rows.append(SheetRow(row.number, values, others))
         return grid
 
 
@@ -126,7 +126,7 @@ def _check_end(line: dict[str, Any]) -> bool:
     return "end" in line
 
 
-def _row(number: int, cells: list[Any], budget: TextBudget) -> list[Row]:
+def _row(number: int, cells: list[Any], budget: TextBudget) -> list[SheetRow]:
     """The row, in a list that is empty when the row has no visible content."""
     values = {}
     for column, plain in cells:
@@ -136,7 +136,7 @@ def _row(number: int, cells: list[Any], budget: TextBudget) -> list[Row]:
             budget.spend(len(value))
         if not is_blank(value):
             values[column] = value
-    return [Row(number, values)] if values else []
+    return [SheetRow(number, values)] if values else []
 
 
 def _check_length(number: int, text: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator
 from app.errors import SpreadsheetError
 from app.sheets.headers import find_header
 from app.sheets.limits import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
-from app.sheets.table import Grid, Row, UnreadableCell, Value, is_blank
+from app.sheets.table import Grid, SheetRow, UnreadableCell, Value, is_blank
 from app.sheets.text_encoding import decode
 from app.sheets.xlsx_images import image_of_text
 
@@ -38,14 +38,14 @@ class DelimitedSheet:
         self._start = declared.end() if declared else 0
         self._separator = declared[1] if declared else max(_SEPARATORS, key=self._count_headers)
 
-    def top(self, count: int) -> list[Row]:
+    def top(self, count: int) -> list[SheetRow]:
         """The non-empty rows numbered up to ``count``."""
         return self._top(count, self._separator)
 
     def read(
         self, columns: Container[int], after: int, max_rows: int, own: Container[int] = frozenset()
     ) -> Grid:
-        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``Row.own``."""
+        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``SheetRow.own``."""
         grid = Grid()
         width = 0
         for number, record in self._records(self._separator):
@@ -58,7 +58,7 @@ class DelimitedSheet:
                 grid.dropped += 1
             elif values:
                 others = {column: value for column, value in filled.items() if column in own}
-                grid.rows.append(Row(number, values, others))
+                grid.rows.append(SheetRow(number, values, others))
                 if max(filled) > width:
                     grid.rows_too_wide.append(number)
         return grid
@@ -70,13 +70,13 @@ class DelimitedSheet:
             return 0
         return len(header.columns) if header else 0
 
-    def _top(self, count: int, separator: str) -> list[Row]:
+    def _top(self, count: int, separator: str) -> list[SheetRow]:
         rows = []
         for number, record in self._records(separator):
             if number > count:
                 break
             if values := _values(record):
-                rows.append(Row(number, values))
+                rows.append(SheetRow(number, values))
         return rows
 
     def _records(self, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -18,7 +18,7 @@ from app.sheets.limits import MAX_COLUMN, MAX_SHEET_ROWS, check_upload
 from app.sheets.sheet_writer import SheetWriter, WorkbookWriter, sheet_title
 from app.sheets.table import FormattedNumber, Value, display_text
 from app.sheets.xlsx_package import OoxmlPackage
-from app.sheets.xlsx_reader import Workbook, WorkbookSheet
+from app.sheets.xlsx_reader import WorkbookSheet, XlsxWorkbook
 
 Sheet = DelimitedSheet | WorkbookSheet | CalamineSheet
 
@@ -64,7 +64,7 @@ def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
             raise SpreadsheetError("这是 Word 或 PPT 文件，不是表格，请选 .xlsx 或 .csv 文件")
         if "[content_types].xml" not in package:
             raise SpreadsheetError("这是压缩包，不是表格，请先解压，再选里面的 .xlsx 或 .csv 文件")
-        return Workbook(package).sheets
+        return XlsxWorkbook(package).sheets
     if content.startswith(_OLE):
         if "DRMEncrypted".encode("utf-16-le") in content:
             raise SpreadsheetError(_ENCRYPTED)

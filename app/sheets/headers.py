@@ -21,7 +21,7 @@ from app.domain.records import STATUS_LABELS
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Message, message
 from app.sheets.header_synonyms import KEEP_WORDS, REJECT_WORDS, Meaning, meaning
-from app.sheets.table import Row, display_text
+from app.sheets.table import SheetRow, display_text
 
 # In the order of the template's columns; the labels are part of the contract. OPTION_LABELS are columns that
 # a table may have besides: see ``option_columns`` for when a column of this name is meant.
@@ -175,15 +175,15 @@ def role_label(role: str) -> Message:
     return message("图：{role}", role=role)
 
 
-def find_header(rows: Sequence[Row]) -> Header | None:
+def find_header(rows: Sequence[SheetRow]) -> Header | None:
     """The row with a prompt column and the most known headers (the first on a tie), or None."""
     found = [header for row in rows if (header := _read_header(row))]
     return max(found, key=lambda header: len(header.columns), default=None)
 
 
-def find_header_of_products(rows: Sequence[Row]) -> Header | None:
+def find_header_of_products(rows: Sequence[SheetRow]) -> Header | None:
     """The first row with the most texts, two or more and all different, in a sheet without prompts."""
-    found = list[tuple[int, Row]]()
+    found = list[tuple[int, SheetRow]]()
     for row in rows:
         texts = [compact_text(display_text(value)) for value in row.values.values()]
         if len(texts) > 1 and all(texts) and len({*texts}) == len(texts):
@@ -211,7 +211,7 @@ class _Assignment:
     own: list[int] = field(default_factory=list)
 
 
-def _read_header(row: Row, *, needs_prompt: bool = True) -> Header | None:
+def _read_header(row: SheetRow, *, needs_prompt: bool = True) -> Header | None:
     named = {column: trimmed_text(display_text(value)) for column, value in sorted(row.values.items())}
     results = result_columns(named)
     marks = {name: _labelled(named, labels) for name, labels in _MARK_LABELS.items()}

@@ -31,7 +31,7 @@ from app.sheets.table import (
     ExcelTime,
     FormattedNumber,
     Grid,
-    Row,
+    SheetRow,
     UnreadableCell,
     Value,
     display_text,
@@ -87,7 +87,7 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _SheetImport:
     """What was read of one sheet."""
 
     rows: Sequence[ImportedRow]
@@ -154,7 +154,7 @@ def read_workbook(
 
 def _read_sheet(
     offered: Offered, find_model: Callable[[str], ModelSpec] | None, is_known: Callable[[str], bool]
-) -> _Part:
+) -> _SheetImport:
     header, grid = offered.header, offered.grid
     header, kept = take_options(header, grid)
     _display_numbers(header, grid)
@@ -181,10 +181,10 @@ def _read_sheet(
     if header.of_results:
         rows = _join_pictures(rows, row_numbers)
     notes += reader.notes()
-    return _Part(rows=rows, problems=problems, notes=notes, marks=marks, model_of=reader.model_of)
+    return _SheetImport(rows=rows, problems=problems, notes=notes, marks=marks, model_of=reader.model_of)
 
 
-def _marks(row: Row, header: Header, origin: Value | None) -> Iterator[PickMark]:
+def _marks(row: SheetRow, header: Header, origin: Value | None) -> Iterator[PickMark]:
     """The marks of a line: one a picture, or of a row in the user's own workbook one a picture and line."""
     lines = display_text(row.own.get(header.pick or 0, "")).split("\n")
     number = display_text(row.own.get(header.picture or 0, ""))
@@ -195,7 +195,7 @@ def _marks(row: Row, header: Header, origin: Value | None) -> Iterator[PickMark]
             yield PickMark(row=of_row, picture=which, pick=found)
 
 
-def _numbered_on(part: _Part, name: str, last: int) -> _Part:
+def _numbered_on(part: _SheetImport, name: str, last: int) -> _SheetImport:
     """The part with its rows numbered on from ``last``, and with the name of its sheet."""
     rows = [
         replace(row, number=row.number + last, columns={SHEET_COLUMN: name, **row.columns})

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from app.domain.ledger import OUTCOMES, Charge, SpendTotals, known_amount
 from app.errors import CAUSES, Message, Translate, message
-from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time
+from app.sheets.sheet_writer import SheetColumn, SheetWriter, WorkbookWriter, local_time
 from app.sheets.template_export import own_columns
 
 _PROMPT_LENGTH = 60
@@ -39,27 +39,29 @@ def _usage(charge: Charge) -> str:
 
 
 _COLUMNS = (
-    Column("发出时间（本机）", 20, "time", lambda charge: local_time(charge.opened_at)),
-    Column("记录编号", 10, "number", attrgetter("record_id")),
-    Column("批次", 22, value=lambda charge: charge.batch_name or charge.batch_id),
-    Column("行", 7, "number", attrgetter("row_number")),
-    Column("提示词", 40, value=_short_prompt),
-    Column("模型", 22, value=attrgetter("model")),
-    Column("单价（元）", 11, "money", attrgetter("price")),
-    Column("结果", 22, value=_outcome),
-    Column("原因", 20, value=lambda charge: message(CAUSES.get(charge.cause, charge.cause))),
-    Column("任务编号", 26, value=attrgetter("task_id")),
-    Column("已计费（元）", 13, "money", attrgetter("billed")),
-    Column("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
-    Column("结束时间（本机）", 20, "time", lambda charge: local_time(charge.resolved_at or charge.closed_at)),
-    Column("服务报的用量", 30, value=_usage),
+    SheetColumn("发出时间（本机）", 20, "time", lambda charge: local_time(charge.opened_at)),
+    SheetColumn("记录编号", 10, "number", attrgetter("record_id")),
+    SheetColumn("批次", 22, value=lambda charge: charge.batch_name or charge.batch_id),
+    SheetColumn("行", 7, "number", attrgetter("row_number")),
+    SheetColumn("提示词", 40, value=_short_prompt),
+    SheetColumn("模型", 22, value=attrgetter("model")),
+    SheetColumn("单价（元）", 11, "money", attrgetter("price")),
+    SheetColumn("结果", 22, value=_outcome),
+    SheetColumn("原因", 20, value=lambda charge: message(CAUSES.get(charge.cause, charge.cause))),
+    SheetColumn("任务编号", 26, value=attrgetter("task_id")),
+    SheetColumn("已计费（元）", 13, "money", attrgetter("billed")),
+    SheetColumn("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
+    SheetColumn(
+        "结束时间（本机）", 20, "time", lambda charge: local_time(charge.resolved_at or charge.closed_at)
+    ),
+    SheetColumn("服务报的用量", 30, value=_usage),
 )
 
 
-_PERSON = Column("下单人", 14, value=attrgetter("person"))
+_PERSON = SheetColumn("下单人", 14, value=attrgetter("person"))
 
 
-def _columns_with(own_names: Iterable[str], has_people: bool) -> tuple[Column, ...]:
+def _columns_with(own_names: Iterable[str], has_people: bool) -> tuple[SheetColumn, ...]:
     people = (_PERSON,) if has_people else ()
     return (*_COLUMNS, *people, *own_columns(own_names, attrgetter("columns")))
 
@@ -87,11 +89,11 @@ def write_ledger(
         lines = _columns_with(own_names, has_people)
         workbook.add_items("账目", lines, _add_up(charges, totals), frozen_columns=1)
         columns = (
-            Column("模型", 26),
-            Column("计费张数", 17, "number"),
-            Column("已计费（元）", 17, "money"),
-            Column("可能已计费（元）", 17, "money"),
-            Column("没有计费的次数", 17, "number"),
+            SheetColumn("模型", 26),
+            SheetColumn("计费张数", 17, "number"),
+            SheetColumn("已计费（元）", 17, "money"),
+            SheetColumn("可能已计费（元）", 17, "money"),
+            SheetColumn("没有计费的次数", 17, "number"),
         )
         sheet = SheetWriter(workbook, workbook.translate("合计"), columns)
         total = sum(totals.values(), SpendTotals())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.errors import message
 from app.sheets.cells import Problem, problem
 from app.sheets.headers import FIELD_LABELS, Header
-from app.sheets.table import Grid, Merge, Row, UnreadableCell, display_text
+from app.sheets.table import Grid, Merge, SheetRow, UnreadableCell, display_text
 
 
 def fill_merged(header: Header, grid: Grid) -> list[Problem]:
@@ -48,7 +48,7 @@ def fill_merged_own(header: Header, grid: Grid) -> None:
                 row.own.setdefault(column, rows[0].own[column])
 
 
-def _fill(name: str, merge: Merge, rows: Sequence[Row]) -> list[Problem]:
+def _fill(name: str, merge: Merge, rows: Sequence[SheetRow]) -> list[Problem]:
     column = merge.first_column
     value = rows[0].values.get(column)
     empty = [row for row in rows[1:] if column not in row.values]

@@ -9,7 +9,7 @@ from app.domain import CONTENT_FIELDS
 from app.errors import Message, message
 from app.sheets.file_types import Sheet
 from app.sheets.headers import Header, compact_text
-from app.sheets.table import Grid, Row, UnreadableCell, Value, is_blank
+from app.sheets.table import Grid, SheetRow, UnreadableCell, Value, is_blank
 
 _MAX_LENGTH = 60
 _MAX_LISTED = 8
@@ -61,7 +61,7 @@ def _drop(grid: Grid, numbers: set[int], note: str) -> list[Message]:
     return [message(note, count=len(numbers), rows=row_list(numbers))]
 
 
-def _is_header(row: Row, header: Header) -> bool:
+def _is_header(row: SheetRow, header: Header) -> bool:
     """Whether the row repeats the header exactly."""
     if not row.values or row.values.keys() != header.texts.keys():
         return False

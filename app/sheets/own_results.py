@@ -52,7 +52,7 @@ from app.sheets.xlsx_pictures import (
     package_with_pictures,
     picture_numbers,
 )
-from app.sheets.xlsx_reader import Workbook, WorkbookSheet
+from app.sheets.xlsx_reader import WorkbookSheet, XlsxWorkbook
 
 _WIDTHS = (12, 30, 26, 10, 8, 14, 24, 44, 10)  # the last: of earlier versions
 _THUMBNAIL = OWN_RESULT_LABELS.index("缩略图")
@@ -170,7 +170,7 @@ def write_own_results(
 def _with_styles(package: OoxmlPackage) -> tuple[dict[str, bytes], int | None]:
     """The styles with our formats added: text, text that looks like a formula, a number -> (changed parts,
     the index of the first; None in a workbook without styles)."""
-    part = Workbook(package).styles_part
+    part = XlsxWorkbook(package).styles_part
     if part is None:
         return {}, None
     changed, first = with_styles(package.read(part), [_style(), _style(quoted=True), _style(number=True)])
@@ -182,7 +182,7 @@ def _row_order(record: Record) -> tuple[int, int]:
 
 
 def _sheet_of(package: OoxmlPackage, name: str) -> WorkbookSheet:
-    found = next((sheet for sheet in Workbook(package).sheets if sheet.name == name), None)
+    found = next((sheet for sheet in XlsxWorkbook(package).sheets if sheet.name == name), None)
     if found is None:
         raise SpreadsheetError("表格里没有工作表「{sheet}」，请重新导入", sheet=name)
     return found

@@ -20,7 +20,7 @@ from app.sheets.headers import (
     RESULT_STATUSES,
 )
 from app.sheets.option_columns import option_text
-from app.sheets.sheet_writer import CellValue, Column, SheetWriter, WorkbookWriter, local_time
+from app.sheets.sheet_writer import CellValue, SheetColumn, SheetWriter, WorkbookWriter, local_time
 from app.sheets.template_export import own_columns
 from app.sheets.xlsx_edit import batch_property_parts
 from app.sheets.xlsx_package import OoxmlPackage
@@ -51,57 +51,59 @@ _REQUEST_VALUES: dict[str, Callable[[Record], Any]] = {
     "references": _references,
 }
 _REQUEST_COLUMNS = {
-    name: Column(label, GUIDES[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))
+    name: SheetColumn(label, GUIDES[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))
     for name, label in LABELS.items()
 }
 _OPTION_COLUMNS = {
-    name: Column(
+    name: SheetColumn(
         OPTION_LABELS[name],
         GUIDES[name][0],
         value=lambda record, name=name: option_text(name, record.options.get(name)),  # type: ignore[misc]
     )
     for name in OPTIONS
 }
-_MODEL = Column(OPTION_LABELS["model"], GUIDES["model"][0], value=attrgetter("model"))
+_MODEL = SheetColumn(OPTION_LABELS["model"], GUIDES["model"][0], value=attrgetter("model"))
 _LAST_REQUEST_COLUMN = _REQUEST_COLUMNS["steps"]
-_IMAGE_FILE = Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename"))
+_IMAGE_FILE = SheetColumn(RESULT_LABELS["image_file"], 26, value=attrgetter("filename"))
 _OUTCOME_COLUMNS = (
-    Column(RESULT_LABELS["status"], 12, value=lambda r: message(RESULT_STATUSES[r.status]) if r.id else None),
-    Column("原因", 30, value=attrgetter("error")),
+    SheetColumn(
+        RESULT_LABELS["status"], 12, value=lambda r: message(RESULT_STATUSES[r.status]) if r.id else None
+    ),
+    SheetColumn("原因", 30, value=attrgetter("error")),
     _IMAGE_FILE,
 )
 _COST_COLUMNS = (
-    Column("费用（元）", 10, "money", attrgetter("cost")),
-    Column("可能已计费（元）", 17, "money", lambda record: record.at_stake or None),
+    SheetColumn("费用（元）", 10, "money", attrgetter("cost")),
+    SheetColumn("可能已计费（元）", 17, "money", lambda record: record.at_stake or None),
 )
-_PICK = Column("选中", 6, value=lambda record: PICK_MARKS.get(record.pick))
-_MARK = Column(MARK_LABEL, 24, value=lambda record: mark_word(record.marks) if record.filename else None)
+_PICK = SheetColumn("选中", 6, value=lambda record: PICK_MARKS.get(record.pick))
+_MARK = SheetColumn(MARK_LABEL, 24, value=lambda record: mark_word(record.marks) if record.filename else None)
 _RESULT_COLUMNS = (
-    Column(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
-    Column("缩略图", 14),
+    SheetColumn(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
+    SheetColumn("缩略图", 14),
     *_REQUEST_COLUMNS.values(),
-    Column("第几张", 8, "number", attrgetter("picture_number")),
+    SheetColumn("第几张", 8, "number", attrgetter("picture_number")),
     *_OUTCOME_COLUMNS,
     _PICK,
     _MODEL,
     *_COST_COLUMNS,
-    Column("次数", 7, "number", attrgetter("attempts")),
+    SheetColumn("次数", 7, "number", attrgetter("attempts")),
     _MARK,
 )
 # One record is one picture: under 生成数量 an import of this file would multiply them.
-_PICTURES_OF_ROW = Column("同行张数", 11, "number", attrgetter("num_images"))
+_PICTURES_OF_ROW = SheetColumn("同行张数", 11, "number", attrgetter("num_images"))
 _RECORD_COLUMNS = (
-    Column("ID", 9, "number", attrgetter("id")),
-    Column("生成时间（本机）", 20, "time", lambda record: local_time(record.created_at)),
+    SheetColumn("ID", 9, "number", attrgetter("id")),
+    SheetColumn("生成时间（本机）", 20, "time", lambda record: local_time(record.created_at)),
     *(_REQUEST_COLUMNS | {"num_images": _PICTURES_OF_ROW}).values(),
-    Column("宽", 8, "number", attrgetter("width")),
-    Column("高", 8, "number", attrgetter("height")),
+    SheetColumn("宽", 8, "number", attrgetter("width")),
+    SheetColumn("高", 8, "number", attrgetter("height")),
     *_OUTCOME_COLUMNS,
     _MODEL,
     *_COST_COLUMNS,
-    Column("批次", 16, value=attrgetter("batch_id")),
+    SheetColumn("批次", 16, value=attrgetter("batch_id")),
     _PICK,
-    Column("完成时间（本机）", 20, "time", lambda record: local_time(record.finished_at)),
+    SheetColumn("完成时间（本机）", 20, "time", lambda record: local_time(record.finished_at)),
     _MARK,
 )
 
@@ -148,9 +150,9 @@ def write_delivery(
 ) -> Iterator[bytes]:
     """The workbook for a client: one line per file, with its row number, thumbnail, path and own columns."""
     columns = [
-        Column(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
-        Column("缩略图", 14),
-        Column(RESULT_LABELS["image_file"], 40, value=attrgetter("path")),
+        SheetColumn(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
+        SheetColumn("缩略图", 14),
+        SheetColumn(RESULT_LABELS["image_file"], 40, value=attrgetter("path")),
         *own_columns(own_names, _own_cells),
     ]
     with WorkbookWriter(translate) as workbook:
@@ -163,7 +165,7 @@ def write_delivery(
     return _with_lines(package, "", sheet, ids, lines, thumbnails, translate(LEFT_OUT))
 
 
-def _with_options(columns: Sequence[Column], options: Collection[str]) -> list[Column]:
+def _with_options(columns: Sequence[SheetColumn], options: Collection[str]) -> list[SheetColumn]:
     """The columns with those of these options after the last column of the request."""
     at = columns.index(_LAST_REQUEST_COLUMN) + 1
     found = (column for name, column in _OPTION_COLUMNS.items() if name in options)
@@ -233,7 +235,7 @@ def write_records(
 
 def _add_summary(workbook: WorkbookWriter, batch: Batch) -> None:
     name = message("{name}", name=batch.name or batch.id)
-    columns = [Column("批次", 18), Column(name, 50, "number")]
+    columns = [SheetColumn("批次", 18), SheetColumn(name, 50, "number")]
     sheet = SheetWriter(workbook, workbook.translate("批次"), columns)
     sheet.append([message("创建时间（本机）"), local_time(batch.created_at)])
     sheet.append([message("张数"), batch.total])

@@ -20,7 +20,7 @@ from app.errors import InvalidRequest, Message, message
 from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_names, truncate
 from app.sheets.headers import FIELD_LABELS, RESULT_STATUSES, Header, status_named
 from app.sheets.import_notes import DEFAULTS
-from app.sheets.table import Row, display_text, own_text
+from app.sheets.table import SheetRow, display_text, own_text
 
 _SIZE = frozenset(("aspect_ratio", "resolution"))
 _REQUEST_FIELDS = tuple(name for name in FIELD_LABELS if name != "references")
@@ -65,7 +65,7 @@ class SheetRowReader:
     known_models: int = 0
     unknown_models: int = 0
 
-    def read(self, row: Row) -> ImportedRow:
+    def read(self, row: SheetRow) -> ImportedRow:
         """The row, validated against its model unless its picture is finished."""
         status = self._read_status(row) if self.header.of_results else None
         texts, bad = self._read_texts(row)
@@ -122,12 +122,12 @@ class SheetRowReader:
             self.known_models += 1
         return None if is_finished else spec
 
-    def _read_own(self, row: Row) -> dict[str, str]:
+    def _read_own(self, row: SheetRow) -> dict[str, str]:
         texts = {name: own_text(row.own.get(column)) for column, name in self.own.items()}
         self.is_cut = self.is_cut or any(len(text) > MAX_OWN_TEXT_LENGTH for text in texts.values())
         return {name: text[:MAX_OWN_TEXT_LENGTH] for name, text in texts.items()}
 
-    def _read_status(self, row: Row) -> str:
+    def _read_status(self, row: SheetRow) -> str:
         text = display_text(row.values.get(self.header.columns["status"], "")).strip()
         status = status_named(text)
         if text and status is None:
@@ -136,7 +136,7 @@ class SheetRowReader:
             self.problems.append(problem(row.number, "status", text[:60], error))
         return status or ""
 
-    def _read_texts(self, row: Row) -> tuple[dict[str, str], set[str]]:
+    def _read_texts(self, row: SheetRow) -> tuple[dict[str, str], set[str]]:
         """The text of each field, and the fields that are not readable."""
         texts = dict.fromkeys(FIELD_LABELS, "")
         bad: set[str] = set()

@@ -12,7 +12,7 @@ from app.sheets.file_types import Sheet
 from app.sheets.header_synonyms import is_doubtful
 from app.sheets.headers import Header, find_header, find_header_of_products
 from app.sheets.non_data_rows import drop_totals_and_headers
-from app.sheets.table import Grid, Row, display_text
+from app.sheets.table import Grid, SheetRow, display_text
 
 _HEADER_DEPTH = 50
 _SPARE_ROWS = 200  # read beyond the batch limit, to allow for rows that are not data
@@ -69,9 +69,9 @@ def list_offered(
     raise SpreadsheetError(text, cells=first)
 
 
-def _of_product(row: Row, header: Header) -> Row:
+def _of_product(row: SheetRow, header: Header) -> SheetRow:
     values = {column: value for column, value in row.values.items() if column in header.texts}
-    return Row(row.number, values, {c: value for c, value in row.values.items() if c not in values})
+    return SheetRow(row.number, values, {c: value for c, value in row.values.items() if c not in values})
 
 
 def choose_sheets(offered: Sequence[Offered], names: Collection[str]) -> Sequence[Offered]:
@@ -103,7 +103,7 @@ def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
         raise SpreadsheetError(text, sheet=found.name)
 
 
-def _refuse_unclear(tops: list[list[Row]]) -> None:
+def _refuse_unclear(tops: list[list[SheetRow]]) -> None:
     """Refuse a file that is empty, or has a header that may be of prompts."""
     if not tops:
         raise SpreadsheetError("这个文件里没有内容，请下载模板，填好后再导入")

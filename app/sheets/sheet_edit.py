@@ -11,7 +11,7 @@ from openpyxl.utils import get_column_letter
 from app.errors import SpreadsheetError
 from app.sheets.sheet_writer import LIKE_A_FORMULA, CellValue, cell_xml
 from app.sheets.xlsx_edit import (
-    Edit,
+    ByteEdit,
     Element,
     append_child,
     apply_edits,
@@ -62,7 +62,7 @@ class CellStyles:
 
 
 @dataclass(slots=True)
-class _Row:
+class _RowTags:
     """A row of the part: offsets of its tag, of its cells, and of its end tag (None: an empty element)."""
 
     start: int
@@ -81,11 +81,11 @@ class SheetEdit:
         self.drawing: str | None = None  # its relationship id
         self._wanted = sorted({*numbers, header_row}, reverse=True)  # the next one is the last
         self._header_row = header_row
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, _RowTags] = {}
         self._missing: dict[int, int] = {}  # row number -> the offset where it belongs
         self._places: dict[str, int] = {}  # offsets of top-level elements
         self._number = self._column = self._depth = 0
-        self._row: _Row | None = None
+        self._row: _RowTags | None = None
         self._cell_style: int | None = None
         self._default_height = _DEFAULT_HEIGHT
         self._drawing_at: int | None = None
@@ -140,7 +140,7 @@ class SheetEdit:
         while self._wanted and self._wanted[-1] < self._number:
             self._missing[self._wanted.pop()] = offset
         if self._wanted and self._wanted[-1] == self._number:
-            self._row = self._rows[self._wanted.pop()] = _Row(offset, attributes)
+            self._row = self._rows[self._wanted.pop()] = _RowTags(offset, attributes)
 
     def _start_cell(self, attributes: Attributes, offset: int) -> None:
         letters = attributes.get("r", "").rstrip("0123456789")
@@ -202,8 +202,8 @@ class SheetEdit:
         return apply_edits(self.part, all_edits)
 
     def _row_edits(
-        self, number: int, old: _Row, row: NewRow, columns: range, styles: CellStyles
-    ) -> list[Edit]:
+        self, number: int, old: _RowTags, row: NewRow, columns: range, styles: CellStyles
+    ) -> list[ByteEdit]:
         tag = tag_at(self.part, old.start)
         opened = with_attributes(tag, drop=("spans",), **self._height_attributes(row, old.attributes))
         cells = self._cells(number, row, styles)
@@ -221,7 +221,9 @@ class SheetEdit:
             return {}
         return {"ht": f"{row.height:g}", "customHeight": "1"}
 
-    def _new_rows(self, numbers: Sequence[int], rows: Mapping[int, NewRow], styles: CellStyles) -> list[Edit]:
+    def _new_rows(
+        self, numbers: Sequence[int], rows: Mapping[int, NewRow], styles: CellStyles
+    ) -> list[ByteEdit]:
         written: dict[int, list[bytes]] = {}
         for number in numbers:
             row = rows[number]
@@ -232,7 +234,7 @@ class SheetEdit:
             written.setdefault(self._missing[number], []).append(line)
         return [self._rows_at(offset, b"".join(lines)) for offset, lines in written.items()]
 
-    def _rows_at(self, offset: int, lines: bytes) -> Edit:
+    def _rows_at(self, offset: int, lines: bytes) -> ByteEdit:
         start = self._places["sheetData"]
         tag = tag_at(self.part, start)
         if not tag.endswith(b"/>"):
@@ -251,7 +253,7 @@ class SheetEdit:
             written.append(cell_xml(f"{get_column_letter(column)}{number}", value, style, self.prefix))
         return "".join(written).encode()
 
-    def _dimension_edit(self, columns: range, last_row: int) -> list[Edit]:
+    def _dimension_edit(self, columns: range, last_row: int) -> list[ByteEdit]:
         """Extend the used range, by which some programs stop reading."""
         if "dimension" not in self._places:
             return []
@@ -263,7 +265,7 @@ class SheetEdit:
         reference = f"{first}:{get_column_letter(columns.stop - 1)}{bottom}"
         return [(start, start + len(tag), with_attributes(tag, ref=reference))]
 
-    def _width_edit(self, columns: range, widths: Sequence[float]) -> list[Edit]:
+    def _width_edit(self, columns: range, widths: Sequence[float]) -> list[ByteEdit]:
         """Set the widths of new columns, unless the sheet has set them; a hidden range is shown there."""
         p = self.prefix
         new = "".join(
@@ -282,7 +284,7 @@ class SheetEdit:
         after = next((each.start for low, _, each in there if low >= columns.stop), None)
         return [append_child(self.part, parent, new) if after is None else (after, after, new)]
 
-    def _shown(self, hidden: Element, columns: range, new: bytes) -> Edit:
+    def _shown(self, hidden: Element, columns: range, new: bytes) -> ByteEdit:
         """Replace a hidden range by the new columns and what is left of it on either side."""
         low, high = _range_of(hidden)
         tag = tag_at(self.part, hidden.start).removesuffix(b">").removesuffix(b"/") + b"/>"

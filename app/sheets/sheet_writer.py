@@ -65,7 +65,7 @@ CellValue = str | float | Decimal | date
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class SheetColumn:
     """A column: header, width in characters, kind (one of STYLES), and the value of an item."""
 
     label: str | Message
@@ -83,7 +83,7 @@ class WorkbookWriter(ExitStack):
         self.sheets: list[SheetWriter] = []  # in their order
 
     def add_items(
-        self, title: str, columns: Sequence[Column], items: Iterable[Any], *, frozen_columns: int = 0
+        self, title: str, columns: Sequence[SheetColumn], items: Iterable[Any], *, frozen_columns: int = 0
     ) -> None:
         """Add one row per item, to as many sheets as needed."""
         title = self.translate(title)
@@ -128,7 +128,7 @@ class SheetWriter:
         self,
         writer: WorkbookWriter,
         title: str,
-        columns: Sequence[Column] = (),
+        columns: Sequence[SheetColumn] = (),
         *,
         frozen_columns: int = 0,
         row_height: float | None = None,
@@ -193,7 +193,7 @@ class SheetWriter:
             copyfileobj(self._file, target)
             target.write(self.tail())
 
-    def _shown(self, column: Column, value: Any) -> Any:
+    def _shown(self, column: SheetColumn, value: Any) -> Any:
         if isinstance(value, Message):
             value = self._translate(value)
         if value is None or value == "":
@@ -205,7 +205,7 @@ class SheetWriter:
             raise self._too_long(column, len(text))
         return text
 
-    def _too_long(self, column: Column, length: int) -> SpreadsheetError:
+    def _too_long(self, column: SheetColumn, length: int) -> SpreadsheetError:
         row, label = self._rows, message(column.label)
         where = message("「{sheet}」第 {number} 行的{column}", sheet=self.title, number=row, column=label)
         text = "{where}有 {length} 字，Excel 一格最多 {limit} 字，请先缩短"
@@ -221,7 +221,7 @@ def _blank() -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def _layout(columns: Sequence[Column], frozen_columns: int, row_height: float | None) -> str:
+def _layout(columns: Sequence[SheetColumn], frozen_columns: int, row_height: float | None) -> str:
     """The elements before the rows: what is frozen, the height of rows and the widths of columns."""
     left = f'xSplit="{frozen_columns}" ' if frozen_columns else ""
     panes = ("topRight", "bottomLeft", "bottomRight") if frozen_columns else ("bottomLeft",)

@@ -10,10 +10,17 @@ from typing import IO, Any
 from app.domain.ledger import Charge, SpendTotals, known_amount
 from app.errors import SpreadsheetError, Translate, message
 from app.sheets.limits import MAX_SHEETS
-from app.sheets.sheet_writer import ROWS_A_SHEET, Column, SheetWriter, WorkbookWriter, local_time, sheet_title
+from app.sheets.sheet_writer import (
+    ROWS_A_SHEET,
+    SheetColumn,
+    SheetWriter,
+    WorkbookWriter,
+    local_time,
+    sheet_title,
+)
 
 NO_VALUE = "没写"
-_MONEY = (Column("金额（元）", 13, "money"), Column("可能已计费（元）", 17, "money"))
+_MONEY = (SheetColumn("金额（元）", 13, "money"), SheetColumn("可能已计费（元）", 17, "money"))
 
 
 def write_statement(
@@ -45,7 +52,11 @@ def write_statement(
             sheets[text], totals[text] = SheetWriter(workbook, title, columns), SpendTotals()
 
         if value is None:
-            heads = (Column(message("{name}", name=column), 30), Column("图片", 10, "number"), *_MONEY)
+            heads = (
+                SheetColumn(message("{name}", name=column), 30),
+                SheetColumn("图片", 10, "number"),
+                *_MONEY,
+            )
             summary = SheetWriter(workbook, sheet_title(translate("合计"), titles), heads)
         else:
             add_sheet(value)
@@ -72,17 +83,17 @@ def write_statement(
         return workbook.save()
 
 
-def _columns(label: Callable[[str], str]) -> tuple[Column, ...]:
+def _columns(label: Callable[[str], str]) -> tuple[SheetColumn, ...]:
     return (
-        Column("日期", 12, "date", _day),
-        Column("表格", 24, value=lambda charge: charge.table_name or charge.batch_name),
-        Column("行", 7, "number", attrgetter("row_number")),
-        Column("文件名", 34, value=attrgetter("filename")),
-        Column("模型", 22, value=lambda charge: label(charge.model)),
-        Column(
+        SheetColumn("日期", 12, "date", _day),
+        SheetColumn("表格", 24, value=lambda charge: charge.table_name or charge.batch_name),
+        SheetColumn("行", 7, "number", attrgetter("row_number")),
+        SheetColumn("文件名", 34, value=attrgetter("filename")),
+        SheetColumn("模型", 22, value=lambda charge: label(charge.model)),
+        SheetColumn(
             "金额（元）", 13, "money", lambda charge: charge.billed if charge.outcome == "billed" else None
         ),
-        Column("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
+        SheetColumn("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
     )
 
 

@@ -77,7 +77,7 @@ Value = str | int | float | ExcelTime | UnreadableCell
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SheetRow:
     """One row: ``number`` in the sheet, ``values`` by 1-based column without blank cells.
 
     ``own`` are the cells of the user's own columns, which do not make a row one with content.
@@ -106,7 +106,7 @@ class Grid:
     ``floating_images`` counts images anchored over the cells.
     """
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[SheetRow] = field(default_factory=list)
     dropped: int = 0
     merges: list[Merge] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)

@@ -24,7 +24,7 @@ from app.errors import Message, Translate, message
 from app.sheets.cells import join_names
 from app.sheets.headers import FIELD_LABELS, LABELS, OPTION_LABELS
 from app.sheets.option_columns import option_text
-from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter
+from app.sheets.sheet_writer import SheetColumn, SheetWriter, WorkbookWriter
 
 SHEET_NAME = "提示词表"
 _MAX_FORMULA = 255  # characters of a list of allowed values
@@ -71,10 +71,10 @@ def write_requests(
         return workbook.save(in_memory=True)
 
 
-def own_columns(names: Iterable[str], cells: Callable[[Any], Mapping[str, str]]) -> list[Column]:
+def own_columns(names: Iterable[str], cells: Callable[[Any], Mapping[str, str]]) -> list[SheetColumn]:
     """The user's own columns; ``cells`` returns those of an item. Their headers are not translated."""
     return [
-        Column(message("{name}", name=name), 16, value=lambda item, name=name: cells(item).get(name))  # type: ignore[misc]
+        SheetColumn(message("{name}", name=name), 16, value=lambda item, name=name: cells(item).get(name))  # type: ignore[misc]
         for name in names
     ]
 
@@ -86,7 +86,7 @@ def _add_table(
     used = [name for name in OPTION_LABELS if any(row.get(name) not in (None, "") for row in rows)]
     fields = {name: FIELD_LABELS[name] for name in (*LABELS, *used)}
     own = own_columns(own_column_names(map(_own_cells, rows)), _own_cells)
-    columns = [*(Column(label, GUIDES[name][0]) for name, label in fields.items()), *own]
+    columns = [*(SheetColumn(label, GUIDES[name][0]) for name, label in fields.items()), *own]
     table = SheetWriter(workbook, workbook.translate(SHEET_NAME), columns)
     choices, lists = _choices(specs if "model" in used else specs[:1]), ""
     for number, name in enumerate(fields, 1):
@@ -149,7 +149,7 @@ def _drop_down(workbook: WorkbookWriter, column: int, label: str, choices: Seque
 
 def _add_explanations(workbook: WorkbookWriter, specs: Sequence[ModelSpec]) -> None:
     translate, spec = workbook.translate, next(iter(specs), None)
-    columns = [Column("列", 20), Column("怎么填", 70), Column("例子", 44)]
+    columns = [SheetColumn("列", 20), SheetColumn("怎么填", 70), SheetColumn("例子", 44)]
     sheet = SheetWriter(workbook, translate("说明"), columns)
     choices = _choices(specs[:1])
     values = {

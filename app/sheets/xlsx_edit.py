@@ -24,7 +24,7 @@ _PROPERTY_FORMAT = "{D5CDD505-2E9C-101B-9397-08002B2CF9AE}"
 BATCH_PROPERTY = "AIImageBatch"
 _MAX_BATCH_ID = 100
 
-Edit = tuple[int, int, bytes]  # start, end, what replaces the bytes between
+ByteEdit = tuple[int, int, bytes]  # start, end, what replaces the bytes between
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def tag_name(tag: bytes) -> bytes:
     return re.split(rb"[\s/>]", tag[1:], maxsplit=1)[0]
 
 
-def apply_edits(part: bytes, edits: Iterable[Edit]) -> bytes:
+def apply_edits(part: bytes, edits: Iterable[ByteEdit]) -> bytes:
     """The part after these edits, which do not overlap; those at one offset keep their order."""
     pieces, done = [], 0
     for start, end, replacement in sorted(edits, key=lambda edit: edit[:2]):
@@ -116,7 +116,7 @@ def end_of(part: bytes, element: Element) -> int:
     return last + len(tag_at(part, last))
 
 
-def append_child(part: bytes, parent: Element, child: bytes) -> Edit:
+def append_child(part: bytes, parent: Element, child: bytes) -> ByteEdit:
     """The edit that adds a child at the end of an element."""
     if parent.end_tag is not None:
         return parent.end_tag, parent.end_tag, child

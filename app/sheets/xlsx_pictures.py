@@ -15,7 +15,7 @@ from app.sheets.xlsx_edit import (
     CONTENT_TYPES,
     RELATIONSHIPS,
     STRICT,
-    Edit,
+    ByteEdit,
     append_child,
     apply_edits,
     as_utf8,
@@ -110,7 +110,7 @@ class DrawingWriter:
         edits = [*self._removals(), append_child(drawing, root, "".join(self._anchors).encode())]
         return apply_edits(drawing, edits), with_relations(self._rels, self._new)
 
-    def _removals(self) -> Iterator[Edit]:
+    def _removals(self) -> Iterator[ByteEdit]:
         for kind in ("oneCellAnchor", "twoCellAnchor"):
             for anchor in find_elements(self._drawing, kind):
                 end = end_of(self._drawing, anchor)

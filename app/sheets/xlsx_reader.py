@@ -12,14 +12,14 @@ from functools import cached_property
 
 from app.errors import SpreadsheetError
 from app.sheets.limits import MAX_COLUMN, MAX_SHEETS
-from app.sheets.table import Grid, Row
+from app.sheets.table import Grid, SheetRow
 from app.sheets.xlsx_images import count_floating, has_placed_images
 from app.sheets.xlsx_package import Attributes, OoxmlPackage, integer, is_true
 from app.sheets.xlsx_sheet_parser import SheetParser
 from app.sheets.xlsx_styles import Shared, read_strings, read_styles
 
 
-class Workbook:
+class XlsxWorkbook:
     """The sheets of a workbook, listed when it is opened and read on demand."""
 
     def __init__(self, package: OoxmlPackage) -> None:
@@ -83,9 +83,9 @@ class WorkbookSheet:
     hidden: bool
     active: bool
     part: str
-    _book: Workbook
+    _book: XlsxWorkbook
 
-    def top(self, count: int) -> list[Row]:
+    def top(self, count: int) -> list[SheetRow]:
         """The non-empty rows numbered up to ``count``."""
         parser = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
         return parser.parse(self._book.package, self.part).rows
@@ -93,7 +93,7 @@ class WorkbookSheet:
     def read(
         self, columns: Container[int], after: int, max_rows: int, own: Container[int] = frozenset()
     ) -> Grid:
-        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``Row.own``."""
+        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``SheetRow.own``."""
         parser = SheetParser(self._book.shared, columns, after, max_rows, own=own)
         grid = parser.parse(self._book.package, self.part)
         grid.floating_images = count_floating(self._book.package, self.part)

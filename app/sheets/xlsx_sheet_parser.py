@@ -17,7 +17,16 @@ from app.sheets.limits import (
     TOO_MUCH,
     TextBudget,
 )
-from app.sheets.table import ExcelTime, FormattedNumber, Grid, Merge, Row, UnreadableCell, Value, is_blank
+from app.sheets.table import (
+    ExcelTime,
+    FormattedNumber,
+    Grid,
+    Merge,
+    SheetRow,
+    UnreadableCell,
+    Value,
+    is_blank,
+)
 from app.sheets.xlsx_images import image_of_formula, image_of_text, placed_image
 from app.sheets.xlsx_package import Attributes, OoxmlPackage, StopParsing, integer, is_true
 from app.sheets.xlsx_styles import Shared, unescape
@@ -122,7 +131,7 @@ class SheetParser:
         if len(self._grid.rows) >= self._max_rows:
             self._grid.dropped += 1
             return
-        self._grid.rows.append(Row(self._row, self._values, self._own))
+        self._grid.rows.append(SheetRow(self._row, self._values, self._own))
         if self._hidden:
             self._grid.hidden_rows.add(self._row)
 

@@ -22,7 +22,7 @@ _DOS_DATE = 0x21  # 1980-01-01, so that equal content is an equal file
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _ZipEntry:
     name: bytes
     flags: int
     method: int
@@ -36,7 +36,7 @@ class ZipWriter:
     """Returns the bytes of each entry; the caller writes them in this order, ``finish`` last."""
 
     def __init__(self) -> None:
-        self._entries: list[_Entry] = []
+        self._entries: list[_ZipEntry] = []
         self._offset = 0
 
     def add(self, name: str, content: bytes, *, compress: bool = True) -> bytes:
@@ -66,7 +66,7 @@ class ZipWriter:
         return directory + end
 
     def _entry(self, name: bytes, flags: int, method: int, checksum: int, packed: bytes, size: int) -> bytes:
-        entry = _Entry(name, flags, method, checksum, len(packed), size, self._offset)
+        entry = _ZipEntry(name, flags, method, checksum, len(packed), size, self._offset)
         header = _LOCAL.pack(
             *(b"PK\x03\x04", _VERSION, flags, method, 0, _DOS_DATE),
             *(checksum, len(packed), size, len(name), 0),
@@ -77,7 +77,7 @@ class ZipWriter:
         return written
 
 
-def _directory_entry(entry: _Entry) -> bytes:
+def _directory_entry(entry: _ZipEntry) -> bytes:
     fields = _CENTRAL.pack(
         *(b"PK\x01\x02", _VERSION, 0, _VERSION, 0, entry.flags, entry.method, 0, _DOS_DATE),
         *(entry.checksum, entry.packed_size, entry.size, len(entry.name), 0, 0, 0, 0, 0, entry.offset),

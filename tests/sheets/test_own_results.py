@@ -421,7 +421,7 @@ PREFIXED = re.sub(r"<(/?)(\w)", r"<\1x:\2", PLAIN).replace("xmlns=", "xmlns:x=")
 def test_shapes_of_other_programs_are_kept(source: bytes) -> None:
     target = filled(source, [made(1, 2), made(2, 3)])
     package = OoxmlPackage(target)
-    rows = xlsx_reader.Workbook(package).sheets[0].top(9)
+    rows = xlsx_reader.XlsxWorkbook(package).sheets[0].top(9)
     assert [list(row.values.values()) for row in rows] == [
         ["提示词", "客户", *LABELS],
         ["猫", "甲", "成功", "图1.png", 0.22, "未检查"],
