@@ -55,7 +55,8 @@ def is_whole(content: bytes, image_format: str) -> bool:
     if image_format == "png":
         return _png_is_whole(content)
     if image_format == "jpeg":
-        return content.rfind(b"\xff\xd9") > _scan_start(content)
+        scans = (part.start for part in jpeg_segments(content) if part.name[0] == _START_OF_SCAN)
+        return content.rfind(b"\xff\xd9") > next(scans, 0)
     if image_format == "webp":
         return len(content) >= 8 + int(struct.unpack_from("<L", content, 4)[0])
     return True
@@ -179,7 +180,3 @@ def _jpeg_is_in_few_parts(content: bytes) -> bool:
         if scans > _MAX_SCANS:
             return False
     return False
-
-
-def _scan_start(content: bytes) -> int:
-    return next((part.start for part in jpeg_segments(content) if part.name[0] == _START_OF_SCAN), 0)

@@ -207,7 +207,8 @@ def delete_image(output_dir: Path, filename: str, record_id: int, sha256: str = 
             open_output(output_dir, filename).unlink(missing_ok=True)
         thumbnails = [thumbnail_path(output_dir, record_id, side) for side in THUMBNAIL_SIDES]
         previews = thumbnails[0].parent.glob(f"{record_id}{PREVIEW}*.jpg")
-        for path in (*thumbnails, *previews, *_quarantined(output_dir, record_id)):
+        unopened = (output_dir / _UNOPENED).glob(f"{record_id}.*")
+        for path in (*thumbnails, *previews, *unopened):
             path.unlink(missing_ok=True)
         sidecar.delete(output_dir, sha256, record_id)
         answers.delete(output_dir, record_id)
@@ -261,10 +262,6 @@ def _delivery_error(
         atomic_write.write_over(aside, content, output_dir)
     path = f"{output_dir.name}/{_UNOPENED}/{aside.name}"
     return _broken(message("{reason}，原文件已放在「{path}」", reason=reason, path=path), again=False)
-
-
-def _quarantined(output_dir: Path, record_id: int) -> Iterator[Path]:
-    return (output_dir / _UNOPENED).glob(f"{record_id}.*")
 
 
 def _saved_image(

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import math
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,7 @@ from typing import Any
 from openpyxl.utils import get_column_letter
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import (
-    MAX_CELL_LENGTH,
-    MAX_CELLS,
-    MAX_COLUMN,
-    MAX_MERGES,
-    MAX_SHEET_ROWS,
-    TOO_MUCH,
-    TextBudget,
-)
+from app.sheets.limits import MAX_CELLS, MAX_COLUMN, MAX_MERGES, MAX_SHEET_ROWS, TOO_MUCH, TextBudget
 from app.sheets.table import ExcelTime, Grid, Merge, SheetRow, Value, is_blank
 from app.sheets.xlsx_images import image_of_text
 from app.system.bounded_process import run_bounded
@@ -57,14 +49,7 @@ class CalamineSheet:
         """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``SheetRow.own``."""
         grid = Grid(merges=list(self._merges))
         for row in self._rows:
-            values = {column: value for column, value in row.values.items() if column in columns}
-            if row.number <= after or not values:
-                continue
-            if len(grid.rows) >= max_rows:
-                grid.dropped += 1
-                continue
-            others = {column: value for column, value in row.values.items() if column in own}
-            grid.rows.append(SheetRow(row.number, values, others))
+            grid.add(row, columns, after, max_rows, own)
         return grid
 
 
@@ -84,7 +69,7 @@ def read_sheets(content: bytes, kind: str) -> list[CalamineSheet]:
 def _parse(written: bytes) -> list[CalamineSheet]:
     sheets: list[CalamineSheet] = []
     budget, cells_left, is_whole = TextBudget(), MAX_CELLS, False
-    for line in _lines(written):
+    for line in map(json.loads, written.splitlines()):
         if isinstance(line, list):
             number, cells = line
             cells_left -= len(cells)
@@ -98,11 +83,6 @@ def _parse(written: bytes) -> list[CalamineSheet]:
     if not is_whole:
         raise SpreadsheetError(_FAILED)
     return sheets
-
-
-def _lines(written: bytes) -> Iterator[Any]:
-    for line in written.splitlines():
-        yield json.loads(line)
 
 
 def _sheet(line: dict[str, Any], *, is_active: bool) -> CalamineSheet:
@@ -132,17 +112,10 @@ def _row(number: int, cells: list[Any], budget: TextBudget) -> list[SheetRow]:
     for column, plain in cells:
         value = _value(plain)
         if isinstance(value, str):
-            _check_length(number, value)
-            budget.spend(len(value))
+            budget.spend_cell(number, value)
         if not is_blank(value):
             values[column] = value
     return [SheetRow(number, values)] if values else []
-
-
-def _check_length(number: int, text: str) -> None:
-    if len(text) > MAX_CELL_LENGTH:
-        sentence = "第 {number} 行有一格写了 {length} 字，最多 {limit} 字，请缩短后再导入"
-        raise SpreadsheetError(sentence, row=number, number=number, length=len(text), limit=MAX_CELL_LENGTH)
 
 
 def _value(plain: Any) -> Value:

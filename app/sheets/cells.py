@@ -88,7 +88,12 @@ def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False)
 
 def join_names(names: list[str]) -> str:
     """Names -> one cell that ``split_names`` can split again."""
-    return "；".join(name if _is_plain(name) else _quoted(name) for name in names)
+    return "；".join(
+        '"' + name.replace('"', '""') + '"'
+        if name != trimmed_text(name) or name.startswith('"') or _SEPARATOR.search(name)
+        else name
+        for name in names
+    )
 
 
 def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
@@ -105,14 +110,6 @@ def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
         names.append("、".join(parts[at:end]))
         at = end
     return names
-
-
-def _is_plain(name: str) -> bool:
-    return name == trimmed_text(name) and not name.startswith('"') and not _SEPARATOR.search(name)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _parse_ratio(row: int, value: Value) -> tuple[str, Problem | None]:

@@ -52,15 +52,9 @@ class DelimitedSheet:
             filled = _values(record)
             if number <= after:
                 width = max(filled, default=0)
-                continue
-            values = {column: value for column, value in filled.items() if column in columns}
-            if values and len(grid.rows) >= max_rows:
-                grid.dropped += 1
-            elif values:
-                others = {column: value for column, value in filled.items() if column in own}
-                grid.rows.append(SheetRow(number, values, others))
-                if max(filled) > width:
-                    grid.rows_too_wide.append(number)
+            grid.add(SheetRow(number, filled), columns, after, max_rows, own)
+            if grid.rows and grid.rows[-1].number == number and max(filled) > width:
+                grid.rows_too_wide.append(number)
         return grid
 
     def _count_headers(self, separator: str) -> int:
@@ -109,7 +103,8 @@ def _lines(text: str, start: int) -> Iterator[str]:
 def _values(record: list[str]) -> dict[int, Value]:
     values: dict[int, Value] = {}
     for column, written in enumerate(record[:MAX_COLUMN], 1):
-        text = _unwrapped(written) if written.startswith("=") else written
+        found = _TEXT_FORMULA.fullmatch(written) if written.startswith("=") else None
+        text = found[1].replace('""', '"') if found else written
         if len(text) > MAX_CELL_LENGTH:
             raise SpreadsheetError(
                 "有一格写了 {length} 字，一格最多 {limit} 字，请缩短后再导入",
@@ -117,16 +112,6 @@ def _values(record: list[str]) -> dict[int, Value]:
                 limit=MAX_CELL_LENGTH,
             )
         if not is_blank(text):
-            values[column] = _value(text)
+            is_lost = _SCIENTIFIC.fullmatch(text)
+            values[column] = UnreadableCell(text, _LOST_DIGITS) if is_lost else image_of_text(text) or text
     return values
-
-
-def _unwrapped(text: str) -> str:
-    found = _TEXT_FORMULA.fullmatch(text)
-    return found[1].replace('""', '"') if found else text
-
-
-def _value(text: str) -> Value:
-    if _SCIENTIFIC.fullmatch(text):
-        return UnreadableCell(text, _LOST_DIGITS)
-    return image_of_text(text) or text

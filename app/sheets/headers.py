@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain import (
@@ -82,17 +82,8 @@ _STATUS_NAMES: Mapping[str, Status] = {
 
 # The other labels of our workbooks, in both languages: in one of those they are no columns of the user.
 _OUR_LABELS = (
-    *(
-        "缩略图",
-        "第几张",
-        "原因",
-        "费用（元）",
-        "可能已计费（元）",
-        "次数",
-        "ID",
-        "生成时间（本机）",
-        "同行张数",
-    ),
+    *("缩略图", "第几张", "原因", "费用（元）", "可能已计费（元）", "次数"),
+    *("ID", "生成时间（本机）", "同行张数"),
     *("宽", "高", "模型", "批次", "收藏", "完成时间（本机）", "选中", MARK_LABEL, "AI mark"),
     *("可见标识", "隐式标识", "C2PA", "Visible mark", "Implicit mark"),
     *("Thumbnail", "Picture number", "Reason", "Cost (CNY)", "Possibly charged (CNY)", "Attempts"),
@@ -214,7 +205,11 @@ class _Assignment:
 def _read_header(row: SheetRow, *, needs_prompt: bool = True) -> Header | None:
     named = {column: trimmed_text(display_text(value)) for column, value in sorted(row.values.items())}
     results = result_columns(named)
-    marks = {name: _labelled(named, labels) for name, labels in _MARK_LABELS.items()}
+    compact = {column: compact_text(text) for column, text in named.items()}
+    marks = {
+        name: next((column for column, text in compact.items() if text in labels), None)
+        for name, labels in _MARK_LABELS.items()
+    }
     for column in results or ():
         del named[column]
     cells = [(column, text, meaning(text)) for column, text in named.items()]
@@ -238,7 +233,7 @@ def _read_header(row: SheetRow, *, needs_prompt: bool = True) -> Header | None:
         row=row.number,
         columns=columns,
         extra_columns=assigned.extra_columns,
-        texts={column: compact_text(named[column]) for column in named if column in read},
+        texts={column: compact[column] for column in named if column in read},
         unread=frozenset(named) - read,
         own=own_names(own),
         options=assigned.options,
@@ -249,10 +244,6 @@ def _read_header(row: SheetRow, *, needs_prompt: bool = True) -> Header | None:
         pick=marks["pick"] if has_marks else None,
         picture=marks["picture"] if has_marks else None,
     )
-
-
-def _labelled(named: Mapping[int, str], labels: Collection[str]) -> int | None:
-    return next((column for column, text in named.items() if compact_text(text) in labels), None)
 
 
 def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:

@@ -7,15 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 from typing import Any
 
-from app.domain import (
-    MAX_OWN_COLUMNS,
-    TEXT_TEMPLATES,
-    ImageRequest,
-    ModelSpec,
-    Pick,
-    Status,
-    fill_rows,
-)
+from app.domain import MAX_OWN_COLUMNS, TEXT_TEMPLATES, ImageRequest, ModelSpec, Pick, Status, fill_rows
 from app.errors import Message, SpreadsheetError, Translate
 from app.sheets.cells import TEXT_FIELDS, Problem, problem
 from app.sheets.file_types import open_sheets
@@ -27,15 +19,7 @@ from app.sheets.non_data_rows import drop_empty_rows
 from app.sheets.option_columns import take_options
 from app.sheets.row_reader import ImportedRow, SheetRowReader
 from app.sheets.sheet_choice import Offered, choose_sheets, list_offered, no_rows
-from app.sheets.table import (
-    ExcelTime,
-    FormattedNumber,
-    Grid,
-    SheetRow,
-    UnreadableCell,
-    Value,
-    display_text,
-)
+from app.sheets.table import ExcelTime, FormattedNumber, Grid, SheetRow, UnreadableCell, Value, display_text
 
 _AS_DISPLAYED = (*TEXT_FIELDS, "aspect_ratio", "resolution")
 _TOO_WIDE = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
@@ -258,10 +242,16 @@ def _fill_variables(rows: Sequence[ImportedRow], date: str) -> tuple[list[Import
     texts = ([*(row.fields[name] for name in TEXT_TEMPLATES), *row.references] for row in rows)
     if not any("{" in text for each in texts for text in each):
         return [*rows], []
-    typed = [_texts_with_variables(row) for row in rows]
     filled: list[ImportedRow] = []
     problems: list[Problem] = []
-    fields = [{**texts, "columns": row.columns} for texts, row in zip(typed, rows, strict=True)]
+    fields = [
+        {
+            **{name: row.fields[name] for name in TEXT_TEMPLATES},
+            "sample_images": [{"url": "", "filename": name} for name in row.references],
+            "columns": row.columns,
+        }
+        for row in rows
+    ]
     for row, fill in zip(rows, fill_rows(fields, [row.number for row in rows], date=date), strict=True):
         if row.status == Status.SUCCESS or fill.fields is None:
             filled.append(row)
@@ -274,9 +264,3 @@ def _fill_variables(rows: Sequence[ImportedRow], date: str) -> tuple[list[Import
             seen = "；".join(row.references) if name == "references" else row.fields[name]
             problems.append(problem(row.number, name, seen, error.message))
     return filled, problems
-
-
-def _texts_with_variables(row: ImportedRow) -> dict[str, Any]:
-    """The fields of a row that may hold variables, as a row of the API."""
-    images = [{"url": "", "filename": name} for name in row.references]
-    return {**{name: row.fields[name] for name in TEXT_TEMPLATES}, "sample_images": images}

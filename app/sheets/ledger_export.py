@@ -25,17 +25,9 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 _LONG_NUMBER = re.compile(r"[0-9]{12,200}")
 
 
-def _outcome(charge: Charge) -> Message:
-    return message(_RESOLUTIONS.get(charge.outcome, "") if charge.resolved_at else OUTCOMES[charge.outcome])
-
-
 def _short_prompt(charge: Charge) -> str:
     words = " ".join(charge.prompt.split())
     return words if len(words) <= _PROMPT_LENGTH else words[: _PROMPT_LENGTH - 1] + "…"
-
-
-def _usage(charge: Charge) -> str:
-    return ", ".join(f"{name} {count}" for name, count in charge.usage.items())
 
 
 _COLUMNS = (
@@ -46,7 +38,13 @@ _COLUMNS = (
     SheetColumn("提示词", 40, value=_short_prompt),
     SheetColumn("模型", 22, value=attrgetter("model")),
     SheetColumn("单价（元）", 11, "money", attrgetter("price")),
-    SheetColumn("结果", 22, value=_outcome),
+    SheetColumn(
+        "结果",
+        22,
+        value=lambda charge: message(
+            _RESOLUTIONS.get(charge.outcome, "") if charge.resolved_at else OUTCOMES[charge.outcome]
+        ),
+    ),
     SheetColumn("原因", 20, value=lambda charge: message(CAUSES.get(charge.cause, charge.cause))),
     SheetColumn("任务编号", 26, value=attrgetter("task_id")),
     SheetColumn("已计费（元）", 13, "money", attrgetter("billed")),
@@ -54,7 +52,11 @@ _COLUMNS = (
     SheetColumn(
         "结束时间（本机）", 20, "time", lambda charge: local_time(charge.resolved_at or charge.closed_at)
     ),
-    SheetColumn("服务报的用量", 30, value=_usage),
+    SheetColumn(
+        "服务报的用量",
+        30,
+        value=lambda charge: ", ".join(f"{name} {count}" for name, count in charge.usage.items()),
+    ),
 )
 
 

@@ -49,3 +49,10 @@ class TextBudget:
         if self._left < 0:
             text = "表格里的文字超过 {limit} 字，请分成几个文件导入"
             raise SpreadsheetError(text, limit=f"{MAX_TEXT:,}")
+
+    def spend_cell(self, row: int, text: str) -> None:
+        """The same of a cell; SpreadsheetError also when it is over MAX_CELL_LENGTH."""
+        if (length := len(text)) > MAX_CELL_LENGTH:
+            sentence = "第 {number} 行有一格写了 {length} 字，最多 {limit} 字，请缩短后再导入"
+            raise SpreadsheetError(sentence, row=row, number=row, length=length, limit=MAX_CELL_LENGTH)
+        self.spend(length)

@@ -7,7 +7,6 @@ that option. A column whose header is used as a variable is the user's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -51,7 +50,9 @@ def take_options(header: Header, grid: Grid) -> tuple[Header, list[Message]]:
             notes.append(_kept(header.named[column], field, unknown))
     named = {column: text for column, text in header.named.items() if column not in taken.values()}
     header = replace(header, columns={**header.columns, **taken}, named=named, own=own_names(named))
-    return header, [*_own_notes(header), *notes]
+    if names := tuple(brief(named[column]) for column in sorted(header.unknown & named.keys())):
+        notes.insert(0, message("自己的列会保留，点「列」显示：{headers}", headers=names[:20]))
+    return header, notes
 
 
 def option_text(field: str, value: object) -> object:
@@ -103,9 +104,3 @@ def _kept(header: str, field: str, unknown: list[int]) -> Message:
     text = "「{header}」列有几格不是 {choices}（第 {rows} 行），整列按自己的列保留"
     choices = tuple(map(message, OPTION_WORDS[field].values()))
     return message(text, header=brief(header), choices=choices, rows=row_list(unknown))
-
-
-def _own_notes(header: Header) -> Iterator[Message]:
-    names = tuple(brief(header.named[column]) for column in sorted(header.unknown & header.named.keys()))
-    if names:
-        yield message("自己的列会保留，点「列」显示：{headers}", headers=names[:20])

@@ -34,13 +34,7 @@ from app.sheets.limits import MAX_CELL_LENGTH
 from app.sheets.sheet_edit import CellStyles, NewRow, SheetEdit
 from app.sheets.sheet_writer import CellValue
 from app.sheets.table import display_text
-from app.sheets.xlsx_edit import (
-    CONTENT_TYPES,
-    as_utf8,
-    batch_of_package,
-    batch_property_parts,
-    with_styles,
-)
+from app.sheets.xlsx_edit import CONTENT_TYPES, as_utf8, batch_of_package, batch_property_parts, with_styles
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_pictures import (
     LEFT_OUT,
@@ -115,11 +109,9 @@ def read_for_results(file: WorkbookFile, records: Iterable[Record]) -> Import:
     found = read_workbook(file.content, file.filename, sheets=[file.sheet], needs_prompt=False)
     named = {record.columns.get(SHEET_COLUMN) for record in records}
     names = [name for name, _ in found.offered if name in named]
-    return (
-        found
-        if len(names) < 2
-        else read_workbook(file.content, file.filename, sheets=names, needs_prompt=False)
-    )
+    if len(names) > 1:
+        found = read_workbook(file.content, file.filename, sheets=names, needs_prompt=False)
+    return found
 
 
 def write_own_results(
@@ -144,7 +136,8 @@ def write_own_results(
     rows = {
         number: list(group)
         for number, group in groupby(
-            sorted(records, key=attrgetter("row_number") if roles else _row_order), attrgetter("row_number")
+            sorted(records, key=attrgetter(*(("row_number",) if roles else ("row_number", "id")))),
+            attrgetter("row_number"),
         )
     }
     prompts = {row.number: row.fields["prompt"] for row in found.rows}
@@ -175,10 +168,6 @@ def _with_styles(package: OoxmlPackage) -> tuple[dict[str, bytes], int | None]:
         return {}, None
     changed, first = with_styles(package.read(part), [_style(), _style(quoted=True), _style(number=True)])
     return {part: changed}, first
-
-
-def _row_order(record: Record) -> tuple[int, int]:
-    return record.row_number, record.id
 
 
 def _sheet_of(package: OoxmlPackage, name: str) -> WorkbookSheet:
@@ -289,12 +278,13 @@ class _Results:
         if not cost and any(record.status is Status.UNKNOWN for record in records):
             cost = None  # no 0 beside 可能已计费
         made = [record for record in records if record.filename]
+        picks = [PICK_MARKS.get(record.pick, "") for record in made]
         values = {
             "状态": self._states(records),
             "原因": "\n".join(dict.fromkeys(self._translate(r.error) for r in records if r.error)),
             "文件": "\n".join(record.filename for record in records if record.filename),
             "费用": cost,
-            "选中": _picks(made),
+            "选中": "\n".join(picks) if any(picks) else "",
             MARK_LABEL: "\n".join(dict.fromkeys(self._translate(mark_word(r.marks)) for r in made)),
             SENT_PROMPT_LABEL: sent,
         }
@@ -307,7 +297,7 @@ class _Results:
             cells[self._prompt_column] = records[0].prompt
         height = _PICTURE_HEIGHT if made else 0.0
         for column, of_role in self._by_role(made, columns):
-            cells[column] = _names(of_role)
+            cells[column] = "\n".join(r.filename for r in of_role[:_MOST_NAMES])[:MAX_CELL_LENGTH]
             height = max(height, _PICTURE_HEIGHT + _TEXT_HEIGHT * len(of_role[:_MOST_NAMES]))
         return NewRow(cells, picture_height=height)
 
@@ -348,16 +338,6 @@ class _Results:
                 if of_cell and height > _MARGIN:
                     place = Place(row=number, column=column, width=width, height=height, top=top)
                     yield of_cell[0].id, place
-
-
-def _names(records: Sequence[Record]) -> str:
-    return "\n".join(record.filename for record in records[:_MOST_NAMES])[:MAX_CELL_LENGTH]
-
-
-def _picks(made: Sequence[Record]) -> str:
-    """The marks of these pictures, a line each as their files have; empty when none is chosen."""
-    lines = [PICK_MARKS.get(record.pick, "") for record in made]
-    return "\n".join(lines) if any(lines) else ""
 
 
 def _style(*, quoted: bool = False, number: bool = False) -> str:

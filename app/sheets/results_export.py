@@ -11,14 +11,7 @@ from app.domain import OPTIONS, Batch, Record, Status, mark_word, own_column_nam
 from app.domain.row_fields import GUIDES
 from app.errors import Translate, message
 from app.sheets.cells import join_names
-from app.sheets.headers import (
-    LABELS,
-    MARK_LABEL,
-    OPTION_LABELS,
-    PICK_MARKS,
-    RESULT_LABELS,
-    RESULT_STATUSES,
-)
+from app.sheets.headers import LABELS, MARK_LABEL, OPTION_LABELS, PICK_MARKS, RESULT_LABELS, RESULT_STATUSES
 from app.sheets.option_columns import option_text
 from app.sheets.sheet_writer import CellValue, SheetColumn, SheetWriter, WorkbookWriter, local_time
 from app.sheets.template_export import own_columns
@@ -39,16 +32,12 @@ _ROW_HEIGHT = 62  # points, for a thumbnail of 76 pixels
 _THUMBNAIL_COLUMN = 2
 
 
-def _references(record: Record) -> str:
-    return join_names([image.filename for image in record.sample_images])
-
-
 _own_cells: Callable[[Record], Mapping[str, str]] = attrgetter("columns")
 
 # The request fields, under the headers of the template.
 _REQUEST_VALUES: dict[str, Callable[[Record], Any]] = {
     "filename": attrgetter("requested_filename"),
-    "references": _references,
+    "references": lambda record: join_names([image.filename for image in record.sample_images]),
 }
 _REQUEST_COLUMNS = {
     name: SheetColumn(label, GUIDES[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))

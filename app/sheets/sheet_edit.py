@@ -188,18 +188,17 @@ class SheetEdit:
     ) -> bytes:
         """The part with these rows' cells in ``columns``; ``drawing`` is the XML of a new drawing, or ""."""
         edits = [
-            self._row_edits(number, self._rows[number], row, columns, styles)
+            edit
             for number, row in rows.items()
             if number in self._rows
+            for edit in self._row_edits(number, self._rows[number], row, columns, styles)
         ]
-        new = [number for number in sorted(rows) if number in self._missing]
-        all_edits = [edit for each in edits for edit in each]
-        all_edits += self._new_rows(new, rows, styles)
-        all_edits += self._dimension_edit(columns, max(rows, default=1))
-        all_edits += self._width_edit(columns, widths) if widths else []
+        edits += self._new_rows(rows, styles)
+        edits += self._dimension_edit(columns, max(rows, default=1))
+        edits += self._width_edit(columns, widths) if widths else []
         if drawing and self._drawing_at is not None:
-            all_edits.append((self._drawing_at, self._drawing_at, drawing.encode()))
-        return apply_edits(self.part, all_edits)
+            edits.append((self._drawing_at, self._drawing_at, drawing.encode()))
+        return apply_edits(self.part, edits)
 
     def _row_edits(
         self, number: int, old: _RowTags, row: NewRow, columns: range, styles: CellStyles
@@ -209,8 +208,7 @@ class SheetEdit:
         cells = self._cells(number, row, styles)
         start_edit = (old.start, old.start + len(tag))
         if old.end_tag is None:
-            name = tag_name(tag)
-            whole = opened.removesuffix(b"/>").rstrip() + b">" + cells + b"</" + name + b">"
+            whole = opened.removesuffix(b"/>").rstrip() + b">" + cells + b"</" + tag_name(tag) + b">"
             return [(*start_edit, whole)]
         first = next((at for column, at in old.cells if column >= columns.start), old.end_tag)
         last = next((at for column, at in old.cells if column >= columns.stop), old.end_tag)
@@ -221,16 +219,13 @@ class SheetEdit:
             return {}
         return {"ht": f"{row.height:g}", "customHeight": "1"}
 
-    def _new_rows(
-        self, numbers: Sequence[int], rows: Mapping[int, NewRow], styles: CellStyles
-    ) -> list[ByteEdit]:
+    def _new_rows(self, rows: Mapping[int, NewRow], styles: CellStyles) -> list[ByteEdit]:
         written: dict[int, list[bytes]] = {}
-        for number in numbers:
+        for number in sorted(rows.keys() & self._missing.keys()):
             row = rows[number]
             values = "".join(f' {name}="{value}"' for name, value in self._height_attributes(row, {}).items())
-            cells = self._cells(number, row, styles)
-            end = f"</{self.prefix}row>".encode()
-            line = f'<{self.prefix}row r="{number}"{values}>'.encode() + cells + end
+            opened, closed = f'<{self.prefix}row r="{number}"{values}>', f"</{self.prefix}row>"
+            line = opened.encode() + self._cells(number, row, styles) + closed.encode()
             written.setdefault(self._missing[number], []).append(line)
         return [self._rows_at(offset, b"".join(lines)) for offset, lines in written.items()]
 
@@ -239,8 +234,8 @@ class SheetEdit:
         tag = tag_at(self.part, start)
         if not tag.endswith(b"/>"):
             return offset, offset, lines
-        opened = tag.removesuffix(b"/>") + b">"
-        return start, start + len(tag), opened + lines + b"</" + tag_name(tag) + b">"
+        rows = tag.removesuffix(b"/>") + b">" + lines + b"</" + tag_name(tag) + b">"
+        return start, start + len(tag), rows
 
     def _cells(self, number: int, row: NewRow, styles: CellStyles) -> bytes:
         written = []

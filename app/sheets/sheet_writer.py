@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfileobj
@@ -42,6 +41,12 @@ _STYLES = (
     "right heading",
 )
 STYLES = {name: index for index, name in enumerate(_STYLES)}
+_FOLDER = Path(__file__).with_name("blank")
+_BLANK = {
+    path.relative_to(_FOLDER).as_posix(): path.read_bytes()
+    for path in sorted(_FOLDER.rglob("*"))
+    if path.is_file()
+}
 _WORKBOOK, _WORKBOOK_RELATIONS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 _SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 _SHEET_START = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
@@ -96,7 +101,7 @@ class WorkbookWriter(ExitStack):
 
     def save(self, *, in_memory: bool = False) -> IO[bytes]:
         """The workbook as a file of bytes, or a temporary file that the caller closes; rewound."""
-        kind, parts = f"{RELATIONSHIPS}/worksheet", dict(_blank())
+        kind, parts = f"{RELATIONSHIPS}/worksheet", dict(_BLANK)
         types = {sheet.part: _SHEET_TYPE for sheet in self.sheets}
         parts[CONTENT_TYPES] = with_content_types(parts[CONTENT_TYPES], types, {})
         relations = {
@@ -140,25 +145,21 @@ class SheetWriter:
         self._translate = writer.translate
         self._columns = columns
         self._rows = 1
-        self._file = writer.enter_context(SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - closed by the writer
+        file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the writer closes it
+        self._file = writer.enter_context(file)
         self.head = _SHEET_START.encode() + b"<sheetData>"
         if columns:
             layout = _layout(columns, frozen_columns, row_height)
-            headings = (
-                (
-                    number,
-                    self._translate(column.label),
-                    "heading" if column.kind == "text" else "right heading",
-                )
-                for number, column in enumerate(columns, 1)
-            )
+            styles = ("heading" if column.kind == "text" else "right heading" for column in columns)
+            labels = (self._translate(column.label) for column in columns)
+            headings = zip(range(1, len(columns) + 1), labels, styles, strict=True)
             header = row_xml(1, headings, ' ht="26" customHeight="1"')
             self.head = f"{_SHEET_START}{_FIT_TO_WIDTH}{layout}<sheetData>{header}".encode()
         self._file.write(self.head)
 
     def append(self, values: Sequence[Any]) -> None:
         """Add one row; None and "" leave a cell empty. SpreadsheetError for text over MAX_CELL_LENGTH."""
-        texts = self.texts(values)
+        texts = self.texts(values)  # counts the row
         self._file.write(self.line(self._rows, texts))
 
     def write(self, number: int, cells: Iterable[tuple[int, CellValue, str]]) -> None:
@@ -172,11 +173,13 @@ class SheetWriter:
 
     def line(self, number: int, texts: Iterable[Any]) -> bytes:
         """The XML of a row with these ``texts``."""
-        cells = (
-            (at, value, _style_of(column.kind, value))
-            for at, (column, value) in enumerate(zip(self._columns, texts, strict=True), 1)
-            if value is not None
-        )
+        cells = list[tuple[int, CellValue, str]]()
+        for at, (column, value) in enumerate(zip(self._columns, texts, strict=True), 1):
+            style = "time" if isinstance(value, datetime) else column.kind
+            if isinstance(value, str) and value.startswith(LIKE_A_FORMULA):
+                style = "quoted"
+            if value is not None:
+                cells.append((at, value, style))
         return row_xml(number, cells).encode()
 
     def tail(self, drawing: str = "") -> bytes:
@@ -202,23 +205,12 @@ class SheetWriter:
             return value
         text = str(value)
         if len(text) > MAX_CELL_LENGTH:
-            raise self._too_long(column, len(text))
+            row, label = self._rows, message(column.label)
+            where = message("「{sheet}」第 {number} 行的{column}", sheet=self.title, number=row, column=label)
+            sentence = "{where}有 {length} 字，Excel 一格最多 {limit} 字，请先缩短"
+            error = message(sentence, where=where, length=len(text), limit=MAX_CELL_LENGTH)
+            raise SpreadsheetError(error, row=row, column=str(label))
         return text
-
-    def _too_long(self, column: SheetColumn, length: int) -> SpreadsheetError:
-        row, label = self._rows, message(column.label)
-        where = message("「{sheet}」第 {number} 行的{column}", sheet=self.title, number=row, column=label)
-        text = "{where}有 {length} 字，Excel 一格最多 {limit} 字，请先缩短"
-        error = message(text, where=where, length=length, limit=MAX_CELL_LENGTH)
-        return SpreadsheetError(error, row=row, column=str(label))
-
-
-@cache
-def _blank() -> dict[str, bytes]:
-    """The parts of a workbook without sheets."""
-    folder = Path(__file__).with_name("blank")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def _layout(columns: Sequence[SheetColumn], frozen_columns: int, row_height: float | None) -> str:
@@ -240,12 +232,6 @@ def _layout(columns: Sequence[SheetColumn], frozen_columns: int, row_height: flo
     )
 
 
-def _style_of(kind: str, value: CellValue) -> str:
-    if isinstance(value, str) and value.startswith(LIKE_A_FORMULA):
-        return "quoted"
-    return "time" if isinstance(value, datetime) else kind
-
-
 def row_xml(number: int, cells: Iterable[tuple[int, CellValue, str]], attributes: str = "") -> str:
     """A row with cells (column, value, style)."""
     written = (
@@ -260,15 +246,11 @@ def cell_xml(reference: str, value: CellValue, style: int | None, p: str = "") -
     if not isinstance(value, str):
         number: Any = to_excel(value) if isinstance(value, date) else value  # type: ignore[no-untyped-call]
         return f'<{p}c r="{reference}"{index}><{p}v>{float(number):.16g}</{p}v></{p}c>'
+    text = _NOT_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", value)
     return (
         f'<{p}c r="{reference}"{index} t="inlineStr"><{p}is>'
-        f'<{p}t xml:space="preserve">{escape_xml(_escape(value))}</{p}t></{p}is></{p}c>'
+        f'<{p}t xml:space="preserve">{escape_xml(text)}</{p}t></{p}is></{p}c>'
     )
-
-
-def _escape(text: str) -> str:
-    """Escape characters that XML cannot hold, as in ``_x000D_``."""
-    return _NOT_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
 
 
 def sheet_title(text: str, taken: set[str]) -> str:

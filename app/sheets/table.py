@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -113,6 +114,17 @@ class Grid:
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     rows_too_wide: list[int] = field(default_factory=list)
     floating_images: int = 0
+
+    def add(
+        self, row: SheetRow, columns: Container[int], after: int, max_rows: int, own: Container[int]
+    ) -> None:
+        """Add a row of a sheet as its ``read`` takes it: when it has content in ``columns``."""
+        values = {column: value for column, value in row.values.items() if column in columns}
+        if row.number > after and values and len(self.rows) >= max_rows:
+            self.dropped += 1
+        elif row.number > after and values:
+            others = {column: value for column, value in row.values.items() if column in own}
+            self.rows.append(SheetRow(row.number, values, others))
 
 
 def is_blank(value: Value | None) -> bool:

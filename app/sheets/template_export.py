@@ -103,7 +103,11 @@ def _add_table(
 def _cell(row: Mapping[str, Any], name: str, labels: Mapping[str, str]) -> Any:
     """The value of a field in its cell; the row may be invalid."""
     if name == "references":
-        return _reference_names(row)
+        names = row.get("references") or row.get("sample_images") or ()
+        images = names if isinstance(names, list | tuple) else [names]
+        return join_names(
+            [str(image.get("filename", "") if isinstance(image, Mapping) else image) for image in images]
+        )
     value = row.get(name)
     if name == "model":
         return message(labels[value]) if isinstance(value, str) and value in labels else value
@@ -121,15 +125,6 @@ def _own_cells(row: Mapping[str, Any]) -> dict[str, str]:
     """The own columns of a row, which may be invalid."""
     cells = row.get("columns")
     return {name: str(text) for name, text in cells.items()} if isinstance(cells, Mapping) else {}
-
-
-def _reference_names(row: Mapping[str, Any]) -> str:
-    """The cell with the names of a row's reference images; the row may be invalid."""
-    found = row.get("references") or row.get("sample_images") or ()
-    images = found if isinstance(found, list | tuple) else [found]
-    return join_names(
-        [str(image.get("filename", "") if isinstance(image, Mapping) else image) for image in images]
-    )
 
 
 def _drop_down(workbook: WorkbookWriter, column: int, label: str, choices: Sequence[str]) -> str:

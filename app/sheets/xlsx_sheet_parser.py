@@ -8,15 +8,7 @@ from collections.abc import Container
 
 from app.domain import MAX_OWN_TEXT_LENGTH
 from app.errors import SpreadsheetError
-from app.sheets.limits import (
-    MAX_CELL_LENGTH,
-    MAX_CELLS,
-    MAX_COLUMN,
-    MAX_MERGES,
-    MAX_SHEET_ROWS,
-    TOO_MUCH,
-    TextBudget,
-)
+from app.sheets.limits import MAX_CELLS, MAX_COLUMN, MAX_MERGES, MAX_SHEET_ROWS, TOO_MUCH, TextBudget
 from app.sheets.table import (
     ExcelTime,
     FormattedNumber,
@@ -171,12 +163,7 @@ class SheetParser:
             self._add_own(value)
             return
         if isinstance(value, str):
-            if len(value) > MAX_CELL_LENGTH:
-                text = "第 {number} 行有一格写了 {length} 字，最多 {limit} 字，请缩短后再导入"
-                raise SpreadsheetError(
-                    text, row=self._row, number=self._row, length=len(value), limit=MAX_CELL_LENGTH
-                )
-            self._budget.spend(len(value))
+            self._budget.spend_cell(self._row, value)
         self._values[self._column] = value
         if self._formula is None or value != 0:
             self._has_content = True

@@ -18,11 +18,8 @@ _KEYBOARD = -10  # STD_INPUT_HANDLE
 _QUICK_EDIT, _EXTENDED = 0x0040, 0x0080  # ENABLE_QUICK_EDIT_MODE, ENABLE_EXTENDED_FLAGS
 _CLOSE_EVENTS = (2, 5, 6)  # CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT
 _AWAKE_SECONDS = 600.0  # after the last work: spans the delay between retries
-_COLLECT_AFTER = (
-    20_000,
-    20,
-    20,
-)  # thousands of rows of a table took a fifth of their time to be looked through
+# Thousands of rows of a table took a fifth of their time to be looked through.
+_COLLECT_AFTER = (20_000, 20, 20)
 StayAwake = Callable[[], contextlib.AbstractContextManager[Callable[[bool], object]]]  # as inhibit_sleep
 
 
