@@ -3,8 +3,8 @@
 The public API of ``app.providers``, whose services are registered here; stores nothing and retries nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.config import SERVICES, SETTINGS, Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
@@ -12,6 +12,7 @@ from app.errors import SettingError
 from app.providers import bailian, cutout, gemini, jimeng, seedream, tokenhub
 from app.providers.base import Provider, Sleep, SubmitResult
 from app.providers.demo import Demo
+from app.providers.kit import Family
 from app.providers.latency import LatencyEstimate
 from app.providers.openai_images import OpenAIImages
 from app.providers.sdapi import SdApi
@@ -39,21 +40,22 @@ __all__ = [
 class _Service:
     """A provider.
 
-    ``other_models`` are the ids, beside the configured one, that its keys are good for. ``is_built_in``: it
-    needs no keys and has no settings, and makes one picture at a time.
+    ``models`` are those that its keys are good for, of which ``is_offered`` says which the configured service
+    has. ``is_built_in``: it needs no keys and has no settings, and makes one picture at a time.
     """
 
     open: Callable[[Settings], Provider]
-    other_models: Callable[[Settings], Iterable[str]] = lambda _settings: ()
+    models: Mapping[str, Family] = field(default_factory=dict)
+    is_offered: Callable[[Settings, str], bool] = lambda _settings, _model: True
     is_built_in: bool = False
 
 
 _SERVICES: dict[str, _Service] = {
-    "jimeng": _Service(open=cutout.open_jimeng, other_models=jimeng.other_models),
-    "seedream": _Service(open=seedream.Seedream, other_models=seedream.other_models),
-    "bailian": _Service(open=bailian.Bailian, other_models=bailian.other_models),
-    "gemini": _Service(open=gemini.Gemini, other_models=gemini.other_models),
-    "tokenhub": _Service(open=tokenhub.TokenHub, other_models=tokenhub.other_models),
+    "jimeng": _Service(open=cutout.open_jimeng, models=jimeng.MODELS),
+    "seedream": _Service(open=seedream.Seedream, models=seedream.MODELS, is_offered=seedream.is_of_service),
+    "bailian": _Service(open=bailian.Bailian, models=bailian.MODELS),
+    "gemini": _Service(open=gemini.Gemini, models=gemini.MODELS),
+    "tokenhub": _Service(open=tokenhub.TokenHub, models=tokenhub.MODELS),
     "openai": _Service(open=OpenAIImages),
     "sdapi": _Service(open=SdApi),
     "demo": _Service(open=Demo),
@@ -126,11 +128,15 @@ def _settings_of(name: str, settings: Settings) -> list[Settings]:
     values = {each.lower(): getattr(settings, each.lower()) for each in (*own, *_SHARED_SETTINGS)}
     values |= {"image_model": name, "price_per_image": settings.price_of(name)}
     configured = Settings(**values)
-    others = _SERVICES[name].other_models(configured)
+    service, variable = _SERVICES[name], model_variable(name).lower() if name in SERVICES else ""
     values["price_per_image"] = None
     return [
         configured,
-        *(Settings(**values | {model_variable(name).lower(): model}) for model in others),
+        *(
+            Settings(**values | {variable: model})
+            for model, family in service.models.items()
+            if model != values[variable] and not family.retirement and service.is_offered(configured, model)
+        ),
     ]
 
 

@@ -105,9 +105,9 @@ def test_the_gateway_checks_first(query: str, status: int, code: int) -> None:
 def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> None:
     with FakeJimeng() as service:
         model = Jimeng(Settings(**service.settings()))
-        body = {**model._body(FOX, ()), **change}
+        body = {**model._body(FOX), **change}
         body = {name: value for name, value in body.items() if value is not None}
-        answer = model.call(model._client.post, "CVSync2AsyncSubmitTask", body)
+        answer = model._signer.call(model._client.post, service.address, "CVSync2AsyncSubmitTask", body)
         assert (answer.status, answer.fields["code"]) == (400, 50200)
         assert service.submissions == []
 

@@ -55,7 +55,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/providers/demo.py": ("_draw_text", "_draw_label"),  # drawn into the picture
     "static/js/table/references.js": ("、",),  # between names in a cell
     "static/js/table/columns.js": ("；",),  # between names in a copied cell
-    "app/providers/base.py": ("with_negative_prompt",),  # said to the model
+    "app/providers/kit.py": ("with_negative_prompt",),  # said to the model
 }
 
 

@@ -1,35 +1,16 @@
-"""The protocol that every image provider implements, with its value types and shared helpers."""
+"""The protocol that every image provider implements, with its value types, and the settings of all."""
 
-import base64
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
-from urllib.parse import urljoin
+from typing import Protocol
 
-from app.domain import (
-    RESOLUTION_AREAS,
-    RESOLUTIONS,
-    USUAL_RATIOS,
-    GeneratedImage,
-    ImageRequest,
-    ModelSpec,
-    Reference,
-    Size,
-    SizeRule,
-    exact_size,
-)
+from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import Message, SettingError
-from app.providers.http import decode_base64
 from app.providers.latency import LatencyEstimate
 from app.setting import concurrency, int_between, price, read_bool, read_money, setting
 
-_COUNT_NAME, _MAX_COUNT, _MAX_COUNTS = r"\w{1,40}", 10**12, 20
-_STEPS, _GOOD_RATIO = 12, 0.004  # how far ``size_like`` looks, and which difference it does not mind
-_ANY_SIZE = SizeRule()
 LONGEST_TASK_ID = 8192  # characters; it is stored with the record
 
 Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
@@ -96,85 +77,3 @@ class Provider(Protocol):
 
     def check_key(self) -> KeyCheck:
         """Check the key with a free call. Raises ModelError when submissions would be refused."""
-
-
-def reported_usage(found: Any) -> dict[str, int]:
-    """The whole numbers of a service's ``usage`` object, whatever else is in it; empty when it has none."""
-    pairs = list(found.items()) if isinstance(found, dict) else []
-    return {
-        name: value
-        for name, value in pairs[:_MAX_COUNTS]
-        if re.fullmatch(_COUNT_NAME, name, re.ASCII) and type(value) is int and 0 <= value <= _MAX_COUNT
-    }
-
-
-def made_image(base: str, address: Any, content: Any = None) -> SubmitResult | None:
-    """The image that an answer gives: by its address, which may be relative, or as base64 or a ``data:`` URL.
-
-    None when there is none, or only an address that is too long to be a task id.
-    """
-    is_data = isinstance(address, str) and address.startswith("data:")
-    if isinstance(address, str) and not is_data and 0 < len(address) <= LONGEST_TASK_ID:
-        with suppress(ValueError):
-            return SubmitResult(task_id=urljoin(f"{base}/", address))
-    decoded = decode_base64(address if is_data else content)
-    return None if decoded is None else SubmitResult(image=GeneratedImage(content=decoded))
-
-
-def with_negative_prompt(prompt: str, negative_prompt: str) -> str:
-    """Append the negative prompt to the prompt as text, for models without a field for it."""
-    return f"{prompt}\n画面中不要出现：{negative_prompt}" if negative_prompt else prompt
-
-
-def reference_address(reference: Reference) -> str:
-    """Return a reference as one address: its bytes as a data URL, else its URL."""
-    if reference.content is None:
-        return reference.url or ""
-    return f"data:{reference.media_type.lower()};base64,{base64.b64encode(reference.content).decode()}"
-
-
-def prices(override: Decimal | None, *per_tier: Decimal) -> dict[str, Decimal]:
-    """Return CNY per image by resolution: one price for all, or one each for 1K, 2K, 4K.
-
-    ``override``, the price that is set, takes precedence. Empty without either: the price is unknown.
-    """
-    if override is None and not per_tier:
-        return {}
-    listed = per_tier * len(RESOLUTIONS) if len(per_tier) == 1 else per_tier
-    return {tier: listed[n] if override is None else override for n, tier in enumerate(RESOLUTIONS)}
-
-
-def size_like(width: int, height: int, *, minimum: int, maximum: int, multiple_of: int) -> Size:
-    """The size nearest to this one whose area is within minimum and maximum, of nearly the same ratio."""
-    area = width * height
-    scale = math.sqrt(min(max(area, minimum), maximum) / area)
-    middle, found = round(width * scale / multiple_of), list[tuple[float, int, Size]]()
-    for across in range(max(middle - _STEPS, 1), middle + _STEPS + 1):
-        down = max(round(across * height / width), 1)
-        size = Size(width=across * multiple_of, height=down * multiple_of)
-        error = abs(size.width * height / (size.height * width) - 1)
-        if minimum <= size.area <= maximum:
-            found.append((max(error, _GOOD_RATIO), abs(across - middle), size))
-    return min(found, key=lambda each: each[:2])[2]
-
-
-def size_table(
-    published: Mapping[tuple[str, str], tuple[int, int]],
-    rule: SizeRule = _ANY_SIZE,
-    *,
-    resolutions: Sequence[str] = RESOLUTIONS,
-    ratios: Sequence[str] = USUAL_RATIOS,
-) -> dict[tuple[str, str], Size]:
-    """Return sizes for every ratio and resolution: the published ones (swapped for portraits), else computed.
-
-    Computed sizes have exactly the ratio, and the area nearest to the tier's that the rule accepts.
-    """
-    table = {}
-    for ratio in ratios:
-        for tier in resolutions:
-            turned = ":".join(reversed(ratio.split(":")))
-            height, width = published.get((turned, tier), (0, 0))
-            width, height = published.get((ratio, tier), (width, height))
-            size = Size(width=width, height=height) if width else None
-            table[ratio, tier] = size or exact_size(ratio, RESOLUTION_AREAS[tier], rule)
-    return table

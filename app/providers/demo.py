@@ -33,7 +33,8 @@ from app.domain import (
 )
 from app.errors import Billed, ModelError, message
 from app.images.fonts import Font, chinese_font
-from app.providers.base import KeyCheck, ModelSettings, Sleep, SubmitResult, prices, size_table
+from app.providers.base import KeyCheck, ModelSettings, Sleep, SubmitResult
+from app.providers.kit import prices, size_table
 
 USUAL_STEPS = 20
 _SMALL = 256

@@ -64,12 +64,22 @@ def find_rule(rules: Iterable[ErrorRule], status: int, code: str) -> ErrorRule |
 
 
 pausing = partial(ErrorRule, pauses_batch=True)
+failed = partial(ErrorRule, cause="service", billed=Billed.UNKNOWN)  # the service, billed or not
 
 
 def throttling(label: Message, code: str = ".*", *, status: Container[int] = ()) -> ErrorRule:
     """Return the rule for calls that a service throttles."""
     text = message("{label}说请求太多", label=label)
     return ErrorRule(code, text, "limit", status=status, retryable=True, throttled=True)
+
+
+def read_error(
+    rules: Iterable[ErrorRule], label: Message, status: int, code: str, detail: str, secrets: Iterable[str]
+) -> ModelError:
+    """Return what the rules make of a service's code and message; both are empty in an unknown format."""
+    code, detail = redacted(code, *secrets), redacted(detail, *secrets)
+    rule = find_rule(rules, status, code) if code or detail else None
+    return rule.error(code or f"HTTP {status}", detail) if rule else unrecognised(label, status)
 
 
 def unrecognised(label: Message, status: int) -> ModelError:

@@ -1,23 +1,24 @@
 """Jimeng (即梦) on Volcengine's visual API: submit a task, then poll its id.
 
-The models that change pictures are in ``jimeng_edits``, and ``jimeng_errors`` interprets the responses.
-One call makes one image (``force_single``) and is one charge.
+``jimeng_errors`` interprets the responses. One call makes one image (``force_single``) and is one charge.
+
+The models that change a picture take it as base64; each has to be opened once in the console. Whether
+redrawing keeps what the mask leaves black is not documented.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.domain import (
+    EditRules,
     GeneratedImage,
     ImageRequest,
     ModelSetup,
@@ -26,63 +27,23 @@ from app.domain import (
     ReferenceLimits,
     SizeRule,
 )
+from app.domain.edits import SIDES
 from app.errors import Billed, ModelError, SettingError, message
-from app.providers import base, jimeng_edits, key_check
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
+from app.providers import jimeng_errors, key_check, kit
+from app.providers.base import LONGEST_TASK_ID, KeyCheck, ModelSettings, Sleep, SubmitResult
 from app.providers.downloads import Downloads
 from app.providers.error_rules import at_least_unknown, outcome_unknown
-from app.providers.http import Response, ServiceClient, decode_base64
-from app.providers.jimeng_errors import (
-    LABEL,
-    edit_error,
-    expired,
-    fetch_error,
-    key_error,
-    not_given,
-    submit_error,
-    task_data,
-    timed_out,
-)
+from app.providers.http import Response, ServiceClient
+from app.providers.jimeng_errors import LABEL, task_data
+from app.providers.jimeng_tasks import JimengTasks
 from app.providers.latency import LatencyEstimate
 from app.providers.polling import Poller
-from app.providers.volc_signature import Signer, canonical_query
+from app.providers.volc_signature import Signer
 from app.setting import address, concurrency, key, model, price, read_bool, setting
 
 _SIZES = SizeRule.by_area(1_048_576, 16_777_216, max_ratio=3)
-VERSION = "2022-08-31"
-_MAX_DOWNLOADS = 4
 _NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not exist
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """What a ``req_key`` decides; ``price`` is CNY per picture, None if it is not known.
-
-    ``scale`` turns the strength of references in percent into the service's field, whose larger values give
-    the prompt more influence; None: the field is not known.
-    """
-
-    label: str
-    max_references: int = 4
-    price: str | None = None
-    scale: Callable[[int], float] | None = None
-
-
-# An image as base64: 4.6 has shown an answer to one, 4.0 has not.
-_4_0, _4_6 = "jimeng_t2i_v40", "jimeng_seedream46_cvtob"
-_FAMILIES = {
-    # From 0 to 1, with two decimals.
-    _4_0: _Family(
-        label="即梦 4.0", max_references=10, price="0.22", scale=lambda percent: (100 - percent) / 100
-    ),
-    # An integer from 1 to 100.
-    _4_6: _Family(
-        label="即梦 4.6", max_references=14, price="0.22", scale=lambda percent: max(100 - percent, 1)
-    ),
-}
-_ABOUT_TRIAL = "没有证实即梦 4.0 会看直接发的参考图，不看也照样收费：带参考图的表格先只做一行，看过再放行"
-CUT_OUT = "saliency_seg"  # see ``cutout``
-_UNLISTED = "不知道这个 JIMENG_REQ_KEY 的参考强度怎么写，没有发送"
+_RANDOM = -1  # without a seed inpainting takes 101, and makes the same picture again
 
 _PUBLISHED = {
     ("1:1", "1K"): (1024, 1024),
@@ -96,18 +57,72 @@ _PUBLISHED = {
     ("16:9", "4K"): (5404, 3040),
 }
 
+_TABLE = kit.size_table(_PUBLISHED, _SIZES)
+
 _LIMITS = ReferenceLimits(formats=("jpeg", "png"), max_bytes=15 * 1_048_576, max_side=4096, max_ratio=3)
 # Of an image as base64: what the pages of the sibling models say, those of 4.0 and 4.6 say nothing.
 _LIMITS_AS_BYTES = replace(_LIMITS, max_bytes=4_700_000, recompresses=True)
 
-_NOTES = {
-    "negative_prompt": "即梦没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
-    "seed": "即梦不接受种子，每次结果都不同",
-    "steps": "即梦不接受步数，由服务自己决定",
-    "background": "即梦不能选背景，要透明背景请用 Seedream 5.5",
-    "output_format": "即梦不能选格式，由服务自己决定",
-    "quality": "即梦不分质量，请改分辨率",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JimengFamily(kit.Family):
+    """What a ``req_key`` decides.
+
+    ``scale`` turns the strength of references in percent into the service's field, whose larger values give
+    the prompt more influence; None: the field is not known.
+    """
+
+    scale: Callable[[int], float] | None = None
+
+
+_any = partial(
+    JimengFamily,
+    sizes=_TABLE,
+    prompt_limit=800,
+    max_references=4,
+    reference_form="url",
+    reference_limits=_LIMITS,
+    has_switch=True,
+)
+_listed = partial(_any, own_sizes=_SIZES, prices=("0.22",), options={"reference_strength": range(1, 101)})
+_changing = partial(
+    JimengFamily,
+    sizes=_TABLE,
+    max_references=1,
+    min_references=1,
+    reference_form="bytes",
+    reference_limits=_LIMITS_AS_BYTES,
+)
+# An image as base64: 4.6 has shown an answer to one, 4.0 has not.
+_4_0, _4_6 = "jimeng_t2i_v40", "jimeng_seedream46_cvtob"
+UPSCALER = "jimeng_i2i_seed3_tilesr_cvtob"
+INPAINT, OUTPAINT = "jimeng_image2image_dream_inpaint", "jimeng_img2img_seed3_painting_edit"
+CUT_OUT = "saliency_seg"  # see ``cutout``
+MODELS = {
+    # From 0 to 1, with two decimals.
+    _4_0: _listed(label="即梦 4.0", max_references=10, scale=lambda percent: (100 - percent) / 100),
+    _4_6: _listed(
+        label="即梦 4.6",
+        max_references=14,
+        reference_form="bytes",
+        reference_limits=_LIMITS_AS_BYTES,
+        scale=lambda percent: max(100 - percent, 1),  # an integer from 1 to 100
+    ),
+    # A picture of 8K would have more pixels than the app opens.
+    UPSCALER: _changing(
+        label="即梦放大", prices=("0.40",), sizes={at: size for at, size in _TABLE.items() if at[1] == "4K"}
+    ),
+    INPAINT: _changing(
+        label="即梦局部重绘",
+        prices=("0.20",),
+        prompt_limit=120,
+        edit=EditRules(takes="mask", words=True, only=True),
+    ),
+    OUTPAINT: _changing(label="即梦扩图", edit=EditRules(words=True, expands=True, only=True, verb="扩图")),
+    CUT_OUT: _changing(label="即梦抠图"),
 }
+_ABOUT_TRIAL = "没有证实即梦 4.0 会看直接发的参考图，不看也照样收费：带参考图的表格先只做一行，看过再放行"
+_UNLISTED = "不知道这个 JIMENG_REQ_KEY 的参考强度怎么写，没有发送"
 
 
 def _read_producer(variable: str, value: str) -> str:
@@ -117,7 +132,7 @@ def _read_producer(variable: str, value: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JimengSettings(base.ModelSettings):
+class JimengSettings(ModelSettings):
     """The settings of Jimeng."""
 
     volcengine_ak: str = key("Access Key ID", example="你的 Access Key ID", needed=True)
@@ -144,23 +159,32 @@ class Jimeng:
     """The provider ``jimeng``; see ``base.Provider``."""
 
     def __init__(self, settings: JimengSettings) -> None:
-        self._endpoint = settings.jimeng_endpoint
-        self._req_key = settings.jimeng_req_key
+        self._endpoint, self._timeout = settings.jimeng_endpoint, settings.model_timeout
         self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
         self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
-        self._timeout, self._producer = settings.model_timeout, settings.jimeng_aigc_producer
         self._client = ServiceClient(LABEL, self._endpoint, timeout=min(60.0, self._timeout))
         self._downloads = Downloads(LABEL, self._endpoint, timeout=self._timeout)
         self.latency = LatencyEstimate()
         self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
-        self._scale = _family(self._req_key).scale
-        self.spec = _spec(settings)
-        if jimeng_edits.is_edit(self._req_key):
-            self.spec = jimeng_edits.spec_of(self._req_key, self.spec, settings.jimeng_outpaint_price)
+        self._family = MODELS.get(settings.jimeng_req_key) or _any(label=settings.jimeng_req_key)
+        self.spec = _spec(settings, self._family)
+        self._tasks = JimengTasks(
+            req_key=settings.jimeng_req_key,
+            endpoint=self._endpoint,
+            signer=self._signer,
+            secrets=self._secrets,
+            client=self._client,
+            downloads=self._downloads,
+            producer=settings.jimeng_aigc_producer,
+            watermark=self.spec.watermark,
+        )
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
-        answer = self.call(self._client.post_once, "CVSync2AsyncSubmitTask", self._body(request, references))
+        body = self._body(request) | self._images(references)
+        if references and self._family.scale and request.reference_strength is not None:
+            body["scale"] = self._family.scale(request.reference_strength)
+        answer = self._signer.call(self._client.post_once, self._endpoint, "CVSync2AsyncSubmitTask", body)
         task_id = self._task_id(answer)
         self._submitted_at[task_id] = time.monotonic()
         return SubmitResult(task_id=task_id)
@@ -170,39 +194,38 @@ class Jimeng:
         submitted_at = self._submitted_at.pop(task_id, None)
         with Poller(self.latency, self._timeout, sleep, submitted_at=submitted_at) as poller:
             try:
-                return self._wait_and_download(task_id, poller)
+                return self._tasks.wait(task_id, poller)
             except ModelError as problem:
                 is_gone, problem.url_expired = problem.url_expired, False  # the next poll gives another URL
-                raise self._gone() if is_gone and submitted_at is None else problem from None
+                if not is_gone or submitted_at is not None:
+                    raise
+        raise jimeng_errors.gone(max(self.spec.prices.values(), default=Decimal(0)))
 
     def check_key(self) -> KeyCheck:
         """Query a task that does not exist: the signature is checked, and the call is free."""
-        answer = key_check.checked(LABEL, self._endpoint, lambda one: self._query(one, _NONEXISTENT_TASK))
-        problem = key_error(answer, *self._secrets)
-        if problem:
+        answer = key_check.checked(
+            LABEL, self._endpoint, lambda one: self._tasks.query(one, _NONEXISTENT_TASK)
+        )
+        if problem := jimeng_errors.key_error(answer, *self._secrets):
             raise problem
         text = "{label}：密钥有效，签名被接受，没有花钱；{open}"
         return KeyCheck(verified=True, text=message(text, label=LABEL, open=key_check.FIRST_IMAGE))
 
-    def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
-        if jimeng_edits.is_edit(self._req_key):
-            return {**jimeng_edits.body_of(request, self._req_key), **self._images(references)}
+    def _body(self, request: ImageRequest) -> dict[str, Any]:
+        body: dict[str, Any] = {"req_key": self.spec.model_id}
+        if self.spec.model_id == UPSCALER:
+            return body | {"resolution": request.resolution.lower()}
+        if self.spec.min_references:
+            edges = request.edit.edges if request.edit and self.spec.model_id == OUTPAINT else ()
+            return body | {"prompt": request.prompt, "seed": _RANDOM, **dict(zip(SIDES, edges, strict=False))}
         size = self.spec.size(request)
-        body: dict[str, Any] = {
-            "req_key": self._req_key,
-            "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
-            "width": size.width,
-            "height": size.height,
-            "force_single": True,
-        }
-        if references:
-            body |= self._images(references)
-            if self._scale and request.reference_strength is not None:
-                body["scale"] = self._scale(request.reference_strength)
-        return body
+        prompt = kit.with_negative_prompt(request.prompt, request.negative_prompt)
+        return body | {"prompt": prompt, "width": size.width, "height": size.height, "force_single": True}
 
     def _images(self, references: Sequence[Reference]) -> dict[str, list[str]]:
         """The references by address, or all as base64 if one is only here: the two are never mixed."""
+        if not references:
+            return {}
         by_address = self.spec.tries_local and all(each.url for each in references)
         if self.spec.reference_form == "url" or by_address:
             return {"image_urls": [_public_url(reference) for reference in references]}
@@ -212,117 +235,28 @@ class Jimeng:
     def _task_id(self, answer: Response) -> str:
         """Return the id of the task that was made, whatever code stands beside it. Raises ModelError."""
         task_id = task_data(answer).get("task_id")
-        if isinstance(task_id, (str, int)) and 0 < len(str(task_id)) <= base.LONGEST_TASK_ID:
+        if isinstance(task_id, (str, int)) and 0 < len(str(task_id)) <= LONGEST_TASK_ID:
             return str(task_id)
-        if problem := submit_error(answer, *self._secrets):
-            if jimeng_edits.is_edit(self._req_key):
-                problem = edit_error(problem, answer, self.spec.label)
+        if problem := jimeng_errors.submit_error(answer, *self._secrets):
+            if self.spec.min_references:
+                problem = jimeng_errors.edit_error(problem, answer, self.spec.label)
             raise at_least_unknown(problem, answer.status)
         raise outcome_unknown(LABEL, message("答复里没有任务编号"))
 
-    def _wait_and_download(self, task_id: str, poller: Poller) -> GeneratedImage:
-        downloads = 0
-        while poller.wait():
-            data = self._poll(task_id)
-            if data is None:
-                continue
-            poller.finished()
-            downloads += 1
-            try:
-                tagged = data.get("aigc_meta_tagged") is True if self._producer else None
-                return GeneratedImage(content=self._image(data), watermark=self.spec.watermark, tagged=tagged)
-            except ModelError as problem:
-                if downloads == _MAX_DOWNLOADS or not problem.retryable:
-                    raise
-        raise timed_out()
 
-    def _gone(self) -> ModelError:
-        """Return the error for an image that is at none of its URLs, also when it is fetched again."""
-        price = max(self.spec.prices.values(), default=Decimal(0))
-        unpriced = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
-        text = "再取也没有，可以再来一张，再付 ¥{price}" if price else unpriced
-        return ModelError(text, price=f"{price:.2f}", cause="download", billed=Billed.YES, task_valid=True)
-
-    def _poll(self, task_id: str) -> Mapping[str, Any] | None:
-        """Poll once; returns the finished task's data, None while it is running or the poll fails."""
-        try:
-            answer = self._query(self._client, task_id)
-        except ModelError:
-            return None  # free: the next poll repeats it
-        data = task_data(answer)
-        problem = fetch_error(answer, *self._secrets)
-        if problem and not (data.get("image_urls") or data.get("binary_data_base64")):
-            raise problem
-        status = data.get("status")
-        if status in ("expired", "not_found"):
-            raise expired(message("即梦已不再保存这个任务"))
-        return data if status == "done" else None
-
-    def _image(self, data: Mapping[str, Any]) -> bytes:
-        urls, contents = data.get("image_urls"), data.get("binary_data_base64")
-        if isinstance(urls, list) and urls:
-            return self._downloads.fetch(str(urls[0]))
-        if isinstance(contents, list) and contents and (content := decode_base64(contents[0])):
-            return content
-        raise not_given()
-
-    def _query(self, client: ServiceClient, task_id: str) -> Response:
-        wanted: dict[str, Any] = {"return_url": True}
-        if self.spec.watermark:
-            wanted["logo_info"] = {"add_logo": True}
-        if maker := self._producer:  # all four: the pages differ in what they require
-            who = {"content_producer": maker, "content_propagator": maker}
-            wanted["aigc_meta"] = who | {"producer_id": task_id, "propagate_id": task_id}
-        options = json.dumps(wanted, separators=(",", ":"))
-        body = {"req_key": self._req_key, "task_id": task_id, "req_json": options}
-        return self.call(client.post, "CVSync2AsyncGetResult", body)
-
-    def call(self, post: Callable[..., Response], action: str, body: Mapping[str, Any]) -> Response:
-        """Make a signed call by ``ServiceClient.post`` or ``post_once``."""
-        query = (("Action", action), ("Version", VERSION))
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        parts = urlsplit(self._endpoint)
-        headers = self._signer.headers(parts.netloc, query, content, datetime.now(UTC))
-        url = f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}"
-        return post(url, headers=headers, content=content)
-
-
-def other_models(settings: JimengSettings) -> list[str]:
-    """The other models that the same pair of keys is good for."""
-    return [
-        model for model in (*_FAMILIES, *jimeng_edits.MODELS, CUT_OUT) if model != settings.jimeng_req_key
-    ]
-
-
-def _family(req_key: str) -> _Family:
-    return _FAMILIES.get(req_key) or _Family(label=req_key)
-
-
-def _spec(settings: JimengSettings) -> ModelSpec:
-    req_key = settings.jimeng_req_key
-    family = _family(req_key)
-    is_trial = req_key == _4_0 and settings.jimeng_local_references
-    form = "bytes" if req_key == _4_6 else "any" if is_trial else "url"
-    notes = _NOTES | ({"sample_images": _ABOUT_TRIAL} if is_trial else {})
-    return ModelSpec(
-        name="jimeng",
-        label=family.label,
-        model_id=req_key,
-        sizes=size_table(_PUBLISHED, _SIZES),
-        own_sizes=_SIZES if req_key in _FAMILIES else None,
-        prompt_limit=800,
-        max_references=family.max_references,
-        reference_form=form,
-        local_sibling=(_4_6, _family(_4_6).label) if req_key == _4_0 else (),
-        tries_local=is_trial,
-        reference_limits=_LIMITS if form == "url" else _LIMITS_AS_BYTES,
-        max_reference_bytes=45 * 1_048_576,
-        prices=prices(settings.price_per_image, *((Decimal(family.price),) if family.price else ())),
-        setup=_SETUP,
-        watermark=settings.watermark,
-        options={"reference_strength": range(1, 101)} if family.scale else {},
-        field_notes=notes if family.scale else {**notes, "reference_strength": _UNLISTED},
-    )
+def _spec(settings: JimengSettings, family: JimengFamily) -> ModelSpec:
+    req_key, more = settings.jimeng_req_key, dict[str, Any]()
+    notes = {} if family.scale else {"reference_strength": _UNLISTED}
+    if req_key == _4_0:
+        more["local_sibling"] = (_4_6, MODELS[_4_6].label)
+        if settings.jimeng_local_references:
+            notes["sample_images"] = _ABOUT_TRIAL
+            more |= {"tries_local": True, "reference_form": "any", "reference_limits": _LIMITS_AS_BYTES}
+    if family.min_references:  # the price that is set is that of the others
+        price = Decimal(family.prices[0]) if family.prices else settings.jimeng_outpaint_price
+        more["prices"] = {} if price is None else {tier: price for _, tier in family.sizes}
+    more["max_reference_bytes"] = 45 * 1_048_576
+    return kit.spec_of("jimeng", req_key, family, settings, _SETUP, notes=notes, **more)
 
 
 def _public_url(reference: Reference) -> str:

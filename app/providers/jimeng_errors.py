@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from app.errors import Billed, Message, ModelError, message
 from app.providers.error_rules import (
     REFUSED,
     ErrorRule,
+    failed,
     find_rule,
     pausing,
     redacted,
@@ -35,12 +37,7 @@ LABEL = message("即梦")
 SUCCESS = 10000
 _UNKNOWN_TASK = 50215
 
-_INTERNAL = ErrorRule(
-    ".*",
-    "即梦出了内部错误，这一张可能已计费，请先到控制台核对，再决定是否重试",
-    "service",
-    billed=Billed.UNKNOWN,
-)
+_INTERNAL = failed(".*", "即梦出了内部错误，这一张可能已计费，请先到控制台核对，再决定是否重试")
 _REJECTED = ErrorRule(".*", "即梦没有接受这个请求，请检查提示词和参数", "request")
 
 _SERVICE_CODES = (
@@ -151,6 +148,13 @@ def not_given() -> ModelError:
     """Return the error for a finished task without an image."""
     text = "即梦说已完成，但没有给出图片，可能已计费；可以稍后取回"
     return ModelError(text, cause="service", billed=Billed.UNKNOWN, retryable=True, task_valid=True)
+
+
+def gone(price: Decimal) -> ModelError:
+    """Return the error for an image that is at none of its URLs, also when it is fetched again."""
+    unpriced = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
+    text = "再取也没有，可以再来一张，再付 ¥{price}" if price else unpriced
+    return ModelError(text, price=f"{price:.2f}", cause="download", billed=Billed.YES, task_valid=True)
 
 
 def expired(why: Message) -> ModelError:

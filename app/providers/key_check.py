@@ -35,25 +35,24 @@ def list_models(
     *,
     model: str,
     variables: tuple[str, str],
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str],
+    listed_as: str = "data",
 ) -> KeyCheck:
     """List the models of an OpenAI-like service. ``variables``: those of its key and its URL.
 
-    ``headers`` are those of Gemini, which calls a wrong key a bad request.
+    ``listed_as`` is ``models`` for Gemini, which calls a wrong key a bad request.
     """
-    sent = headers or ({"Authorization": f"Bearer {key}"} if key else {})
-    answer = checked(label, base, lambda client: client.get(f"{base}/models", headers=sent))
+    answer = checked(label, base, lambda client: client.get(f"{base}/models", headers=headers))
     key_name, url_name = variables
-    if answer.status in (401, 403) or (headers and answer.status == 400):
+    if answer.status in (401, 403) or (listed_as == "models" and answer.status == 400):
         code = redacted(parse_error(answer.fields)[0] or f"HTTP {answer.status}", key)
         problem = message(
             "{label}不接受这个密钥，请检查 {variable}（{code}）", label=label, variable=key_name, code=code
         )
         raise ModelError(problem, cause="key", billed=Billed.NO, pauses_batch=True)
     if answer.status in (404, 405):
-        text = "{label}连得上，但没有不花钱的测试办法：{variable} 和密钥对不对，要到第一张图才知道"
-        return KeyCheck(verified=False, text=message(text, label=label, variable=url_name))
-    listed = answer.fields.get("models" if headers else "data")
+        return untested(label, url_name)
+    listed = answer.fields.get(listed_as)
     if answer.status != 200 or not isinstance(listed, list):
         raise unreadable(label, answer.status)
     objects = [each for each in listed if isinstance(each, dict)]
@@ -66,6 +65,18 @@ def list_models(
         "{label}：{state}，{known}；{open}", label=label, state=state, known=known, open=FIRST_IMAGE
     )
     return KeyCheck(verified=True, text=result)
+
+
+def valid(label: Message) -> KeyCheck:
+    """The result of a free call that the service accepted."""
+    text = "{label}：密钥有效，没有花钱；{open}"
+    return KeyCheck(verified=True, text=message(text, label=label, open=FIRST_IMAGE))
+
+
+def untested(label: Message, variable: str) -> KeyCheck:
+    """The result where the service has no free call; ``variable`` is that of its URL."""
+    text = "{label}连得上，但没有不花钱的测试办法：{variable} 和密钥对不对，要到第一张图才知道"
+    return KeyCheck(verified=False, text=message(text, label=label, variable=variable))
 
 
 def unreadable(label: Message, status: int) -> ModelError:

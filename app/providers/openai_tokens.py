@@ -7,7 +7,7 @@ known before the call; a reference counts as the most that one can cost.
 from decimal import Decimal
 from typing import Any
 
-from app.providers.base import reported_usage
+from app.providers.kit import reported_usage
 
 _TEXT_READ, _IMAGE_READ, _IMAGE_MADE = Decimal(5), Decimal(8), Decimal(30)
 _MOST_TOKENS_READ = 1536  # of one reference

@@ -7,7 +7,6 @@ An error message of the server means that nothing was made; only a lost response
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -26,28 +25,24 @@ from app.domain import (
     Reference,
     SizeRule,
 )
-from app.errors import Billed, ModelError, message
-from app.providers import key_check
-from app.providers.base import KeyCheck, ModelSettings, Sleep, SubmitResult, prices, size_like, size_table
-from app.providers.downloads import Downloads
+from app.errors import ModelError, message
+from app.providers import key_check, kit
+from app.providers.base import KeyCheck, ModelSettings, SubmitResult
 from app.providers.error_rules import (
     AFTER_SENDING,
     ErrorRule,
-    at_least_unknown,
     find_rule,
-    outcome_unknown,
     parse_error,
     pausing,
     redacted,
     throttling,
     unrecognised,
 )
-from app.providers.http import Response, ServiceClient, decode_base64, parse_object, secrets_in
+from app.providers.http import Response, decode_base64, parse_object, secrets_in
 from app.setting import address, concurrency, price
 
 _NAME = "本地图片服务"
 LABEL = message(_NAME)
-_NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
 
 _SIZES = SizeRule(
     min_side=256, max_side=8192, min_area=256 * 256, max_area=17_000_000, max_ratio=8, multiple_of=8
@@ -87,41 +82,46 @@ _ERRORS = (
 )
 
 
-class SdApi:
+class SdApi(kit.Service):
     """The provider ``sdapi``; see ``base.Provider``."""
 
-    latency: None = None
+    label, errors = LABEL, _ERRORS
+    may_be_free = without_task = True
 
     def __init__(self, settings: SdApiSettings) -> None:
-        self._base, self._headers = _address_and_headers(settings.sdapi_url)
-        self._secrets = secrets_in(settings.sdapi_url)
-        self._client = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
-        self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
-        self.spec = _spec(settings)
+        base, headers = _address_and_headers(settings.sdapi_url)
+        super().__init__(settings, base)
+        self._headers, self._secrets = headers, secrets_in(settings.sdapi_url)
+        self.spec = ModelSpec(
+            name="sdapi",
+            label=_NAME,
+            model_id="sdapi",
+            sizes=kit.size_table({}, replace(_SIZES, multiple_of=16)),
+            own_sizes=_SIZES,
+            prompt_limit=MAX_PROMPT_LENGTH,
+            max_references=1,
+            reference_form="bytes",
+            negative_prompt="field",
+            takes_seed=True,
+            takes_steps=True,
+            prices=kit.prices(settings.price_per_image, Decimal(0)),
+            self_hosted=True,
+            edit=EditRules(takes="mask", words=True),
+            setup=_SETUP,
+            field_notes={"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"},
+        )
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image and wait for it."""
-        body = self._body(request, references)
         path = "img2img" if references else "txt2img"
-        content = json.dumps(body, ensure_ascii=False).encode()
-        answer = self._client.post_once(
-            f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content
-        )
-        return SubmitResult(image=self._read(answer))
-
-    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
-        """Raise ModelError: there are no task ids."""
-        raise ModelError("这个服务的图片不能取回，请重新生成", cause="expired", billed=Billed.UNKNOWN)
+        return self._read(self._post(f"/sdapi/v1/{path}", self._body(request, references)))
 
     def check_key(self) -> KeyCheck:
         """Check the server by reading its options, which also name the loaded model."""
-        url = f"{self._base}/sdapi/v1/options"
-        answer = key_check.checked(LABEL, self._base, lambda client: client.get(url, headers=self._headers))
+        answer = self._ask("/sdapi/v1/options")
         if answer.status in (404, 405):
             text = "{label}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
             return KeyCheck(verified=False, text=message(text, label=LABEL))
-        if answer.status in (401, 403):
-            raise self._error(answer)
         if answer.status != 200 or not answer.fields:
             raise key_check.unreadable(LABEL, answer.status)
         loaded = redacted(answer.fields.get("sd_model_checkpoint") or "", *self._secrets) or message(
@@ -134,7 +134,7 @@ class SdApi:
         edit, size = request.edit, self.spec.size(request)
         if edit:
             limits = {"minimum": 512 * 512, "maximum": RESOLUTION_AREAS["2K"]}
-            size = size_like(edit.width, edit.height, multiple_of=8, **limits)
+            size = kit.size_like(edit.width, edit.height, multiple_of=8, **limits)
         body: dict[str, Any] = {
             "prompt": request.prompt,
             "negative_prompt": request.negative_prompt,
@@ -155,7 +155,7 @@ class SdApi:
             body |= {"inpaint_full_res": False, "denoising_strength": _REDRAWN}
         return body
 
-    def _read(self, answer: Response) -> GeneratedImage:
+    def _read(self, answer: Response) -> SubmitResult:
         """Return the first image that is no grid. Raises ModelError."""
         fields = answer.fields
         found = fields.get("images")
@@ -163,12 +163,10 @@ class SdApi:
         about = parse_object(fields.get("info"))  # some servers leave it empty
         grids = about.get("index_of_first_image")
         first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
-        if images and (content := decode_base64(images[first])):
-            return GeneratedImage(content=content, seed=_seed(about))
-        if answer.status == 200 and isinstance(found, list):
-            raise outcome_unknown(LABEL, message("答复里没有图片"))
-        problem = self._error(answer)
-        raise problem if self.spec.costs_nothing else at_least_unknown(problem, answer.status)
+        content = decode_base64(images[first]) if images else None
+        image = GeneratedImage(content=content, seed=_seed(about)) if content else None
+        made = [SubmitResult(image=image)] if image else []
+        return self._first(answer, made, has_error=not isinstance(found, list))
 
     def _error(self, answer: Response) -> ModelError:
         detail = redacted(" ".join(parse_error(answer.fields)), *self._secrets)
@@ -185,28 +183,5 @@ def _seed(about: Mapping[str, Any]) -> int | None:
 def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
     """Return the URL without its credentials, and headers with them as Basic authentication."""
     parts = urlsplit(url)
-    headers = {"Content-Type": "application/json"}
-    if parts.username:
-        headers["Authorization"] = f"Basic {secrets_in(url)[0]}"
+    headers = {"Authorization": f"Basic {secrets_in(url)[0]}"} if parts.username else {}
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers
-
-
-def _spec(settings: SdApiSettings) -> ModelSpec:
-    return ModelSpec(
-        name="sdapi",
-        label=_NAME,
-        model_id="sdapi",
-        sizes=size_table({}, replace(_SIZES, multiple_of=16)),
-        own_sizes=_SIZES,
-        prompt_limit=MAX_PROMPT_LENGTH,
-        max_references=1,
-        reference_form="bytes",
-        negative_prompt="field",
-        takes_seed=True,
-        takes_steps=True,
-        prices=prices(settings.price_per_image, Decimal(0)),
-        self_hosted=True,
-        edit=EditRules(takes="mask", words=True),
-        setup=_SETUP,
-        field_notes=_NOTES,
-    )

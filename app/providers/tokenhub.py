@@ -9,53 +9,20 @@ and 2K without references, and no price.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.domain import (
-    MAX_PROMPT_LENGTH,
-    GeneratedImage,
-    ImageRequest,
-    ModelSetup,
-    ModelSpec,
-    Reference,
-    ReferenceLimits,
-    Size,
-    SizeRule,
-)
-from app.errors import Billed, ModelError, message
-from app.providers import key_check
-from app.providers.base import (
-    KeyCheck,
-    ModelSettings,
-    Sleep,
-    SubmitResult,
-    made_image,
-    prices,
-    reference_address,
-    reported_usage,
-    size_table,
-    with_negative_prompt,
-)
-from app.providers.downloads import Downloads
-from app.providers.error_rules import (
-    REFUSED,
-    ErrorRule,
-    at_least_unknown,
-    find_rule,
-    outcome_unknown,
-    parse_error,
-    pausing,
-    redacted,
-    throttling,
-    unrecognised,
-)
-from app.providers.http import Response, ServiceClient, secrets_in
+from app.domain import ImageRequest, ModelSetup, Reference, ReferenceLimits, SizeRule
+from app.errors import ModelError, message
+from app.providers import key_check, kit
+from app.providers.base import KeyCheck, ModelSettings, SubmitResult
+from app.providers.error_rules import REFUSED, ErrorRule, failed, parse_error, pausing, throttling
+from app.providers.http import Response
 from app.setting import address, concurrency, key, model, price
 
 LABEL = message("TokenHub")
@@ -64,32 +31,15 @@ _NONEXISTENT_TASK = "/vidu-image/tasks/0"  # the only family whose tasks are kno
 _ZERO = 4_294_967_295  # the greatest seed, which no row has; 0 is out of range
 
 _OF_HUNYUAN = SizeRule(min_side=256, max_side=8192, min_area=256 * 256, max_ratio=16)
-_OF_SEEDREAM = SizeRule.by_area(921_600, 4_624_220, max_ratio=16)
-_UP_TO_2K = size_table({}, SizeRule.by_area(921_600, 2048 * 2048, max_ratio=16), resolutions=("1K", "2K"))
-_4K = size_table({}, _OF_HUNYUAN, resolutions=("4K",))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """What a model id decides. ``prices`` are CNY for 1K, 2K and 4K; empty: none is published.
-
-    ``has_switch``: it can be asked for its visible mark; the others always draw it.
-    """
-
-    label: str
-    path: str = _HUNYUAN
-    sizes: Mapping[tuple[str, str], Size] = field(default_factory=lambda: _UP_TO_2K)
-    own_sizes: SizeRule | None = None
-    prompt_limit: int = MAX_PROMPT_LENGTH
-    max_references: int = 0
-    max_megabytes: int = 20
-    prices: tuple[str, ...] = ()
-    takes_seed: bool = False
-    has_switch: bool = False
-
-
-_FAMILIES = {
-    "hy-image-v3.5-preview": _Family(
+_UP_TO_2K = kit.size_table({}, SizeRule.by_area(921_600, 2048 * 2048, max_ratio=16), resolutions=("1K", "2K"))
+_4K = kit.size_table({}, _OF_HUNYUAN, resolutions=("4K",))
+_LIMITS = ReferenceLimits(
+    formats=("jpeg", "png", "webp"), max_bytes=20 * 1_048_576, max_side=8192, max_ratio=8
+)
+_any = partial(kit.Family, path=_HUNYUAN, sizes=_UP_TO_2K, reference_limits=_LIMITS)
+_seedream = partial(_any, path=_SEEDREAM)
+MODELS = {
+    "hy-image-v3.5-preview": _any(
         label="混元图像 3.5",
         sizes=_UP_TO_2K | _4K,
         own_sizes=_OF_HUNYUAN,
@@ -97,26 +47,15 @@ _FAMILIES = {
         prices=("0.15", "0.15", "0.20"),
         takes_seed=True,
     ),
-    "seedream-image-v5.0-pro": _Family(
+    "seedream-image-v5.0-pro": _seedream(
         label="TokenHub Seedream 5.0 pro",
-        path=_SEEDREAM,
-        own_sizes=_OF_SEEDREAM,
+        own_sizes=SizeRule.by_area(921_600, 4_624_220, max_ratio=16),
         prompt_limit=600,
         max_references=10,
-        max_megabytes=30,
+        reference_limits=replace(_LIMITS, max_bytes=30 * 1_048_576),
         has_switch=True,
     ),
 }
-
-_NOTES = {
-    "negative_prompt": "TokenHub 没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
-    "steps": "TokenHub 不接受步数，由服务自己决定",
-    "reference_strength": "TokenHub 不接受参考强度，请在提示词里写参考到什么程度",
-    "background": "TokenHub 不能选背景，要透明背景请用 Seedream 5.5",
-    "output_format": "TokenHub 不能选格式，由服务自己决定",
-    "quality": "TokenHub 不分质量，请改分辨率",
-}
-_NO_SEED = {"seed": "这个模型不接受种子，每次结果都不同"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,61 +110,52 @@ _ERRORS = (
         status=REFUSED | {200},
         quotes=True,
     ),
-    ErrorRule(
-        _ANY,
-        "TokenHub 出了错误，这一张可能已计费，请先到控制台核对，再决定是否重试",
-        "service",
-        billed=Billed.UNKNOWN,
-    ),
+    failed(_ANY, "TokenHub 出了错误，这一张可能已计费，请先到控制台核对，再决定是否重试"),
 )
 
 
-class TokenHub:
+class TokenHub(kit.Service):
     """The provider ``tokenhub``; see ``base.Provider``."""
 
-    latency: None = None
+    label, errors = LABEL, _ERRORS
 
     def __init__(self, settings: TokenHubSettings) -> None:
-        address, key = settings.tokenhub_base_url, settings.tokenhub_api_key
-        self._base = f"{address}/v1/wand"
-        self._secrets = (key, *secrets_in(address))
-        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self._client = ServiceClient(LABEL, address, timeout=settings.model_timeout)
-        self._downloads = Downloads(LABEL, address, timeout=settings.model_timeout)
-        self._family = _family_of(settings.tokenhub_image_model)
-        self.spec = _spec(settings, self._family)
+        super().__init__(settings, settings.tokenhub_base_url, settings.tokenhub_api_key, "/v1/wand")
+        model_id = settings.tokenhub_image_model
+        unlisted = _seedream if model_id.startswith("seedream-") else _any
+        self._family = MODELS.get(model_id) or unlisted(label=model_id)
+        # Prices are those of the mainland; the other address charges in another currency.
+        host = str(urlsplit(settings.tokenhub_base_url).hostname)
+        self.spec = kit.spec_of(
+            "tokenhub",
+            model_id,
+            self._family,
+            settings,
+            _SETUP if model_id in MODELS else replace(_SETUP, about=_ABOUT_UNKNOWN),
+            is_origin=not host.endswith(".tencentcloudmaas.com"),
+            max_reference_bytes=45 * 1_048_576,
+        )
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image. The task id is its URL."""
         request = self.spec.strip_unsupported(request)
-        addresses = [reference_address(each) for each in references]
+        addresses = [kit.reference_address(each) for each in references]
         is_seedream = self._family.path == _SEEDREAM
         body = (self._seedream if is_seedream else self._hunyuan)(request, addresses)
         body |= {"model": self.spec.model_id, "size": str(self.spec.size(request))}
-        content = json.dumps(body, ensure_ascii=False).encode()
-        url = f"{self._base}{self._family.path}"
-        return self._read(self._client.post_once(url, headers=self._headers, content=content))
-
-    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
-        """Download the image from the URL that submit returned."""
-        return GeneratedImage(content=self._downloads.fetch_with_retries(task_id, sleep))
+        return self._read(self._post(self._family.path, body))
 
     def check_key(self) -> KeyCheck:
         """Query a task that does not exist: the call is free, and no other is documented."""
-        url = f"{self._base}{_NONEXISTENT_TASK}"
-        answer = key_check.checked(LABEL, self._base, lambda client: client.get(url, headers=self._headers))
-        if answer.status in (401, 403):
-            raise self._error(answer)
+        answer = self._ask(_NONEXISTENT_TASK)
         if answer.status in (404, 405):
-            text = "{label}连得上，但没有不花钱的测试办法：{variable} 和密钥对不对，要到第一张图才知道"
-            return KeyCheck(verified=False, text=message(text, label=LABEL, variable="TOKENHUB_BASE_URL"))
+            return key_check.untested(LABEL, "TOKENHUB_BASE_URL")
         if answer.status >= 500 or not answer.fields:
             raise key_check.unreadable(LABEL, answer.status)
-        text = "{label}：密钥有效，没有花钱；{open}"
-        return KeyCheck(verified=True, text=message(text, label=LABEL, open=key_check.FIRST_IMAGE))
+        return key_check.valid(LABEL)
 
     def _hunyuan(self, request: ImageRequest, addresses: Sequence[str]) -> dict[str, Any]:
-        words = with_negative_prompt(request.prompt, request.negative_prompt)
+        words = kit.with_negative_prompt(request.prompt, request.negative_prompt)
         images = [{"type": "image_url", "image_url": {"url": address}} for address in addresses]
         body: dict[str, Any] = {
             "messages": [{"role": "user", "content": [{"type": "text", "text": words}, *images]}]
@@ -236,7 +166,7 @@ class TokenHub:
 
     def _seedream(self, request: ImageRequest, addresses: Sequence[str]) -> dict[str, Any]:
         body: dict[str, Any] = {
-            "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
+            "prompt": kit.with_negative_prompt(request.prompt, request.negative_prompt),
             "response_format": "url",
             "watermark": bool(self.spec.watermark),
         }
@@ -245,12 +175,13 @@ class TokenHub:
     def _read(self, answer: Response) -> SubmitResult:
         """Return the first image: its URL as the task id, or its content. Raises ModelError."""
         fields = answer.fields
-        made = (made_image(self._base, each.get("url")) for each in _images(fields))
-        if image := next(filter(None, made), None):  # whatever error stands beside it
-            return replace(image, usage=reported_usage(fields.get("tokenhub_usage") or fields.get("usage")))
-        if answer.status == 200 and not fields.get("error"):
-            raise outcome_unknown(LABEL, message("答复里没有图片"))
-        raise at_least_unknown(self._error(answer), answer.status)
+        urls = [
+            kit.within(each, "delta", "image", "url") for each in kit.objects(fields, "choices")
+        ]  # Hunyuan's
+        urls += [each.get("url") for each in kit.objects(fields, "data")]
+        images = (kit.made_image(self._base, url) for url in urls)
+        result = self._first(answer, images, has_error=bool(fields.get("error")))
+        return replace(result, usage=kit.reported_usage(fields.get("tokenhub_usage") or fields.get("usage")))
 
     def _error(self, answer: Response) -> ModelError:
         code, detail = parse_error(answer.fields)
@@ -258,58 +189,4 @@ class TokenHub:
             r"(?i)\bmodel\b.*\b(not|unknown|invalid|unsupported)\b", detail
         ):
             code = "model"
-        rule = find_rule(_ERRORS, answer.status, code) if code or detail else None
-        if rule is None:
-            return unrecognised(LABEL, answer.status)
-        return rule.error(redacted(code, *self._secrets), redacted(detail, *self._secrets))
-
-
-def other_models(settings: TokenHubSettings) -> list[str]:
-    """The ids of the other models that the same key is good for."""
-    return [model for model in _FAMILIES if model != settings.tokenhub_image_model]
-
-
-def _images(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The images of an answer, in Hunyuan's form or in Seedream's."""
-    for choice in _objects(fields.get("choices")):
-        delta = choice.get("delta")
-        yield from _objects([delta.get("image")] if isinstance(delta, dict) else None)
-    yield from _objects(fields.get("data"))
-
-
-def _objects(found: Any) -> Iterator[dict[str, Any]]:
-    return (each for each in found if isinstance(each, dict)) if isinstance(found, list) else iter(())
-
-
-def _family_of(model: str) -> _Family:
-    path = _SEEDREAM if model.startswith("seedream-") else _HUNYUAN
-    return _FAMILIES.get(model) or _Family(label=model, path=path)
-
-
-def _spec(settings: TokenHubSettings, family: _Family) -> ModelSpec:
-    is_known = settings.tokenhub_image_model in _FAMILIES
-    # Prices are those of the mainland; the other address charges in another currency.
-    is_mainland = not str(urlsplit(settings.tokenhub_base_url).hostname).endswith(".tencentcloudmaas.com")
-    limits = ReferenceLimits(
-        formats=("jpeg", "png", "webp"),
-        max_bytes=family.max_megabytes * 1_048_576,
-        max_side=8192,
-        max_ratio=8,
-    )
-    return ModelSpec(
-        name="tokenhub",
-        label=family.label,
-        model_id=settings.tokenhub_image_model,
-        sizes=family.sizes,
-        own_sizes=family.own_sizes,
-        prompt_limit=family.prompt_limit,
-        max_references=family.max_references,
-        reference_form="any",
-        reference_limits=limits,
-        max_reference_bytes=45 * 1_048_576,
-        takes_seed=family.takes_seed,
-        prices=prices(settings.price_per_image, *(map(Decimal, family.prices) if is_mainland else ())),
-        setup=_SETUP if is_known else replace(_SETUP, about=_ABOUT_UNKNOWN),
-        watermark=settings.watermark if family.has_switch else None,
-        field_notes=_NOTES if family.takes_seed else _NOTES | _NO_SEED,
-    )
+        return self._error_of(answer.status, code, detail)

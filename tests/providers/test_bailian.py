@@ -12,14 +12,14 @@ import generator
 from app.config import Settings
 from app.domain import Reference, Status
 from app.errors import Billed
-from app.providers.bailian import _BY_ID, Bailian
+from app.providers.bailian import MODELS, Bailian
 from tests.harness import open_harness
 from tests.providers.services import FOX, failure, opened
 from tools.fakes.bailian import FakeBailian
 from tools.fakes.service import Submission
 
 SERVICE = "bailian"
-CURRENT = [model for model, family in _BY_ID.items() if not family.ended_on]
+CURRENT = [model for model, family in MODELS.items() if not family.retirement]
 
 
 def provider_for(model_id: str, **more: object) -> Bailian:

@@ -9,8 +9,8 @@ import pytest
 
 from app.domain import Edit, ImageRequest, Reference
 from app.images import masks
-from app.providers import openai_edits
-from app.providers.base import size_like
+from app.providers import openai_images
+from app.providers.kit import size_like
 from tests.providers.services import failure, opened
 from tools.fakes.bailian import FakeBailian
 from tools.fakes.images import make_image
@@ -80,7 +80,7 @@ def test_openai_s_estimate_is_of_the_size_that_is_asked_for(size: tuple[int, int
     edit = replace(EDIT, width=size[0], height=size[1])
     with FakeOpenAIImages() as service:
         spec = opened(service, openai_base_url="https://api.openai.com/v1", usd_cny=service.rate).spec
-    plain = replace(FLOWER, edit=None, resolution=str(openai_edits.size_of(edit)))
+    plain = replace(FLOWER, edit=None, resolution=str(openai_images.size_of(edit)))
     for quality in spec.options["quality"]:
         estimate = spec.price(replace(plain, quality=str(quality)))
         assert estimate

@@ -47,7 +47,7 @@ ALL_READERS: dict[str, Callable[[Response], object]] = READERS | {
     "free sdapi": SdApi(Settings())._read,
     "jimeng fetch": fetch_error,
     "jimeng key": key_error,
-    "jimeng picture": lambda found: JIMENG._image(found.fields | {"image_urls": None}),
+    "jimeng picture": lambda found: JIMENG._tasks._image(found.fields | {"image_urls": None}),
 }
 
 
@@ -84,7 +84,9 @@ def test_a_key_that_cannot_be_a_header_is_not_charged() -> None:
     [("[" * 100_000, None), ('{"all_seeds": [1' + "0" * 30 + "]}", None), ('{"seed": 7}', 7)],
 )
 def test_an_invalid_seed_from_a_local_server_loses_no_image(info: str, seed: int | None) -> None:
-    assert SdApi(Settings())._read(answer(200, {"images": ["AAAA"], "info": info})).seed == seed
+    image = SdApi(Settings())._read(answer(200, {"images": ["AAAA"], "info": info})).image
+    assert image is not None
+    assert image.seed == seed
 
 
 def test_a_lone_surrogate_in_a_service_message_can_be_stored() -> None:

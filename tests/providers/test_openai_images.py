@@ -11,7 +11,7 @@ from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Reference, Size
 from app.domain.token_prices import tokens
 from app.errors import Billed
-from app.providers.openai_images import _BY_ID, OpenAIImages
+from app.providers.openai_images import MODELS, OpenAIImages
 from tests.providers import services
 from tests.providers.services import failure, opened, size_of
 from tools.fakes.clock import Clock
@@ -133,7 +133,7 @@ def test_a_set_price_is_the_estimate(model: OpenAIImages) -> None:
 def test_the_end_of_a_model_points_to_the_newest() -> None:
     end = OpenAIImages(Settings(openai_image_model="gpt-image-1")).spec.retirement
     assert end
-    assert end.successor == next(iter(_BY_ID))
+    assert end.successor == next(iter(MODELS))
 
 
 @pytest.mark.parametrize("count", [1, 3])

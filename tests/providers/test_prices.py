@@ -112,20 +112,20 @@ def require_equal(service: Any, provider: generator.Provider) -> None:
 
 
 @pytest.mark.parametrize("service", ["seedream"], indirect=True)
-@pytest.mark.parametrize("model_id", sorted(seedream._BY_ID))
+@pytest.mark.parametrize("model_id", sorted(seedream.MODELS))
 def test_seedream_bills_what_was_estimated(in_process: FakeService, model_id: str) -> None:
     in_process.keeps_old_models = True  # type: ignore[attr-defined]
     require_equal(in_process, opened(in_process, seedream_model=model_id))
 
 
 @pytest.mark.parametrize("service", ["bailian"], indirect=True)
-@pytest.mark.parametrize("model_id", [id for id, family in bailian._BY_ID.items() if not family.ended_on])
+@pytest.mark.parametrize("model_id", [id for id, family in bailian.MODELS.items() if not family.retirement])
 def test_bailian_bills_what_was_estimated(in_process: FakeService, model_id: str) -> None:
     require_equal(in_process, opened(in_process, bailian_model=model_id))
 
 
 @pytest.mark.parametrize("service", ["gemini"], indirect=True)
-@pytest.mark.parametrize("model_id", list(gemini._FAMILIES))
+@pytest.mark.parametrize("model_id", list(gemini.MODELS))
 @pytest.mark.usefixtures("one_picture")
 def test_a_reseller_of_gemini_bills_the_price_that_is_set(in_process: FakeService, model_id: str) -> None:
     settings = {"gemini_image_model": model_id, "gemini_price": Decimal("0.30")}
@@ -133,7 +133,7 @@ def test_a_reseller_of_gemini_bills_the_price_that_is_set(in_process: FakeServic
 
 
 @pytest.mark.parametrize("service", ["gemini"], indirect=True)
-@pytest.mark.parametrize("model_id", list(gemini._FAMILIES))
+@pytest.mark.parametrize("model_id", list(gemini.MODELS))
 @pytest.mark.usefixtures("one_picture")
 def test_google_bills_the_estimate_and_the_words(in_process: Any, model_id: str) -> None:
     """What is booked is the bill; before, the words and the thoughts about them are not known."""
@@ -153,13 +153,13 @@ def test_google_bills_the_estimate_and_the_words(in_process: Any, model_id: str)
 
 
 @pytest.mark.parametrize("service", ["tokenhub"], indirect=True)
-@pytest.mark.parametrize("model_id", list(tokenhub._FAMILIES))
+@pytest.mark.parametrize("model_id", list(tokenhub.MODELS))
 def test_tokenhub_bills_what_was_estimated(in_process: FakeService, model_id: str) -> None:
     require_equal(in_process, opened(in_process, tokenhub_image_model=model_id))
 
 
 @pytest.mark.parametrize("service", ["jimeng"], indirect=True)
-@pytest.mark.parametrize("req_key", list(jimeng._FAMILIES))
+@pytest.mark.parametrize("req_key", [id for id, family in jimeng.MODELS.items() if family.scale])
 def test_jimeng_bills_what_was_estimated(in_process: FakeService, req_key: str) -> None:
     require_equal(in_process, opened(in_process, jimeng_req_key=req_key))
 

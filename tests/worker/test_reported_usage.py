@@ -13,7 +13,7 @@ import generator
 from app.domain import SampleImage, Status
 from app.domain.ledger import Usage
 from app.errors import WriteRefused
-from app.providers.base import reported_usage
+from app.providers.kit import reported_usage
 from tests.harness import Harness, restart_after_crash
 from tests.worker.conftest import OpenFor
 from tools.fakes.seedream import FakeSeedream
