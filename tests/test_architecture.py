@@ -98,7 +98,7 @@ ONLY_IN = {
     "PIL": {
         *("app.images.cutout", "app.images.decode", "app.images.finishing", "app.images.ground"),
         *("app.images.laying", "app.images.masks", "app.images.fonts", "app.images.previews"),
-        "app.providers.demo",
+        "app.images.demo_picture",
     },
     "oss2": {"oss_client"},
     "openpyxl": {"app.sheets"},

@@ -107,7 +107,7 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
         model = Jimeng(Settings(**service.settings()))
         body = {**model._body(FOX), **change}
         body = {name: value for name, value in body.items() if value is not None}
-        answer = model._signer.call(model._client.post, service.address, "CVSync2AsyncSubmitTask", body)
+        answer = model.call(model._client.post, "CVSync2AsyncSubmitTask", body)
         assert (answer.status, answer.fields["code"]) == (400, 50200)
         assert service.submissions == []
 

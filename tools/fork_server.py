@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.providers import demo
+from app.images import demo_picture
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,7 +93,7 @@ def _parent(module: str) -> _Parent:
 
 def draw_demo_fast() -> None:
     """Have the demo draw in a third of the time, with edges that no test looks at."""
-    demo._SMOOTH_BELOW = 0
+    demo_picture._SMOOTH_BELOW = 0
 
 
 def main() -> int:

@@ -52,7 +52,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/option_columns.py": ("_YES_NO",),  # what people write into cells
     "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS"),  # what people write below a table
     "app/sheets/cells.py": ("下午",),  # what Excel writes
-    "app/providers/demo.py": ("_draw_text", "_draw_label"),  # drawn into the picture
+    "app/images/demo_picture.py": ("_draw_text", "_draw_label"),  # drawn into the picture
     "static/js/table/references.js": ("、",),  # between names in a cell
     "static/js/table/columns.js": ("；",),  # between names in a copied cell
     "app/providers/kit.py": ("with_negative_prompt",),  # said to the model

@@ -35,7 +35,6 @@ from app.providers.http import Response, ServiceClient, decode_base64
 from app.providers.jimeng import CUT_OUT, Jimeng, JimengSettings
 from app.providers.jimeng_errors import LABEL, edit_error, submit_error, task_data
 from app.providers.kit import prices
-from app.providers.volc_signature import Signer
 
 _LARGEST = 4_700_000  # bytes, as of Jimeng's other models; its own limit is not known
 _LONGEST = 4096
@@ -83,9 +82,8 @@ class SaliencySeg:
     latency: None = None
 
     def __init__(self, settings: JimengSettings) -> None:
-        self._jimeng, self._endpoint = Jimeng(settings), settings.jimeng_endpoint
+        self._jimeng = Jimeng(settings)
         self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
-        self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
         self._client = ServiceClient(LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout)
         self._at_once = threading.Lock()  # one picture is opened at a time
         self.spec = _spec(
@@ -107,7 +105,7 @@ class SaliencySeg:
             "refine_mask": 2,  # the finest edge
             "rgb": [-1, -1, -1],  # transparent
         }
-        answer = self._signer.call(self._client.post_once, self._endpoint, "CVProcess", body)
+        answer = self._jimeng.call(self._client.post_once, "CVProcess", body)
         try:
             drawn = self._drawn(answer)
             with self._at_once:

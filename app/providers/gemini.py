@@ -17,21 +17,19 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.domain import COMMON_RATIOS, RESOLUTIONS, ImageRequest, ModelSetup, Reference, ReferenceLimits
+from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, Reference, ReferenceLimits
 from app.errors import Billed, ModelError, message
 from app.providers import kit
 from app.providers.base import ModelSettings, SubmitResult
 from app.providers.error_rules import REFUSED, ErrorRule, failed, parse_error, pausing, throttling
 from app.providers.http import Response, parse_object
+from app.providers.token_costs import FOURTEEN_RATIOS, GeminiFamily, gemini_usage
 from app.setting import address, concurrency, key, model, price
 
 LABEL = message("Gemini")
 _GOOGLE = "generativelanguage.googleapis.com"
 _BILLS_REFUSALS = ("laozhang.ai",)  # and only answers with HTTP status 200
 _MOST_THROTTLED = 30  # calls in a row: a spending cap gives the same answer as too many calls
-_REFERENCE_TOKENS = 1120
-_TEN = (*COMMON_RATIOS, "4:5", "5:4", "21:9")
-_FOURTEEN = (*_TEN, "1:4", "4:1", "1:8", "8:1")
 _PUBLISHED = {("16:9", "1K"): (1376, 768), ("16:9", "2K"): (2752, 1536)}
 # The limit on each image is not published: what all known services take, and a body of 20 MB.
 _REFERENCE_LIMITS = ReferenceLimits(
@@ -39,24 +37,12 @@ _REFERENCE_LIMITS = ReferenceLimits(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeminiFamily(kit.Family):
-    """``tokens`` of an image by resolution, and dollars for a million tokens, ``image`` and ``text`` made,
-    ``read`` of the request.
-    """
-
-    tokens: tuple[int, ...] = (1120,)
-    ratios: tuple[str, ...] = _TEN
-    image: str = ""
-    text: str = ""
-    read: str = ""
-
-
 _any = partial(
     GeminiFamily,
     max_references=4,
     reference_form="bytes",
     reference_limits=_REFERENCE_LIMITS,
+    max_reference_bytes=2 * _REFERENCE_LIMITS.max_bytes,
     included_references=0,
 )
 _full = partial(_any, max_references=14)
@@ -64,7 +50,7 @@ MODELS = {
     "gemini-nano-banana-2.1": _full(
         label="Gemini Nano Banana 2.1",
         tokens=(1120, 1680, 3780),
-        ratios=_FOURTEEN,
+        ratios=FOURTEEN_RATIOS,
         image="30",
         text="7.5",
         read="1.5",
@@ -152,28 +138,15 @@ class Gemini(kit.Service):
             self._headers.pop("Authorization", None)
         self._bills_refusals = host.endswith(_BILLS_REFUSALS)
         self.errors = (*_ERRORS, *((_FAILED_FREE,) if self._bills_refusals else ()), _FAILED)
-        self._family = family = MODELS.get(model_id) or _any(label=model_id)
-        self._rate = rate = settings.usd_cny if host == _GOOGLE else None
+        self._family = MODELS.get(model_id) or _any(label=model_id)
+        self._rate = settings.usd_cny if host == _GOOGLE else None
         self._throttled = 0  # calls in a row
-        if rate and family.image:
-            family = replace(
-                family,
-                prices=tuple(tokens * Decimal(family.image) * rate / 1_000_000 for tokens in family.tokens),
-                reference_price=_REFERENCE_TOKENS * Decimal(family.read) * rate / 1_000_000,
-            )
         about = _SETUP.about if host == _GOOGLE else _ABOUT_RESELLER
         setup = replace(_SETUP, about=about if model_id in MODELS else _ABOUT_UNKNOWN)
-        self.spec = kit.spec_of(
-            "gemini",
-            model_id,
-            family,
-            settings,
-            setup,
-            sizes=kit.size_table(
-                _PUBLISHED, resolutions=RESOLUTIONS[: len(family.tokens)], ratios=family.ratios
-            ),
-            max_reference_bytes=2 * _REFERENCE_LIMITS.max_bytes,
-        )
+        tiers = RESOLUTIONS[: len(self._family.tokens)]
+        sizes = kit.size_table(_PUBLISHED, resolutions=tiers, ratios=self._family.ratios)
+        priced = self._family.priced(self._rate)
+        self.spec = kit.spec_of("gemini", model_id, priced, settings, setup, sizes=sizes)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image and wait for it."""
@@ -199,9 +172,9 @@ class Gemini(kit.Service):
         parts = (part for part in reversed(_parts(fields)) if not part.get("thought"))
         images = (kit.made_image(self._base, None, kit.within(each, "inlineData", "data")) for each in parts)
         has_error = bool(fields.get("error") or _stopped(fields))
-        result = self._first(answer, images, _usage(fields.get("usageMetadata")), has_error=has_error)
+        result = self._first(answer, images, gemini_usage(fields.get("usageMetadata")), has_error=has_error)
         self._throttled = 0
-        return replace(result, cost=self._cost(result.usage))
+        return replace(result, cost=self._family.cost(result.usage, self._rate))
 
     def _error(self, answer: Response) -> ModelError:
         fields = _fields(answer)
@@ -231,16 +204,6 @@ class Gemini(kit.Service):
             pauses_batch=problem.pauses_batch,
         )
 
-    def _cost(self, usage: Mapping[str, int]) -> Decimal | None:
-        """CNY of an answer, by its tokens; None where others are billed, or the rate is unknown."""
-        if not (self._rate and self._family.image and usage.get("imageTokenCount")):
-            return None
-        drawn = usage["imageTokenCount"]
-        texts = usage.get("candidatesTokenCount", drawn) - drawn + usage.get("thoughtsTokenCount", 0)
-        read = usage.get("promptTokenCount", 0) * Decimal(self._family.read)
-        dollars = read + drawn * Decimal(self._family.image) + max(texts, 0) * Decimal(self._family.text)
-        return dollars * self._rate / 1_000_000
-
 
 def _fields(answer: Response) -> dict[str, Any]:
     """The answer as an object; Google puts some errors into a list of one."""
@@ -258,10 +221,3 @@ def _stopped(fields: Mapping[str, Any]) -> str:
     if blocked := kit.within(fields, "promptFeedback", "blockReason"):
         return f"blocked {blocked}"
     return str(candidate.get("finishReason") or "no image") if candidate else ""
-
-
-def _usage(found: Any) -> dict[str, int]:
-    """The reported tokens, with those of the image as ``imageTokenCount``."""
-    details = kit.objects(found, "candidatesTokensDetails")
-    tokens = [each.get("tokenCount") for each in details if each.get("modality") == "IMAGE"]
-    return kit.reported_usage(found) | kit.reported_usage({"imageTokenCount": next(iter(tokens), None)})

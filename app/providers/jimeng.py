@@ -17,48 +17,27 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from app.domain import (
-    EditRules,
-    GeneratedImage,
-    ImageRequest,
-    ModelSetup,
-    ModelSpec,
-    Reference,
-    ReferenceLimits,
-    SizeRule,
-)
+from app.domain import EditRules, ImageRequest, ModelSetup, ModelSpec, Reference, ReferenceLimits, SizeRule
 from app.domain.edits import SIDES
 from app.errors import Billed, ModelError, SettingError, message
-from app.providers import jimeng_errors, key_check, kit
-from app.providers.base import LONGEST_TASK_ID, KeyCheck, ModelSettings, Sleep, SubmitResult
-from app.providers.downloads import Downloads
+from app.providers import jimeng_errors, kit
+from app.providers.base import LONGEST_TASK_ID, ModelSettings, SubmitResult
 from app.providers.error_rules import at_least_unknown, outcome_unknown
-from app.providers.http import Response, ServiceClient
+from app.providers.http import Response
 from app.providers.jimeng_errors import LABEL, task_data
 from app.providers.jimeng_tasks import JimengTasks
-from app.providers.latency import LatencyEstimate
-from app.providers.polling import Poller
-from app.providers.volc_signature import Signer
 from app.setting import address, concurrency, key, model, price, read_bool, setting
 
 _SIZES = SizeRule.by_area(1_048_576, 16_777_216, max_ratio=3)
-_NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not exist
 _RANDOM = -1  # without a seed inpainting takes 101, and makes the same picture again
 
-_PUBLISHED = {
-    ("1:1", "1K"): (1024, 1024),
-    ("1:1", "2K"): (2048, 2048),
-    ("4:3", "2K"): (2304, 1728),
-    ("3:2", "2K"): (2496, 1664),
-    ("16:9", "2K"): (2560, 1440),
-    ("1:1", "4K"): (4096, 4096),
-    ("4:3", "4K"): (4694, 3520),
-    ("3:2", "4K"): (4992, 3328),
-    ("16:9", "4K"): (5404, 3040),
-}
-
+_PUBLISHED = kit.by_shape(
+    ("1:1", "4:3", "3:2", "16:9"),
+    _1K=((1024, 1024),),
+    _2K=((2048, 2048), (2304, 1728), (2496, 1664), (2560, 1440)),
+    _4K=((4096, 4096), (4694, 3520), (4992, 3328), (5404, 3040)),
+)
 _TABLE = kit.size_table(_PUBLISHED, _SIZES)
-
 _LIMITS = ReferenceLimits(formats=("jpeg", "png"), max_bytes=15 * 1_048_576, max_side=4096, max_ratio=3)
 # Of an image as base64: what the pages of the sibling models say, those of 4.0 and 4.6 say nothing.
 _LIMITS_AS_BYTES = replace(_LIMITS, max_bytes=4_700_000, recompresses=True)
@@ -82,6 +61,7 @@ _any = partial(
     max_references=4,
     reference_form="url",
     reference_limits=_LIMITS,
+    max_reference_bytes=45 * 1_048_576,
     has_switch=True,
 )
 _listed = partial(_any, own_sizes=_SIZES, prices=("0.22",), options={"reference_strength": range(1, 101)})
@@ -92,6 +72,7 @@ _changing = partial(
     min_references=1,
     reference_form="bytes",
     reference_limits=_LIMITS_AS_BYTES,
+    max_reference_bytes=45 * 1_048_576,
 )
 # An image as base64: 4.6 has shown an answer to one, 4.0 has not.
 _4_0, _4_6 = "jimeng_t2i_v40", "jimeng_seedream46_cvtob"
@@ -155,61 +136,28 @@ _SETUP = ModelSetup(
 )
 
 
-class Jimeng:
+class Jimeng(JimengTasks):
     """The provider ``jimeng``; see ``base.Provider``."""
 
     def __init__(self, settings: JimengSettings) -> None:
-        self._endpoint, self._timeout = settings.jimeng_endpoint, settings.model_timeout
-        self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
-        self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
-        self._client = ServiceClient(LABEL, self._endpoint, timeout=min(60.0, self._timeout))
-        self._downloads = Downloads(LABEL, self._endpoint, timeout=self._timeout)
-        self.latency = LatencyEstimate()
-        self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
+        super().__init__(
+            settings.jimeng_endpoint,
+            (settings.volcengine_ak, settings.volcengine_sk),
+            settings.jimeng_aigc_producer,
+            timeout=settings.model_timeout,
+        )
         self._family = MODELS.get(settings.jimeng_req_key) or _any(label=settings.jimeng_req_key)
         self.spec = _spec(settings, self._family)
-        self._tasks = JimengTasks(
-            req_key=settings.jimeng_req_key,
-            endpoint=self._endpoint,
-            signer=self._signer,
-            secrets=self._secrets,
-            client=self._client,
-            downloads=self._downloads,
-            producer=settings.jimeng_aigc_producer,
-            watermark=self.spec.watermark,
-        )
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
         body = self._body(request) | self._images(references)
         if references and self._family.scale and request.reference_strength is not None:
             body["scale"] = self._family.scale(request.reference_strength)
-        answer = self._signer.call(self._client.post_once, self._endpoint, "CVSync2AsyncSubmitTask", body)
+        answer = self.call(self._client.post_once, "CVSync2AsyncSubmitTask", body)
         task_id = self._task_id(answer)
         self._submitted_at[task_id] = time.monotonic()
         return SubmitResult(task_id=task_id)
-
-    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
-        """Poll until the task is done, then download the image; an expired URL is requested again."""
-        submitted_at = self._submitted_at.pop(task_id, None)
-        with Poller(self.latency, self._timeout, sleep, submitted_at=submitted_at) as poller:
-            try:
-                return self._tasks.wait(task_id, poller)
-            except ModelError as problem:
-                is_gone, problem.url_expired = problem.url_expired, False  # the next poll gives another URL
-                if not is_gone or submitted_at is not None:
-                    raise
-        raise jimeng_errors.gone(max(self.spec.prices.values(), default=Decimal(0)))
-
-    def check_key(self) -> KeyCheck:
-        """Query a task that does not exist: the signature is checked, and the call is free."""
-        answer = key_check.checked(
-            LABEL, self._endpoint, lambda one: self._tasks.query(one, _NONEXISTENT_TASK)
-        )
-        if problem := jimeng_errors.key_error(answer, *self._secrets):
-            raise problem
-        text = "{label}：密钥有效，签名被接受，没有花钱；{open}"
-        return KeyCheck(verified=True, text=message(text, label=LABEL, open=key_check.FIRST_IMAGE))
 
     def _body(self, request: ImageRequest) -> dict[str, Any]:
         body: dict[str, Any] = {"req_key": self.spec.model_id}
@@ -255,7 +203,6 @@ def _spec(settings: JimengSettings, family: JimengFamily) -> ModelSpec:
     if family.min_references:  # the price that is set is that of the others
         price = Decimal(family.prices[0]) if family.prices else settings.jimeng_outpaint_price
         more["prices"] = {} if price is None else {tier: price for _, tier in family.sizes}
-    more["max_reference_bytes"] = 45 * 1_048_576
     return kit.spec_of("jimeng", req_key, family, settings, _SETUP, notes=notes, **more)
 
 

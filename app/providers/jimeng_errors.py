@@ -115,11 +115,7 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
         return expired(message("即梦不认识这个任务编号（{code}）", code=_UNKNOWN_TASK))
     if problem.pauses_batch:
         return ModelError(
-            problem.message,
-            cause=problem.cause,
-            billed=Billed.UNKNOWN,
-            pauses_batch=True,
-            task_valid=True,
+            problem.message, cause=problem.cause, billed=Billed.UNKNOWN, pauses_batch=True, task_valid=True
         )
     if problem.billed is Billed.UNKNOWN:  # the work is done and failed, and failures are not billed
         text = message("即梦没有生成这一张，请再试一次（{code}）", code=str(code))

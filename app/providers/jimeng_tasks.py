@@ -1,38 +1,85 @@
-"""The tasks of Jimeng after their submission: polls, and the download of the image."""
+"""Calls of Jimeng but a submission: polls of a task, the download of its image, and the check of the keys."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
-from app.domain import GeneratedImage
+from app.domain import GeneratedImage, ModelSpec
 from app.errors import ModelError, message
+from app.providers import key_check
+from app.providers.base import KeyCheck, Sleep
 from app.providers.downloads import Downloads
 from app.providers.http import Response, ServiceClient, decode_base64
-from app.providers.jimeng_errors import expired, fetch_error, not_given, task_data, timed_out
+from app.providers.jimeng_errors import (
+    LABEL,
+    expired,
+    fetch_error,
+    gone,
+    key_error,
+    not_given,
+    task_data,
+    timed_out,
+)
+from app.providers.latency import LatencyEstimate
 from app.providers.polling import Poller
-from app.providers.volc_signature import Signer
+from app.providers.volc_signature import Signer, canonical_query
 
+_VERSION = "2022-08-31"
 _MAX_DOWNLOADS = 4
+_NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not exist
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JimengTasks:
-    """Reads the tasks of one model; ``producer`` is written into the implicit mark, unless it is empty."""
+    """Base class of the client: all but what a submission says.
 
-    req_key: str
-    endpoint: str
-    signer: Signer
-    secrets: tuple[str, ...]
-    client: ServiceClient
-    downloads: Downloads
-    producer: str
-    watermark: bool | None
+    ``keys`` are its access key and secret key; ``producer`` is written into the implicit mark, if any.
+    """
 
-    def wait(self, task_id: str, poller: Poller) -> GeneratedImage:
-        """Poll until the task is done, then download its image, again if it fails. Raises ModelError."""
+    spec: ModelSpec
+
+    def __init__(self, endpoint: str, keys: tuple[str, str], producer: str, *, timeout: float) -> None:
+        self._endpoint, self._producer, self._timeout, self._secrets = endpoint, producer, timeout, keys
+        self._signer = Signer(access_key=keys[0], secret_key=keys[1])
+        self._client = ServiceClient(LABEL, endpoint, timeout=min(60.0, timeout))
+        self._downloads = Downloads(LABEL, endpoint, timeout=timeout)
+        self.latency = LatencyEstimate()
+        self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
+
+    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
+        """Poll until the task is done, then download the image; an expired URL is requested again."""
+        submitted_at = self._submitted_at.pop(task_id, None)
+        with Poller(self.latency, self._timeout, sleep, submitted_at=submitted_at) as poller:
+            try:
+                return self._wait(task_id, poller)
+            except ModelError as problem:
+                is_gone, problem.url_expired = problem.url_expired, False  # the next poll gives another URL
+                if not is_gone or submitted_at is not None:
+                    raise
+        raise gone(max(self.spec.prices.values(), default=Decimal(0)))
+
+    def check_key(self) -> KeyCheck:
+        """Query a task that does not exist: the signature is checked, and the call is free."""
+        answer = key_check.checked(LABEL, self._endpoint, lambda one: self._query(one, _NONEXISTENT_TASK))
+        if problem := key_error(answer, *self._secrets):
+            raise problem
+        text = "{label}：密钥有效，签名被接受，没有花钱；{open}"
+        return KeyCheck(verified=True, text=message(text, label=LABEL, open=key_check.FIRST_IMAGE))
+
+    def call(self, post: Callable[..., Response], action: str, body: Mapping[str, Any]) -> Response:
+        """Make a signed call by ``ServiceClient.post`` or ``post_once``."""
+        query = (("Action", action), ("Version", _VERSION))
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        parts = urlsplit(self._endpoint)
+        headers = self._signer.headers(parts.netloc, query, content, datetime.now(UTC))
+        url = f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}"
+        return post(url, headers=headers, content=content)
+
+    def _wait(self, task_id: str, poller: Poller) -> GeneratedImage:
         downloads = 0
         while poller.wait():
             data = self._poll(task_id)
@@ -41,8 +88,8 @@ class JimengTasks:
             poller.finished()
             downloads += 1
             try:
-                tagged = data.get("aigc_meta_tagged") is True if self.producer else None
-                return GeneratedImage(content=self._image(data), watermark=self.watermark, tagged=tagged)
+                tagged = data.get("aigc_meta_tagged") is True if self._producer else None
+                return GeneratedImage(content=self._image(data), watermark=self.spec.watermark, tagged=tagged)
             except ModelError as problem:
                 if downloads == _MAX_DOWNLOADS or not problem.retryable:
                     raise
@@ -51,11 +98,11 @@ class JimengTasks:
     def _poll(self, task_id: str) -> Mapping[str, Any] | None:
         """Poll once; returns the finished task's data, None while it is running or the poll fails."""
         try:
-            answer = self.query(self.client, task_id)
+            answer = self._query(self._client, task_id)
         except ModelError:
             return None  # free: the next poll repeats it
         data = task_data(answer)
-        problem = fetch_error(answer, *self.secrets)
+        problem = fetch_error(answer, *self._secrets)
         if problem and not (data.get("image_urls") or data.get("binary_data_base64")):
             raise problem
         status = data.get("status")
@@ -66,19 +113,18 @@ class JimengTasks:
     def _image(self, data: Mapping[str, Any]) -> bytes:
         urls, contents = data.get("image_urls"), data.get("binary_data_base64")
         if isinstance(urls, list) and urls:
-            return self.downloads.fetch(str(urls[0]))
+            return self._downloads.fetch(str(urls[0]))
         if isinstance(contents, list) and contents and (content := decode_base64(contents[0])):
             return content
         raise not_given()
 
-    def query(self, client: ServiceClient, task_id: str) -> Response:
-        """Ask for the state of a task, once, by this client."""
+    def _query(self, client: ServiceClient, task_id: str) -> Response:
         wanted: dict[str, Any] = {"return_url": True}
-        if self.watermark:
+        if self.spec.watermark:
             wanted["logo_info"] = {"add_logo": True}
-        if maker := self.producer:  # all four: the pages differ in what they require
+        if maker := self._producer:  # all four: the pages differ in what they require
             who = {"content_producer": maker, "content_propagator": maker}
             wanted["aigc_meta"] = who | {"producer_id": task_id, "propagate_id": task_id}
         options = json.dumps(wanted, separators=(",", ":"))
-        body = {"req_key": self.req_key, "task_id": task_id, "req_json": options}
-        return self.signer.call(client.post, self.endpoint, "CVSync2AsyncGetResult", body)
+        body = {"req_key": self.spec.model_id, "task_id": task_id, "req_json": options}
+        return self.call(client.post, "CVSync2AsyncGetResult", body)

@@ -77,6 +77,7 @@ class Family:
     min_references: int = 0
     reference_form: str = "any"
     reference_limits: ReferenceLimits | None = None
+    max_reference_bytes: int = 128 * 1_048_576
     negative_prompt: str = "folded"
     takes_seed: bool = False
     options: Mapping[str, Sequence[str] | range] = field(default_factory=dict)
@@ -295,6 +296,17 @@ def size_like(width: int, height: int, *, minimum: int, maximum: int, multiple_o
         if minimum <= size.area <= maximum:
             found.append((max(error, _GOOD_RATIO), abs(across - middle), size))
     return min(found, key=lambda each: each[:2])[2]
+
+
+def by_shape(
+    shapes: Sequence[str], **rows: Sequence[tuple[int, int]]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Published sizes by ratio and resolution; ``_2K`` are those of 2K, of the first of these shapes."""
+    return {
+        (shape, tier.strip("_")): size
+        for tier, row in rows.items()
+        for shape, size in zip(shapes, row, strict=False)
+    }
 
 
 def size_table(

@@ -30,7 +30,7 @@ from app.providers.base import ModelSettings, SubmitResult
 from app.providers.error_rules import REFUSED, ErrorRule, failed, pausing, throttling
 from app.providers.http import Response
 from app.providers.images_api import ImagesApi
-from app.providers.openai_tokens import cost_of, price_of_reference, price_of_token
+from app.providers.token_costs import cost_of, price_of_reference, price_of_token
 from app.setting import address, concurrency, key, model, price
 
 LABEL = message("图片服务")
@@ -124,10 +124,7 @@ class OpenAISettings(ModelSettings):
     openai_concurrency: int | None = concurrency()
 
 
-_SETUP = ModelSetup(
-    title="OpenAI 及兼容服务",
-    about="任何兼容 /v1/images/generations 的服务，包括本机的。",
-)
+_SETUP = ModelSetup(title="OpenAI 及兼容服务", about="任何兼容 /v1/images/generations 的服务，包括本机的。")
 
 _ANY = ".*"
 _NO_CREDIT = "图片服务的账户没有额度了，请充值后继续"

@@ -59,8 +59,7 @@ class SdApiSettings(ModelSettings):
 
 
 _SETUP = ModelSetup(
-    title="Stable Diffusion 服务",
-    about="自己电脑上的 stable-diffusion.cpp、Forge、SD.Next、AUTOMATIC1111。",
+    title="Stable Diffusion 服务", about="自己电脑上的 stable-diffusion.cpp、Forge、SD.Next、AUTOMATIC1111。"
 )
 
 _REDRAWN = 0.75  # denoising strength inside the mask: the original still shows through

@@ -26,14 +26,13 @@ from app.providers.images_api import ImagesApi, failed_part
 from app.setting import address, concurrency, key, model, price
 
 LABEL = message("方舟 Seedream")
-_MAX_REFERENCE_BYTES = 45 * 1_048_576  # 63 MB as base64; the service takes bodies up to 64 MB
 # Prices are those of the mainland service; ids used elsewhere are charged in another currency.
-_MAINLAND, _OUTSIDE = "doubao-seedream-", ("dola-seedream-", "seedream-")
-_PREFIXES = (_MAINLAND, *_OUTSIDE)
+_MAINLAND = "doubao-seedream-"
+_PREFIXES = (_MAINLAND, "dola-seedream-", "seedream-")
 
 _OLD_SIZES = SizeRule.by_area(3_686_400, 16_777_216, max_ratio=16)
 _LINE_OF_PRO = 2_360_000  # sources name up to 2,610,000 pixels: in doubt the dearer price
-_SHAPES = ("1:1", "4:3", "16:9", "3:2", "21:9")
+_sizes = partial(kit.by_shape, ("1:1", "4:3", "16:9", "3:2", "21:9"))
 _Row = tuple[tuple[int, int], ...]  # of the first shapes
 _2K: _Row = ((2048, 2048), (2304, 1728), (2848, 1600), (2496, 1664))
 _4K: _Row = ((4096, 4096), (4704, 3520), (5504, 3040), (4992, 3328))
@@ -45,24 +44,20 @@ _2K_OF_PRO: _Row = ((2048, 2048), (2368, 1776), (2816, 1584), (2496, 1664), (313
 def _family(
     label: str,
     *versions: str,
-    published: Mapping[str, _Row],
+    published: Mapping[tuple[str, str], tuple[int, int]],
     own_sizes: SizeRule,
     resolutions: Sequence[str] = RESOLUTIONS,
     **more: Any,
 ) -> kit.Family:
-    """The models whose ids end in these versions, with the published sizes of the first of _SHAPES."""
-    table = {
-        (shape, tier): size
-        for tier, row in published.items()
-        for shape, size in zip(_SHAPES, row, strict=False)
-    }
+    """The models whose ids end in these versions."""
     return kit.Family(
         label=label,
         ids=tuple(f"{prefix}{version}" for version in versions for prefix in _PREFIXES),
-        sizes=kit.size_table(table, own_sizes, resolutions=resolutions),
+        sizes=kit.size_table(published, own_sizes, resolutions=resolutions),
         own_sizes=own_sizes,
         prompt_limit=300,
         has_switch=True,
+        max_reference_bytes=45 * 1_048_576,  # 63 MB as base64; the service takes bodies up to 64 MB
         **more,
     )
 
@@ -72,7 +67,7 @@ _BACKGROUNDS = {"background": ("transparent", "opaque")}
 # What the 5.x generation has in common, and all that is known of an unlisted id.
 _current = partial(
     _family,
-    published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
+    published=_sizes(_1K=_1K_OF_PRO, _2K=_2K_OF_PRO),
     own_sizes=SizeRule.by_area(921_600, 4_624_220, max_ratio=16, lines=(_LINE_OF_PRO,)),
     max_references=10,
     resolutions=("1K", "2K"),
@@ -80,7 +75,7 @@ _current = partial(
 # The generation before: at BytePlus it goes on, under ids of its own.
 _ended = partial(
     _family,
-    published={"2K": _2K, "4K": _4K},
+    published=_sizes(_2K=_2K, _4K=_4K),
     own_sizes=_OLD_SIZES,
     max_references=14,
     retirement=Retirement(
@@ -103,7 +98,7 @@ MODELS = kit.by_id(
     _ended(
         "Seedream 4.0",
         "4-0-250828",
-        published={"1K": _1K_OF_4_0, "2K": _2K, "4K": _4K},
+        published=_sizes(_1K=_1K_OF_4_0, _2K=_2K, _4K=_4K),
         own_sizes=SizeRule.by_area(921_600, 16_777_216, max_ratio=16),
         prices=("0.20",),
     ),
@@ -155,17 +150,10 @@ _ERRORS = (
     ),
     # Only these are throttling; any other code of a 429 persists until the user acts.
     throttling(
-        LABEL,
-        ".*(RateLimit|ServerOverloaded|RequestBurstTooFast|InflightBatchsizeExceeded).*",
-        status=(429,),
+        LABEL, ".*(RateLimit|ServerOverloaded|RequestBurstTooFast|InflightBatchsizeExceeded).*", status=(429,)
     ),
     pausing(".+", "方舟暂不接受调用，请到控制台查看后继续", "limit", status=(429,), quotes=True),
-    ErrorRule(
-        "ContentSecurityDetectionError.*",
-        "方舟的内容审核出了内部错误",
-        "service",
-        retryable=True,
-    ),
+    ErrorRule("ContentSecurityDetectionError.*", "方舟的内容审核出了内部错误", "service", retryable=True),
     # The API reference marks none of these retryable.
     ErrorRule("InputText" + _BLOCKED, "提示词没有通过审核，请修改提示词", "moderation"),
     ErrorRule("InputImage" + _BLOCKED, "参考图没有通过审核，请换一张参考图", "moderation"),
@@ -199,15 +187,10 @@ class Seedream(ImagesApi):
     def __init__(self, settings: SeedreamSettings) -> None:
         super().__init__(settings, settings.ark_base_url, settings.ark_api_key)
         model_id = settings.seedream_model
-        self.spec = kit.spec_of(
-            "seedream",
-            model_id,
-            MODELS.get(model_id) or _current(model_id),
-            settings,
-            _SETUP if model_id in MODELS else replace(_SETUP, about=_ABOUT_UNKNOWN),
-            is_origin=model_id.startswith(_MAINLAND),
-            max_reference_bytes=_MAX_REFERENCE_BYTES,
-        )
+        family = MODELS.get(model_id) or _current(model_id)
+        setup = _SETUP if model_id in MODELS else replace(_SETUP, about=_ABOUT_UNKNOWN)
+        is_origin = model_id.startswith(_MAINLAND)
+        self.spec = kit.spec_of("seedream", model_id, family, settings, setup, is_origin=is_origin)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image. The task id is its URL."""

@@ -36,7 +36,9 @@ _4K = kit.size_table({}, _OF_HUNYUAN, resolutions=("4K",))
 _LIMITS = ReferenceLimits(
     formats=("jpeg", "png", "webp"), max_bytes=20 * 1_048_576, max_side=8192, max_ratio=8
 )
-_any = partial(kit.Family, path=_HUNYUAN, sizes=_UP_TO_2K, reference_limits=_LIMITS)
+_any = partial(
+    kit.Family, path=_HUNYUAN, sizes=_UP_TO_2K, reference_limits=_LIMITS, max_reference_bytes=45 * 1_048_576
+)
 _seedream = partial(_any, path=_SEEDREAM)
 MODELS = {
     "hy-image-v3.5-preview": _any(
@@ -125,16 +127,9 @@ class TokenHub(kit.Service):
         unlisted = _seedream if model_id.startswith("seedream-") else _any
         self._family = MODELS.get(model_id) or unlisted(label=model_id)
         # Prices are those of the mainland; the other address charges in another currency.
-        host = str(urlsplit(settings.tokenhub_base_url).hostname)
-        self.spec = kit.spec_of(
-            "tokenhub",
-            model_id,
-            self._family,
-            settings,
-            _SETUP if model_id in MODELS else replace(_SETUP, about=_ABOUT_UNKNOWN),
-            is_origin=not host.endswith(".tencentcloudmaas.com"),
-            max_reference_bytes=45 * 1_048_576,
-        )
+        is_mainland = not str(urlsplit(self._base).hostname).endswith(".tencentcloudmaas.com")
+        setup = _SETUP if model_id in MODELS else replace(_SETUP, about=_ABOUT_UNKNOWN)
+        self.spec = kit.spec_of("tokenhub", model_id, self._family, settings, setup, is_origin=is_mainland)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image. The task id is its URL."""

@@ -1,19 +1,15 @@
-"""Calls of Volcengine's visual API, with its request signature (HMAC-SHA256, "V4")."""
+"""Volcengine's request signature (HMAC-SHA256, "V4"), using only the standard library."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from app.providers.http import Response
-
-_REGION, _SERVICE, _VERSION = "cn-north-1", "cv", "2022-08-31"
+_REGION, _SERVICE = "cn-north-1", "cv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +18,6 @@ class Signer:
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
-
-    def call(
-        self, post: Callable[..., Response], endpoint: str, action: str, body: Mapping[str, Any]
-    ) -> Response:
-        """Make a signed call by ``ServiceClient.post`` or ``post_once``."""
-        query = (("Action", action), ("Version", _VERSION))
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        parts = urlsplit(endpoint)
-        headers = self.headers(parts.netloc, query, content, datetime.now(UTC))
-        url = f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}"
-        return post(url, headers=headers, content=content)
 
     def headers(
         self, host: str, query: Sequence[tuple[str, str]], body: bytes, now: datetime

@@ -10,8 +10,7 @@ from PIL import Image, ImageChops
 
 from app.config import Settings
 from app.domain import RESOLUTION_AREAS, USUAL_RATIOS, GeneratedImage, ImageRequest, Reference
-from app.images import fonts
-from app.providers import demo
+from app.images import demo_picture, fonts
 from app.providers.demo import Demo
 from tools.fakes.images import make_image
 
@@ -74,7 +73,7 @@ def pixels(request: ImageRequest) -> Image.Image:
 def without_text(request: ImageRequest, monkeypatch: pytest.MonkeyPatch) -> Image.Image:
     """The same image without text."""
     with monkeypatch.context() as patched:
-        patched.setattr(demo, "_draw_text", lambda *_: None)
+        patched.setattr(demo_picture, "_draw_text", lambda *_: None)
         return pixels(request)
 
 

@@ -47,7 +47,7 @@ ALL_READERS: dict[str, Callable[[Response], object]] = READERS | {
     "free sdapi": SdApi(Settings())._read,
     "jimeng fetch": fetch_error,
     "jimeng key": key_error,
-    "jimeng picture": lambda found: JIMENG._tasks._image(found.fields | {"image_urls": None}),
+    "jimeng picture": lambda found: JIMENG._image(found.fields | {"image_urls": None}),
 }
 
 

@@ -7,7 +7,7 @@ from openpyxl.styles import Alignment
 from openpyxl.worksheet.worksheet import Worksheet
 
 from app.domain import ImageRequest, Size
-from app.providers.demo import draw
+from app.images.demo_picture import draw
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.service import Reply, Submission
 from tools.workbooks.written import by_openpyxl
