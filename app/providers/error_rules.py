@@ -73,15 +73,6 @@ def throttling(label: Message, code: str = ".*", *, status: Container[int] = ())
     return ErrorRule(code, text, "limit", status=status, retryable=True, throttled=True)
 
 
-def read_error(
-    rules: Iterable[ErrorRule], label: Message, status: int, code: str, detail: str, secrets: Iterable[str]
-) -> ModelError:
-    """Return what the rules make of a service's code and message; both are empty in an unknown format."""
-    code, detail = redacted(code, *secrets), redacted(detail, *secrets)
-    rule = find_rule(rules, status, code) if code or detail else None
-    return rule.error(code or f"HTTP {status}", detail) if rule else unrecognised(label, status)
-
-
 def unrecognised(label: Message, status: int) -> ModelError:
     """Return the error for a response to a submission that is not in the service's format.
 

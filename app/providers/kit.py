@@ -34,10 +34,10 @@ from app.domain import (
     exact_size,
 )
 from app.errors import Billed, Message, ModelError, message
-from app.providers import key_check
+from app.providers import error_rules, key_check
 from app.providers.base import LONGEST_TASK_ID, KeyCheck, ModelSettings, Sleep, SubmitResult
 from app.providers.downloads import Downloads
-from app.providers.error_rules import ErrorRule, at_least_unknown, outcome_unknown, parse_error, read_error
+from app.providers.error_rules import ErrorRule
 from app.providers.http import Response, ServiceClient, decode_base64, secrets_in
 
 _COUNT_NAME, _MAX_COUNT, _MAX_COUNTS = r"\w{1,40}", 10**12, 20
@@ -210,19 +210,23 @@ class Service:
         if image := next(filter(None, images), None):
             return replace(image, usage=usage or {})
         if answer.status == 200 and not has_error:
-            raise outcome_unknown(self.label, message("答复里没有图片"))
+            raise error_rules.outcome_unknown(self.label, message("答复里没有图片"))
         problem = self._error(answer)
         is_believed = self.may_be_free and self.spec.costs_nothing
-        raise problem if is_believed else at_least_unknown(problem, answer.status, usage)
+        raise problem if is_believed else error_rules.at_least_unknown(problem, answer.status, usage)
 
     def _error(self, answer: Response) -> ModelError:
-        return self._error_of(answer.status, *parse_error(answer.fields))
+        return self._error_of(answer.status, *error_rules.parse_error(answer.fields))
 
     def _error_of(
         self, status: int, code: str, detail: str, rules: Sequence[ErrorRule] | None = None
     ) -> ModelError:
-        """What the rules, or those of the service, make of its code and message."""
-        return read_error(rules or self.errors, self.label, status, code, detail, self._secrets)
+        """What the rules, or those of the service, make of its code and message; both may be empty."""
+        code, detail = (error_rules.redacted(each, *self._secrets) for each in (code, detail))
+        rule = error_rules.find_rule(rules or self.errors, status, code)
+        if rule and (code or detail):
+            return rule.error(code or f"HTTP {status}", detail)
+        return error_rules.unrecognised(self.label, status)
 
 
 def within(found: Any, *names: str) -> Any:
