@@ -46,7 +46,7 @@ class DeadlineAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """As the parent, a pool of connections that obey the deadline."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else Connection
+        pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else DeadlineConnection
         pool.conn_kw.update(deadline=self._deadline, resolve=self._resolve)
         return pool
 
@@ -75,7 +75,7 @@ class Deadline:
         return left
 
 
-class Connection(HTTPConnection):
+class DeadlineConnection(HTTPConnection):
     """A connection that obeys a deadline, and whose host is resolved by ``resolve``."""
 
     def __init__(self, *args: Any, deadline: Deadline, resolve: Resolve, **kwargs: Any) -> None:
@@ -133,7 +133,7 @@ class Connection(HTTPConnection):
         return opened
 
 
-class _TLSConnection(Connection, HTTPSConnection):
+class _TLSConnection(DeadlineConnection, HTTPSConnection):
     """The same with TLS."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from urllib3.exceptions import NewConnectionError
 
 from app.errors import Billed
-from app.providers.deadlines import CONNECT_SECONDS, Connection, Deadline
+from app.providers.deadlines import CONNECT_SECONDS, Deadline, DeadlineConnection
 from app.providers.downloads import Downloads
 from app.providers.http import ServiceClient
 from tests.providers.services import FOX, failure, opened
@@ -90,7 +90,7 @@ def test_every_address_of_a_host_gets_its_share_of_the_deadline(monkeypatch: pyt
     deadline = Deadline()
     deadline.start(1000)
     addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
-    connection = Connection("service.example", 80, deadline=deadline, resolve=lambda *_: addresses)
+    connection = DeadlineConnection("service.example", 80, deadline=deadline, resolve=lambda *_: addresses)
     with pytest.raises(NewConnectionError):
         connection.connect()
     assert [address for address, _ in asked] == addresses
