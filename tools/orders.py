@@ -5,8 +5,8 @@ from typing import Any
 
 import database
 from app.domain import Changes, ImageRequest, Models, RowExtras
-from app.orders.batches import BatchOptions, NewBatch
-from app.orders.place import Placed, place
+from app.orders.doors import NewBatch
+from app.orders.place import BatchOptions, Placed, place
 from app.orders.plan import OrderRow
 from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel
 

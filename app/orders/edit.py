@@ -1,6 +1,6 @@
 """The change of a made picture, also to a larger one: one more picture of its row, with it as a reference."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -10,7 +10,6 @@ from typing import Any
 
 import database
 from app.domain import (
-    MAX_PICTURES_A_BATCH,
     OPTIONS,
     Edit,
     ImageRequest,
@@ -27,14 +26,13 @@ from app.domain.models import UPSCALERS
 from app.errors import AppError, Conflict, InvalidRequest, Message, message
 from app.images import decode, masks
 from app.images.filenames import TakenStems, filename_for
-from app.orders.batches import SINGLE, submit_parsed
-from app.orders.place import Conditions, Order, Placed, place
-from app.orders.plan import OrderRow, PlannedRow, total_price
+from app.orders.batches import submit_parsed
+from app.orders.doors import OneMore
+from app.orders.place import SINGLE, Conditions, Placed, place
 from app.orders.read import AGAIN, SKIP, ParsedRow
 
 MASK_NAME = "改动的地方.png"
 ENLARGED = "4K"
-_MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
 _VARIATION_STRENGTH = 60  # of the picture as a reference, in percent, where its record has none
 
 
@@ -76,69 +74,6 @@ class Offers:
     vary: Offer | None = None
     enlarge: Offer | None = None
     problem: Message | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OneMore(Order):
-    """One more picture of the row of a record, made with this request.
-
-    It has the next picture number of the row. An ended batch becomes active, also one whose sample is done;
-    another paused one stays paused. ``stem_for`` is the preferred file name of the row, without extension and
-    number. Raises Conflict when the record is no made picture any more, and when the batch or the row cannot
-    take more.
-    """
-
-    batch_id: str
-    record_id: int
-    request: ImageRequest
-    skips: bool
-    stem_for: Callable[[Record], str]
-
-    def read(self, db: database.Connection) -> tuple[Sequence[Record], tuple[int, int]]:
-        """The record, how many pictures its batch has, and the last picture number of its row."""
-        return database.records_of(db, [self.record_id]), database.count_pictures(db, self.record_id)
-
-    def rows(self, seen: tuple[Sequence[Record], tuple[int, int]]) -> Sequence[OrderRow]:
-        """The row of the record, with one picture."""
-        records, (total, last) = seen
-        if not records or records[0].deleted_at or records[0].status is not Status.SUCCESS:
-            raise Conflict("只有做好的图片可以改")
-        (record,) = records
-        if total >= MAX_PICTURES_A_BATCH:
-            text = "一个批次最多 {limit} 张，再做就有 {n} 张了，请另起一批"
-            raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=total + 1)
-        if last >= _MAX_PICTURE_NUMBER:
-            text, row = "{place}：一行最多 {limit} 张，请另起一批", database.row_label(record)
-            raise Conflict(text, place=row, limit=_MAX_PICTURE_NUMBER)
-        return [
-            OrderRow(
-                number=record.row_number,
-                request=self.models.accept(self.request),
-                numbers=[last + 1],
-                stem=self.stem_for(record),
-                extras=RowExtras(columns=record.columns),  # its words are not those of the row
-                skips=self.skips,
-                origin=record,
-            )
-        ]
-
-    def open(self, db: database.Connection, planned: Sequence[PlannedRow], warning: Message | None) -> str:
-        """The batch of the record."""
-        return self.batch_id
-
-    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
-        """Count the picture in the batch, and activate it."""
-        if not new:
-            return 0
-        database.check_models(db, self.batch_id, self.models.ids)
-        price = total_price(planned, self.models)
-        database.count_added(
-            db, self.batch_id, number=len(new), price=price or Decimal(0), is_priced=price is not None
-        )
-        is_paused = database.activate_batch(db, self.batch_id)
-        text = "再做 {n} 张，等批次继续" if is_paused else "再做 {n} 张"
-        database.add_log(db, self.batch_id, "info", message(text, n=len(new)))
-        return len(new) if is_paused else 0
 
 
 def stem_for(output_dir: Path, record: Record) -> str:

@@ -10,21 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import database
-from app.domain import ImageRequest, Models, ModelSpec, Record, SkippedRow, Status
+from app.domain import ImageRequest, Models, ModelSpec, SkippedRow, StopRule
 from app.errors import Conflict, Message, message
 from app.library.library import Library
-from app.orders.plan import (
-    MAKE,
-    OrderLine,
-    OrderRow,
-    Pictures,
-    PlannedRow,
-    order_lines,
-    plan,
-    shown_rows,
-    skipped_rows,
-)
-from app.orders.read import RowReader
+from app.orders.plan import OrderRow, Pictures, Plan, plan
+from app.orders.read import AGAIN, RowReader
 
 _UNPRICED = "设了预算，又不知道 {model} 每张多少钱：请在「模型与密钥」里填价格，或在「用量」里去掉预算"
 
@@ -98,6 +88,35 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """What applies to all rows of a batch.
+
+    ``model``: the id of the model of the rows that name none; empty for the default. ``repeats``: whether
+    rows that were bought are queued again; a row's own ``repeats`` takes precedence. ``sample``: how many
+    rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
+    for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``unique_name``: whether
+    a counter is added to a name that a batch has. ``products``: (product, category) by row number where a
+    recipe made the rows, for a sample of products.
+    ``table_id``: the table whose rows these are; without it a table is made of them, unless they are single.
+    """
+
+    name: str = ""
+    source: str = "batch"
+    workbook_id: str | None = None
+    repeats: str = AGAIN
+    sample: int | None = None
+    stop_rule: StopRule | None = None
+    model: str = ""
+    filled_on: str = ""
+    unique_name: bool = False
+    table_id: str = ""
+    products: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+
+
+SINGLE = BatchOptions(source="single")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """What an order queued.
 
@@ -108,7 +127,6 @@ class Placed:
     waiting   how many of the records wait because their batch is paused
     number    how many they are; an answer of an earlier version has only this
     table_id  the table whose rows are made or left out; empty: of none
-    lines     of a new batch: what it comes to; an answer of an earlier version has none
     """
 
     batch_id: str = ""
@@ -118,13 +136,6 @@ class Placed:
     waiting: int = 0
     number: int = 0
     table_id: str = ""
-    lines: list[OrderLine] = field(default_factory=list)
-
-    @property
-    def price(self) -> float | None:
-        """CNY for what a new batch makes now; None: unknown."""
-        nothing = None if self.batch_id and not self.lines else 0
-        return next((line.price for line in self.lines if line.what == MAKE), nothing)
 
     @classmethod
     def before(cls, answer: Mapping[str, Any]) -> "Placed":
@@ -139,7 +150,6 @@ class Placed:
             waiting=answer.get("waiting", 0),
             number=answer.get("number", len(ids) or records or 0),
             table_id=answer.get("table_id", ""),
-            lines=[OrderLine(**line) for line in answer.get("lines", ())],
         )
 
     @property
@@ -153,13 +163,12 @@ class Placed:
 class Order:
     """One way into the queue. ``place`` calls its methods in the order of their definition.
 
-    models          that make the pictures
-    key             a used one queues nothing
-    require         raises Conflict when the models of these requests cannot be ordered from
-    is_taken        whether a file on disk has this name
-    person_id       who pays for what it queues; None: the person at the machine
-    cancels_bought  whether its records whose pictures are bought are cancelled
-    submits         whether something may be bought
+    models     that make the pictures
+    key        a used one queues nothing
+    require    raises Conflict when the models of these requests cannot be ordered from
+    is_taken   whether a file on disk has this name
+    person_id  who pays for what it queues; None: the person at the machine
+    submits    whether something may be bought
     """
 
     models: Models
@@ -167,7 +176,6 @@ class Order:
     require: Callable[[Iterable[ImageRequest]], None] = lambda _requests: None
     is_taken: Callable[[str], bool] = lambda _stem: False
     person_id: int | None = None
-    cancels_bought: ClassVar[bool] = False
     submits: ClassVar[bool] = True
 
     @property
@@ -182,21 +190,15 @@ class Order:
         """What is ordered; may read a disk. Raises AppError with nothing changed."""
         raise NotImplementedError
 
-    def check(self, planned: Sequence[PlannedRow]) -> None:
+    def check(self, planned: Plan) -> None:
         """Raises AppError when what is to be made cannot be, with nothing changed; may read a disk."""
-        self.require(each.row.request for each in planned if each.numbers and not each.row.is_kept)
+        self.require(each.row.request for each in planned.rows if each.numbers and not each.row.is_kept)
 
-    def hold(
-        self, db: database.Connection, planned: Sequence[PlannedRow]
-    ) -> tuple[Collection[int], Message | None]:
-        """(the numbers of the rows that are held, a warning if nobody asked for it)."""
-        return (), None
+    def open(self, db: database.Connection, planned: Plan) -> tuple[str, Collection[int]]:
+        """(the batch of the new records, the numbers of its rows that are held); in the transaction."""
+        return "", ()
 
-    def open(self, db: database.Connection, planned: Sequence[PlannedRow], warning: Message | None) -> str:
-        """The batch of the new records, with this in its log; in the transaction."""
-        return ""
-
-    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
+    def close(self, db: database.Connection, planned: Plan, new: Sequence[int]) -> int:
         """Update batches and logs; in the transaction -> how many records wait for a paused batch."""
         return 0
 
@@ -213,45 +215,29 @@ def place(db: database.Connection, order: Order) -> Placed:
                 return Placed.before(answer)
             seen = order.read(db)
         rows = order.rows(seen)
-        known, planned = plan_rows(db, rows)
+        compares = any(row.compares for row in rows)
+        if compares:
+            database.complete_fingerprints(db)
+        known = known_pictures(db, rows)
+        planned = plan(rows, order.models, *known)
         order.check(planned)
         wanted = []
-        for each in planned:
-            is_more = each.row.origin is not None
-            is_alone = each.row.request.num_images == 1 and not is_more
-            endings = ["" if is_alone else f"_{number}" for number in each.numbers]
-            wanted.append(
-                database.WantedName(each.row.stem, () if each.row.records else endings, is_more=is_more)
-            )
+        for row, numbers in planned.to_add:
+            is_more = row.origin is not None
+            is_alone = row.request.num_images == 1 and not is_more
+            endings = ["" if is_alone else f"_{number}" for number in numbers]
+            wanted.append(database.WantedName(row.stem, endings, is_more=is_more))
         names = database.choose_names(db, wanted, order.is_taken)
         with database.transaction(db):
             if answer := database.find_answer(db, order.key):
                 return Placed.before(answer)
-            if any(row.compares for row in rows) and database.lacks_fingerprints(db):
+            if compares and database.lacks_fingerprints(db):
                 continue
             if order.read(db) != seen or known_pictures(db, rows) != known or database.are_taken(db, names):
                 continue
             placed = _write(db, order, planned, names)
             database.save_answer(db, order.key, placed.answer)
         return placed
-
-
-def preview(db: database.Connection, order: Order) -> Placed:
-    """What placing it would come to now; changes nothing. Raises AppError where that does."""
-    _, planned = plan_rows(db, order.rows(order.read(db)))
-    order.check(planned)
-    held, _ = order.hold(db, planned)
-    return Placed(lines=order_lines(planned, held, order.models))
-
-
-def plan_rows(
-    db: database.Connection, rows: Sequence[OrderRow]
-) -> tuple[tuple[Pictures, Pictures], list[PlannedRow]]:
-    """(the recorded pictures, the plan with them)."""
-    if any(row.compares for row in rows):
-        database.complete_fingerprints(db)
-    known = known_pictures(db, rows)
-    return known, plan(rows, *known)
 
 
 def known_pictures(db: database.Connection, rows: Sequence[OrderRow]) -> tuple[Pictures, Pictures]:
@@ -269,47 +255,40 @@ def known_pictures(db: database.Connection, rows: Sequence[OrderRow]) -> tuple[P
 
 
 def _write(
-    db: database.Connection,
-    order: Order,
-    planned: Sequence[PlannedRow],
-    names: Sequence[Sequence[database.FileName]],
+    db: database.Connection, order: Order, planned: Plan, names: Sequence[Sequence[database.FileName]]
 ) -> Placed:
-    held, warning = order.hold(db, planned)
-    batch_id = order.open(db, planned, warning)
+    batch_id, held = order.open(db, planned)
     new = list[tuple[database.RowColumns, int, database.FileName]]()
-    again, bought, kept = list[tuple[database.RowColumns, Record]](), [], list[Record]()
-    for each, chosen in zip(planned, names, strict=True):
-        if each.row.is_kept:
-            kept += each.row.records
-            continue
-        columns = _columns_of(each.row)
-        new += [(columns, number, name) for number, name in zip(each.numbers, chosen, strict=False)]
-        again += [(columns, record) for record in each.to_queue]
-        if order.cancels_bought or each.row.changes:
-            final = [one for one in each.left_out if not one.task_id and one.status is not Status.UNKNOWN]
-            bought += [(columns, record, each.bought) for record in final]
+    for (row, numbers), chosen in zip(planned.to_add, names, strict=True):
+        columns = _columns_of(row)
+        new += [(columns, number, name) for number, name in zip(numbers, chosen, strict=True)]
     added = database.insert_pictures(db, batch_id, new, held)
-    skipped = skipped_rows(planned, added)
-    lines = order_lines(planned, held, order.models) if order.table_id else []
+    skipped, shared = (
+        [replace(each, records=[added[-i - 1] if i < 0 else i for i in each.records]) for each in rows]
+        for rows in (planned.skipped, planned.to_show)
+    )
     if added:
         database.link_new_pictures(db, added)
-    _repair_rows(db, planned)
-    table_id, repeated = order.table_id, planned[0].row.records if planned else ()
-    if skipped and repeated:
-        table_id = database.table_of_batch(db, repeated[0].batch_id)
-    shared = shown_rows(planned, added) if table_id else []
+    records = [record for each in planned.rows for record in each.row.records]
+    table_id = order.table_id
+    if records:
+        _repair_rows(db, [each.row for each in planned.rows if each.row.is_changed and each.row.origin])
+        table_id = database.table_of_batch(db, records[0].batch_id) if skipped else table_id
+    shared = shared if table_id else []
     if shared:
-        run = repeated[0].batch_id if repeated else batch_id
+        run = records[0].batch_id if records else batch_id
         database.link_shared_pictures(db, table_id, run or "", {row.row: row.records for row in shared})
+    kept = [record for row, record in planned.to_queue if row.is_kept]
+    again = [(_columns_of(row), record) for row, record in planned.to_queue if not row.is_kept]
     database.requeue_as_they_are(db, kept)
     database.queue_records_again(db, again)
-    database.cancel_bought(db, bought)
-    queued = [record.id for each in planned for record in each.to_queue]
-    database.touch(db, [record.id for each in planned for record in each.row.records])
+    database.cancel_bought(db, [(_columns_of(row), record, ids) for row, record, ids in planned.to_cancel])
+    database.touch(db, [record.id for record in records])
     waiting = order.close(db, planned, added)
+    queued = [record.id for _, record in planned.to_queue]
     if order.submits:
-        repeats = [record.id for each in planned if not each.row.is_kept for record in each.to_queue]
-        more = added if planned and planned[0].row.origin else []
+        repeats = [record.id for _, record in again]
+        more = added if any(row.origin for row, _ in planned.to_add) else []
         database.set_payer(db, order.person_id, ids=[*repeats, *more])
         database.note_pictures(db, order.person_id, run=added + queued)
     return Placed(
@@ -320,14 +299,12 @@ def _write(
         waiting=waiting,
         number=len(added) + len(queued),
         table_id=table_id,
-        lines=lines,
     )
 
 
-def _repair_rows(db: database.Connection, planned: Sequence[PlannedRow]) -> None:
+def _repair_rows(db: database.Connection, changed: Sequence[OrderRow]) -> None:
     """Give the rows of tables what is asked of their records now, so that nothing is offered again."""
     repairs: dict[int, database.RowRepair] = {}
-    changed = [each.row for each in planned if each.row.is_changed and each.row.origin]
     for row in changed:
         first = row.records[0]
         before = _columns_of(replace(row, request=first.row_request, extras=first.extras))

@@ -6,8 +6,7 @@ record and with the rows that the same order buys before them. A record that is 
 compared only with what other runs ordered later: what came before was known when it was ordered.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -23,14 +22,13 @@ from app.domain import (
     RowExtras,
     SkippedRow,
     Standing,
+    Status,
     fingerprint,
 )
 from app.images.filenames import filename_for
 from app.orders.read import AGAIN, PAID, ParsedRow
 
 _WITHOUT_PICTURE = (Standing.CHARGED, Standing.TRASHED)
-MAKE, HELD, SHARE = "make", "held", "share"
-LINES = (MAKE, HELD, SHARE, Standing.MADE, Standing.UNDER_WAY, Standing.UNKNOWN, Standing.CHARGED)
 Pictures = Mapping[str, Sequence[KnownPicture]]  # by fingerprint
 
 
@@ -48,6 +46,7 @@ class OrderRow:
     is_kept  the records are queued again as they are: fetched, or held until they are released
     lacking  how many more pictures the row waits for, which take the first of those that are bought
     pays_again  whether what was charged without a picture is bought once more
+    cancels  whether its records that are not queued, as their pictures are bought, are cancelled
     """
 
     number: int
@@ -62,6 +61,7 @@ class OrderRow:
     is_kept: bool = False
     lacking: int = 0
     pays_again: bool = False
+    cancels: bool = False
     fingerprint: str = field(init=False)
     is_changed: bool = field(init=False)
 
@@ -121,24 +121,21 @@ def repeated_row(records: Sequence[Record], request: ImageRequest, **fields: Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRow:
-    """The picture numbers to order for a row, and the pictures that there are of it.
+    """The picture numbers to order for a row, their price, and the pictures that there are of it.
 
-    ``same_as`` is the index of the first equal row of the order; None for that row itself.
+    ``same_as`` is the index of the first equal row of the order; None for that row itself. ``price`` is CNY
+    for all numbers; None if it is unknown.
     """
 
     row: OrderRow
     numbers: tuple[int, ...]
     known: Sequence[KnownPicture]
     same_as: int | None
+    price: Decimal | None
 
     def ids(self, *standings: Standing) -> list[int]:
         """The ids of the known pictures of these standings."""
         return [picture.id for picture in self.known if picture.standing in standings]
-
-    @property
-    def bought(self) -> list[int]:
-        """The ids of the pictures that need not be ordered again."""
-        return [picture.id for picture in self.known if picture.standing is not Standing.TRASHED]
 
     @property
     def to_queue(self) -> list[Record]:
@@ -150,15 +147,30 @@ class PlannedRow:
         """Its records that are not queued."""
         return [record for record in self.row.records if record.picture_number not in self.numbers]
 
-    def price(self, models: Models) -> Decimal | None:
-        """CNY for the pictures to order; None if the price is unknown."""
-        if not self.numbers:
-            return Decimal(0)
-        price = models.price(self.row.request)
-        return None if price is None else price * len(self.numbers)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an order writes; a picture that it adds has the id -n, as the n-th of them.
+
+    rows       what is ordered of each row, in the order of the rows
+    to_add     (row, the numbers of its new pictures)
+    to_queue   (row, record that is queued again)
+    to_cancel  (row, record that is cancelled, the ids of the pictures that are there instead)
+    to_show    the rows that show pictures of equal rows instead of buying them, as many as they lack
+    skipped    the rows that get fewer pictures than they ask for, with the records that have the others
+    price      CNY for everything; None if a price of it is unknown
+    """
+
+    rows: Sequence[PlannedRow]
+    to_add: Sequence[tuple[OrderRow, tuple[int, ...]]]
+    to_queue: Sequence[tuple[OrderRow, Record]]
+    to_cancel: Sequence[tuple[OrderRow, Record, Sequence[int]]]
+    to_show: Sequence[SkippedRow]
+    skipped: Sequence[SkippedRow]
+    price: Decimal | None
 
 
-def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[PlannedRow]:
+def plan(rows: Sequence[OrderRow], models: Models, known: Pictures, later: Pictures) -> Plan:
     """What to order for each row. A picture that the order buys has the id of its record, else -1, -2, …
 
     known  every recorded picture, without the records of the rows
@@ -184,7 +196,9 @@ def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[Pla
         numbers = missing_numbers(row.request, found, row.numbers, lacking=row.lacking)
         same_as = first.setdefault(row.fingerprint, index)
         same = None if same_as == index else same_as
-        planned[index] = PlannedRow(row=row, numbers=numbers, known=found, same_as=same)
+        price = models.price(row.request) if numbers else Decimal(0)
+        price = None if price is None else price * len(numbers)
+        planned[index] = PlannedRow(row=row, numbers=numbers, known=found, same_as=same, price=price)
         if not compares:
             continue
         ids = {record.picture_number: record.id for record in row.records}
@@ -194,7 +208,36 @@ def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[Pla
                 picture_id = ids.get(number, -new)
                 picture = KnownPicture(id=picture_id, number=number, standing=Standing.UNDER_WAY)
                 ordered.append(picture)
-    return [planned[index] for index in range(len(rows))]
+    return _written([planned[index] for index in range(len(rows))])
+
+
+def _written(rows: Sequence[PlannedRow]) -> Plan:
+    skipped, shown = dict[int, list[int]](), list[SkippedRow]()
+    to_cancel = list[tuple[OrderRow, Record, Sequence[int]]]()
+    for each in rows:
+        bought = [picture.id for picture in each.known if picture.standing is not Standing.TRASHED]
+        for record in each.left_out if each.row.cancels else ():
+            if not record.task_id and record.status is not Status.UNKNOWN:
+                to_cancel.append((each.row, record, bought))
+        if lacking := len(each.row.numbers) - len(each.numbers):
+            records = skipped.setdefault(each.row.number, [])
+            records += [record_id for record_id in bought if record_id not in records]
+            there = [picture for picture in each.known if picture.standing not in _WITHOUT_PICTURE]
+            if each.row.request.seed is not None:  # each number is a picture of its own: the first of each
+                by_number = {picture.number: picture for picture in reversed(there)}
+                there = [by_number[number] for number in sorted(by_number)]
+            if there:
+                ids = [picture.id for picture in there[:lacking]]
+                shown.append(SkippedRow(row=each.row.number, records=ids))
+    return Plan(
+        rows=rows,
+        to_add=[(each.row, each.numbers) for each in rows if each.numbers and not each.row.records],
+        to_queue=[(each.row, record) for each in rows for record in each.to_queue],
+        to_cancel=to_cancel,
+        to_show=shown,
+        skipped=[SkippedRow(row=number, records=records) for number, records in skipped.items()],
+        price=total_price(rows),
+    )
 
 
 def missing_numbers(
@@ -216,77 +259,7 @@ def _bought_numbers(known: Sequence[KnownPicture]) -> list[int]:
     return [picture.number for picture in known if picture.standing is not Standing.TRASHED]
 
 
-def total_price(planned: Sequence[PlannedRow], models: Models) -> Decimal | None:
-    """CNY for everything to order; None if a price of it is unknown."""
-    prices = [row.price(models) for row in planned]
-    known = [price for price in prices if price is not None]
-    return sum(known, Decimal(0)) if len(known) == len(prices) else None
-
-
-def summary(planned: Sequence[PlannedRow], models: Models) -> dict[str, Any]:
-    """What is ordered, as JSON, and the rows that get fewer pictures than they ask for."""
-    return {
-        "rows": sum(bool(each.numbers) for each in planned),
-        "pictures": sum(len(each.numbers) for each in planned),
-        "price": total_price(planned, models),
-        "skipped": skipped_rows(planned),
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderLine:
-    """Pictures of an order and their price in CNY, None when it is unknown; ``what`` is one of LINES."""
-
-    what: str
-    pictures: int
-    price: float | None
-
-
-def order_lines(planned: Sequence[PlannedRow], held: Collection[int], models: Models) -> list[OrderLine]:
-    """What is bought now, what rows of the numbers ``held`` buy later, and what need not be bought: a picture
-    of an equal row of the order, or one of another standing."""
-    rows: dict[str, list[PlannedRow]] = {MAKE: [], HELD: []}
-    pictures = Counter[str]()
-    for each in planned:
-        what = HELD if each.row.number in held else MAKE
-        rows[what].append(each)
-        pictures[what] += len(each.numbers)
-        known = [picture for picture in each.known if picture.standing is not Standing.TRASHED]
-        for picture in known[: len(each.row.numbers) - len(each.numbers)]:
-            pictures[SHARE if picture.id < 0 else picture.standing] += 1
-    lines = []
-    for what in filter(pictures.get, LINES):
-        price = total_price(rows.get(what, ()), models)
-        price_of_line = None if price is None else float(price)
-        lines.append(OrderLine(what=what, pictures=pictures[what], price=price_of_line))
-    return lines
-
-
-def skipped_rows(planned: Sequence[PlannedRow], new: Sequence[int] = ()) -> list[SkippedRow]:
-    """The rows that get fewer pictures than they ask for, with the records that have the others.
-
-    ``new`` are the ids of the records that were added for the plan; without them their pictures are left out.
-    """
-    found: dict[int, list[int]] = {}
-    for each in planned:
-        if len(each.numbers) < len(each.row.numbers):
-            ids = [new[-known - 1] if known < 0 else known for known in each.bought if new or known > 0]
-            records = found.setdefault(each.row.number, [])
-            records += [record_id for record_id in ids if record_id not in records]
-    return [SkippedRow(row=number, records=records) for number, records in found.items()]
-
-
-def shown_rows(planned: Sequence[PlannedRow], new: Sequence[int]) -> list[SkippedRow]:
-    """The rows that show pictures of equal rows instead of buying them, with as many records as they lack."""
-    found = []
-    for each in planned:
-        lacking = len(each.row.numbers) - len(each.numbers)
-        shown = [picture.id for picture in each.known if picture.standing not in _WITHOUT_PICTURE]
-        ids = [new[-known - 1] if known < 0 else known for known in shown]
-        numbers = {picture.id: picture.number for picture in each.known}
-        if each.row.request.seed is not None:  # each number is a picture of its own
-            first = {numbers[known]: ids[place] for place, known in reversed([*enumerate(shown)])}
-            ids = [first[number] for number in sorted(first)]
-        if lacking and ids:
-            found.append(SkippedRow(row=each.row.number, records=ids[:lacking]))
-    return found
+def total_price(planned: Sequence[PlannedRow]) -> Decimal | None:
+    """CNY for everything to order of these rows; None if a price of it is unknown."""
+    known = [row.price for row in planned if row.price is not None]
+    return sum(known, Decimal(0)) if len(known) == len(planned) else None

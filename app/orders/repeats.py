@@ -21,7 +21,7 @@ from app.domain import (
 )
 from app.errors import AppError, Conflict, InvalidRequest, Message, message
 from app.orders.place import Conditions, Order
-from app.orders.plan import OrderRow, PlannedRow, repeated_row
+from app.orders.plan import OrderRow, Plan, repeated_row
 from app.orders.read import ParsedRow
 
 _WITHOUT_IMAGE = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
@@ -69,7 +69,7 @@ class _Repeat(Order):
         rows = []
         for (*_, is_kept, request), records in found.items():
             changed = differing(records[0], self.changes.get(records[0].id, {}))
-            fields = {"extras": _extras(records[0], changed), "changes": changed}
+            fields = {"extras": _extras(records[0], changed), "changes": changed, "cancels": bool(changed)}
             rows.append(repeated_row(records, request, is_kept=is_kept, skips=self.skips, **fields))
         return rows
 
@@ -82,10 +82,10 @@ class _Repeat(Order):
         able = [each for each in records if each.task_id or not self.models.unsupported(each.request)]
         return able or records
 
-    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
+    def close(self, db: database.Connection, planned: Plan, new: Sequence[int]) -> int:
         """Log what was changed and queued, and activate the batches."""
         waiting = 0
-        for batch_id, group in groupby(planned, lambda each: each.row.records[0].batch_id or ""):
+        for batch_id, group in groupby(planned.rows, lambda each: each.row.records[0].batch_id or ""):
             rows = list(group)
             queued = [(each.row, record) for each in rows for record in each.to_queue]
             for row, record in queued:

@@ -9,8 +9,8 @@ from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
 from app.domain.samples import ONE_FIRST, first_trial
 from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
-from app.orders.batches import BatchOptions, submit_parsed
-from app.orders.place import Conditions, Placed
+from app.orders.batches import submit_parsed
+from app.orders.place import BatchOptions, Conditions, Placed
 from app.orders.read import AGAIN, PAID, SKIP, ParsedRow
 from app.tables.check import order_positions, read_rows
 from app.tables.recipes import products_of

@@ -11,8 +11,7 @@ from flask import request as http
 import database
 from app.domain import ModelSpec, StopRule, normal_text
 from app.errors import InvalidRequest, Message
-from app.orders.batches import BatchOptions
-from app.orders.place import Conditions
+from app.orders.place import BatchOptions, Conditions
 from app.orders.read import AGAIN, REPEATS, SKIP, RowReader
 from app.web.i18n import in_english
 from app.web.middleware.login import current_person

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import BatchStatus, BudgetScope, ImageRequest, Models, Record, SavedImage, Status, fingerprint
 from app.errors import Billed, ModelError
-from app.orders.batches import NewBatch
+from app.orders.doors import NewBatch
 from app.orders.place import Placed, place
 from tests.specs import ANY
 from tools import orders

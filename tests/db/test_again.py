@@ -13,7 +13,7 @@ import database
 from app.config import Settings
 from app.domain import RowExtras, SampleImage, Status, fingerprint
 from app.errors import Billed, Conflict
-from app.orders.edit import OneMore
+from app.orders.doors import OneMore
 from app.orders.place import Placed, place
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, MODELS

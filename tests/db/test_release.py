@@ -21,9 +21,9 @@ from app.domain import (
 )
 from app.domain.tables import Row, new_table
 from app.errors import Conflict
+from app.orders.doors import Release, ReleaseChanges
 from app.orders.place import Conditions, place
-from app.orders.plan import OrderRow, PlannedRow, repeated_row
-from app.orders.release import Release, ReleaseChanges
+from app.orders.plan import OrderRow, Plan, repeated_row
 from tests.db import queue
 from tests.db.queue import CAT, KEY, MODELS, add, add_sample
 
@@ -46,7 +46,7 @@ class HeldRelease(Release):
             return [changed(row, prompt=new) for row, new in zip(rows, self.prompts, strict=True)]
         return self.chosen or rows
 
-    def check(self, planned: Sequence[PlannedRow]) -> None:
+    def check(self, planned: Plan) -> None:
         """Any model can be ordered from."""
 
 
@@ -65,7 +65,7 @@ def changed(row: OrderRow, /, typed: str = "", **fields: Any) -> OrderRow:
 def held_row(records: Sequence[Record], request: ImageRequest, typed: str = "") -> OrderRow:
     templates = {"prompt": typed} if typed else {}
     extras = RowExtras(columns=records[0].columns, templates=templates, position=records[0].position)
-    return repeated_row(records, request, extras=extras, skips=True)
+    return repeated_row(records, request, extras=extras, skips=True, cancels=True)
 
 
 def release(

@@ -15,14 +15,13 @@ from app.domain.models import UPSCALERS
 from app.errors import Conflict, Message, message
 from app.library.library import Library
 from app.orders.batches import (
-    BatchOptions,
     check_rows,
     submit_rows,
 )
-from app.orders.edit import OneMore, Wish, edit
-from app.orders.place import Conditions, Placed, place
+from app.orders.doors import OneMore, Release, ReleaseChanges
+from app.orders.edit import Wish, edit
+from app.orders.place import BatchOptions, Conditions, Placed, place
 from app.orders.read import AGAIN, SKIP, RowReader
-from app.orders.release import Release, ReleaseChanges
 from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel
 from tests.db import queue
 from tests.db.test_person_limits import person

@@ -1,6 +1,6 @@
 """An order takes effect as a whole or not at all, whichever of its statements is the last."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import count
 from typing import Any
@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 import database
-from app.orders.batches import NewBatch
-from app.orders.edit import OneMore
+from app.orders.doors import NewBatch, OneMore, ReleaseChanges
 from app.orders.place import Order, Placed, place
-from app.orders.plan import PlannedRow
-from app.orders.release import ReleaseChanges
+from app.orders.plan import Plan
 from app.orders.repeats import Resubmit, Retry, Uncancel
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, LOST, MODELS, REFUSED
@@ -130,7 +128,7 @@ def interrupted(db: database.Connection, order: NewBatch, by: NewBatch) -> tuple
     placed = list[Placed]()
 
     class Interrupted(NewBatch):
-        def check(self, planned: Sequence[PlannedRow]) -> None:
+        def check(self, planned: Plan) -> None:
             if not placed:
                 placed.append(place(db, by))
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from app.domain import ImageRequest, KnownPicture, Models, SkippedRow, Standing, fingerprint
-from app.orders.plan import OrderRow, PlannedRow, plan, shown_rows, skipped_rows, total_price
+from app.orders.plan import OrderRow, Plan, PlannedRow, plan
 from tests.specs import ANY
 
-MADE = Standing.MADE
+MADE, MODELS = Standing.MADE, Models([ANY])
 
 
 def picture(number: int, *, record_id: int = 0, standing: Standing = MADE) -> KnownPicture:
@@ -21,9 +21,12 @@ def numbers_to_order(request: ImageRequest, *known: KnownPicture) -> tuple[int, 
     return plan_rows([request], known)[0].numbers
 
 
-def plan_rows(
-    requests: Sequence[ImageRequest], known: Sequence[KnownPicture] = (), skips: Sequence[bool] = ()
-) -> list[PlannedRow]:
+def plan_of(
+    requests: Sequence[ImageRequest],
+    known: Sequence[KnownPicture] = (),
+    skips: Sequence[bool] = (),
+    models: Models = MODELS,
+) -> Plan:
     """What is ordered of new rows, when ``known`` are the pictures of the first."""
     rows = [
         OrderRow(
@@ -34,7 +37,13 @@ def plan_rows(
         )
         for number, request in enumerate(requests, 1)
     ]
-    return plan(rows, {fingerprint(requests[0]): known}, {})
+    return plan(rows, models, {fingerprint(requests[0]): known}, {})
+
+
+def plan_rows(
+    requests: Sequence[ImageRequest], known: Sequence[KnownPicture] = (), skips: Sequence[bool] = ()
+) -> Sequence[PlannedRow]:
+    return plan_of(requests, known, skips).rows
 
 
 def test_without_a_seed_any_bought_picture_counts() -> None:
@@ -60,8 +69,8 @@ def test_a_row_with_a_seed_knows_only_the_pictures_of_its_own_numbers() -> None:
 
 def test_a_picture_in_the_trash_is_not_named_as_bought() -> None:
     known = [picture(1), picture(1, record_id=9, standing=Standing.TRASHED)]
-    (plan,) = plan_rows([ImageRequest(prompt="猫")], known)
-    assert plan.bought == [1]
+    planned = plan_of([ImageRequest(prompt="猫")], known)
+    assert by_row(planned.skipped) == [(1, [1])]
 
 
 @pytest.mark.parametrize("standing", Standing)
@@ -77,7 +86,7 @@ def test_equal_rows_of_a_table_are_ordered_once() -> None:
     plans = plan_rows([cat, dog, cat, more])
     assert [plan.numbers for plan in plans] == [(1,), (1,), (), (2, 3)]
     assert [plan.same_as for plan in plans] == [None, None, 0, 0]
-    assert [plan.bought for plan in plans] == [[], [], [-1], [-1]]
+    assert [[picture.id for picture in plan.known] for plan in plans] == [[], [], [-1], [-1]]
 
 
 def test_a_row_that_asks_for_its_pictures_again_gets_all_of_them() -> None:
@@ -117,34 +126,33 @@ def by_row(found: Sequence[SkippedRow]) -> list[tuple[int, list[int]]]:
 
 def test_a_row_shows_as_many_pictures_of_equal_rows_as_it_lacks() -> None:
     one, two = ImageRequest(prompt="猫"), ImageRequest(prompt="猫", num_images=2)
-    planned = plan_rows([two, one, two, ImageRequest(prompt="狗")], [picture(1, record_id=7)])
-    assert [each.numbers for each in planned] == [(2,), (), (), (1,)]
-    new = [40, 41]
-    assert by_row(shown_rows(planned, new)) == [(1, [7]), (2, [7]), (3, [7, 40])]
-    assert by_row(skipped_rows(planned, new)) == [(1, [7]), (2, [7, 40]), (3, [7, 40])]
-    assert by_row(skipped_rows(planned)) == [(1, [7]), (2, [7]), (3, [7])]
+    planned = plan_of([two, one, two, ImageRequest(prompt="狗")], [picture(1, record_id=7)])
+    assert [(row.number, numbers) for row, numbers in planned.to_add] == [(1, (2,)), (4, (1,))]
+    assert by_row(planned.to_show) == [(1, [7]), (2, [7]), (3, [7, -1])]
+    assert by_row(planned.skipped) == [(1, [7]), (2, [7, -1]), (3, [7, -1])]
 
 
 def test_without_a_seed_a_row_shows_several_pictures_of_one_number() -> None:
-    planned = plan_rows([ImageRequest(prompt="猫", num_images=2)], [picture(1, record_id=n) for n in (9, 8)])
-    assert by_row(shown_rows(planned, [])) == [(1, [9, 8])]
+    planned = plan_of([ImageRequest(prompt="猫", num_images=2)], [picture(1, record_id=n) for n in (9, 8)])
+    assert by_row(planned.to_show) == [(1, [9, 8])]
 
 
 def test_a_row_whose_pictures_are_queued_apart_names_a_bought_one_once() -> None:
     cat = ImageRequest(prompt="猫", num_images=2)
     rows = [OrderRow(number=1, request=cat, numbers=[number], skips=True) for number in (1, 2)]
-    assert by_row(skipped_rows(plan(rows, {fingerprint(cat): [picture(1, record_id=7)]}, {}))) == [(1, [7])]
+    planned = plan(rows, MODELS, {fingerprint(cat): [picture(1, record_id=7)]}, {})
+    assert by_row(planned.skipped) == [(1, [7])]
 
 
 def test_a_row_with_a_seed_shows_the_pictures_of_the_numbers_that_it_lacks() -> None:
     row = ImageRequest(prompt="猫", num_images=2, seed=7)
-    planned = plan_rows([row, row], [picture(2, record_id=9), picture(2, record_id=8)])
-    assert [each.numbers for each in planned] == [(1,), ()]
-    assert by_row(shown_rows(planned, [40])) == [(1, [9]), (2, [40, 9])]
+    planned = plan_of([row, row], [picture(2, record_id=9), picture(2, record_id=8)])
+    assert [each.numbers for each in planned.rows] == [(1,), ()]
+    assert by_row(planned.to_show) == [(1, [9]), (2, [-1, 9])]
 
 
 def test_the_price_is_that_of_the_pictures_to_order() -> None:
     row = replace(ImageRequest(prompt="猫", num_images=3), model=ANY.model_id)
-    planned = plan_rows([row, row], [picture(1)])
-    assert [each.price(Models([ANY])) for each in planned] == [Decimal("0.44"), 0]
-    assert total_price(planned, Models([replace(ANY, prices={})])) is None
+    planned = plan_of([row, row], [picture(1)])
+    assert ([each.price for each in planned.rows], planned.price) == ([Decimal("0.44"), 0], Decimal("0.44"))
+    assert plan_of([row], models=Models([replace(ANY, prices={})])).price is None

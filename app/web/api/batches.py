@@ -18,12 +18,8 @@ from app.domain import (
     Status,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
-from app.orders.batches import (
-    SINGLE,
-    check_rows,
-    submit_rows,
-)
-from app.orders.place import Placed
+from app.orders.batches import check_rows, submit_rows
+from app.orders.place import SINGLE, Placed
 from app.orders.read import AGAIN, RowErrors
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_query

@@ -5,8 +5,8 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain import MAX_MODEL_LENGTH
+from app.orders.doors import Release, ReleaseChanges
 from app.orders.place import place
-from app.orders.release import Release, ReleaseChanges
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     RATIO,

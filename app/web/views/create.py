@@ -11,7 +11,8 @@ import database
 from app.domain import COMMON_RATIOS, ImageRequest, ModelSpec, Record, Status
 from app.domain.recipes import WORDS_COLUMN
 from app.errors import InvalidRequest, KeyReused
-from app.orders.batches import SINGLE, submit_rows
+from app.orders.batches import submit_rows
+from app.orders.place import SINGLE
 from app.orders.read import RowErrors
 from app.web.batch_columns import option_words
 from app.web.etags import with_etag
