@@ -7,7 +7,7 @@ thread; every function takes it as its first argument, ``db``.
 from sqlite3 import Error
 
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
-from app.db.batch_log import add_log, count_log, list_log, row_label
+from app.db.batch_log import add_log, count_log, list_log
 from app.db.batch_models import check_models, count_ahead, count_running_by_model, list_queued_models
 from app.db.batch_names import list_batch_names
 from app.db.batch_rows import list_delivered_records

@@ -25,7 +25,7 @@ from app.domain.people import secret_digest
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound, StoreLost
 from app.images import metadata, sidecar, store
 from app.images.marks import find_marks, has_c2pa
-from app.images.parameters import parse_parameters
+from app.images.metadata import parse_parameters
 from app.library.output_backup import OutputBackup, digest_in, filename_in, open_output_backup
 from app.people.rules import new_secret
 from app.people.store import rescue_owner

@@ -17,7 +17,7 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, ImageRequest, Models, ModelSpec, Record, Status
 from app.errors import DatabaseError, InvalidRequest, StorageError
 from app.images import store
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from tests.locked_files import sharing_violation
 from tools import orders
 from tools.fakes.images import make_image

@@ -18,7 +18,7 @@ from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, SavedImage
 from app.errors import Billed, ModelError
 from app.images import metadata, sidecar, store
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from tools import orders
 from tools.fakes.images import make_image, with_manifest
 from tools.fakes.oss import FakeOss

@@ -3,7 +3,7 @@
 from app.db.connection import Connection
 from app.db.row_mapping import message_json, to_log_line, utc_now
 from app.db.versions import touch
-from app.domain import LogLine, Record
+from app.domain import LogLine
 from app.errors import Message, message
 
 
@@ -61,13 +61,3 @@ def add_log(
     table = "pending_changes" if db.is_shared else "batch_log"
     values = ", ".join(f":{name}" for name in line)
     db.execute(f"INSERT INTO {table} ({', '.join(line)}) VALUES ({values})", line)
-
-
-def row_label(record: Record) -> Message:
-    """``第 3 行 · 第 2 张``: the prefix of the record's log lines."""
-    text = (
-        "第 {row} 行 · 第 {picture} 张"
-        if max(record.num_images, record.picture_number) > 1
-        else "第 {row} 行"
-    )
-    return message(text, row=record.row_number, picture=record.picture_number)

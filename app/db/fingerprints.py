@@ -22,7 +22,7 @@ from app.domain import (
     trimmed_text,
     unix_line_ends,
 )
-from app.domain.fingerprints import standing_of
+from app.domain.standings import standing_of
 from app.errors import InvalidRequest
 
 _RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.db.batch_log import add_log, row_label
+from app.db.batch_log import add_log
 from app.db.batches import pause_in_transaction
 from app.db.budgets import BudgetReached, has_limits, note_near_budgets, others_go_on, require_affordable
 from app.db.connection import Connection, transaction
@@ -177,7 +177,7 @@ def _store_usage(db: Connection, record: Record, usage: Usage) -> None:
     db.execute("UPDATE charges SET usage = :usage, usage_differs = :differs WHERE id = :id", fields)
     if usage.differs:
         text = "{place}：{reported}，和下单的不同（1 张，{n} 张参考图），请核对账单"
-        values = {"place": row_label(record), "reported": usage_text(usage.counts), "n": usage.references}
+        values = {"place": record.label, "reported": usage_text(usage.counts), "n": usage.references}
         add_log(db, record.batch_id, "warning", message(text, **values), record.id)
 
 

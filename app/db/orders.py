@@ -28,10 +28,14 @@ from app.db.row_mapping import (
     sample_images_text,
     utc_now,
 )
-from app.db.versions import insert_records, next_version, touch
+from app.db.versions import free_ids, next_version, touch
 from app.domain import ImageRequest, Record, RowExtras, SampleImage, Status
 from app.domain.times import utc_text
 from app.errors import message
+
+# SQLite copies the pages that a statement with triggers changes, so that one statement a record takes twice
+# as long. Each value is a variable, of which there are at least 999.
+_RECORDS_A_STATEMENT = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,22 +229,27 @@ def insert_pictures(
     if not pictures:
         return []
     version = touch(db, batch_ids=[batch_id])
-    now = utc_text(datetime.now(UTC))
-    return insert_records(
-        db,
-        [
-            {
-                "created_at": now,
-                "batch_id": batch_id,
-                "status": Status.HELD if row.number in held else Status.QUEUED,
-                "reserved_stem": name.stem,
-                "file_key": name.key,
-                "version": version,
-                **row.of_picture(number),
-            }
-            for row, number, name in pictures
-        ],
-    )
+    now, ids = utc_text(datetime.now(UTC)), free_ids(db, "generation_records", len(pictures))
+    records: list[dict[str, object]] = [
+        {
+            "id": record_id,
+            "created_at": now,
+            "batch_id": batch_id,
+            "status": Status.HELD if row.number in held else Status.QUEUED,
+            "reserved_stem": name.stem,
+            "file_key": name.key,
+            "version": version,
+            **row.of_picture(number),
+        }
+        for record_id, (row, number, name) in zip(ids, pictures, strict=True)
+    ]
+    names = ", ".join(records[0])
+    for start in range(0, len(records), _RECORDS_A_STATEMENT):
+        portion = records[start : start + _RECORDS_A_STATEMENT]
+        values = ", ".join([f"({', '.join('?' * len(portion[0]))})"] * len(portion))
+        sql = f"INSERT INTO generation_records ({names}) VALUES {values}"
+        db.execute(sql, [value for record in portion for value in record.values()])
+    return ids
 
 
 _AS_NEW = """

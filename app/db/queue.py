@@ -7,7 +7,7 @@ processes share the file. ``attempts`` is the fencing token: only the latest cla
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from app.db.batch_log import add_log, row_label
+from app.db.batch_log import add_log
 from app.db.batches import finish_if_done, pause_in_transaction, reopen
 from app.db.connection import Connection, transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
@@ -187,7 +187,7 @@ def requeue_record(
             close_charges(db, record.id, error.billed, error.cause)
         is_cancelled = requeue_in_transaction(db, record, not_before=not_before, error=error)
         if error is not None and not is_cancelled:
-            text = message("{place}：稍后再试，{reason}", place=row_label(record), reason=error.message)
+            text = message("{place}：稍后再试，{reason}", place=record.label, reason=error.message)
             add_log(db, record.batch_id, "warning", text, record.id)
     return not is_cancelled
 
@@ -212,7 +212,7 @@ def finish_record(
         fields = {"id": record.id, "filename": saved.filename}
         if saved.drops_another or not (is_owned or has_record(db, used, fields)):
             unused = "{place}：又收到一张图片，可能已计费，没有用上（{filename}）"
-            line = message(unused, place=row_label(record), filename=saved.filename)
+            line = message(unused, place=record.label, filename=saved.filename)
             add_log(db, record.batch_id, "warning", line, record.id)
         if not is_owned:
             return False
@@ -241,7 +241,7 @@ def finish_record(
         if missed:
             text = "{place}：已保存 {filename}，但它是 {width}×{height}，要的是 {size}"
         values = {"filename": saved.filename, "width": saved.width, "height": saved.height, "size": missed}
-        line = message(text, place=row_label(record), **values)
+        line = message(text, place=record.label, **values)
         add_log(db, record.batch_id, "warning" if missed else "info", line, record.id)
         note_success(db, record.batch_id)
     return True
@@ -330,7 +330,7 @@ def end_in_transaction(db: Connection, record: Record, status: Status, error: Mo
             "now": utc_now(),
         },
     )
-    place, why = row_label(record), error.message
+    place, why = record.label, error.message
     text = "{place}：结果未知，{reason}" if status is Status.UNKNOWN else "{place}：失败，{reason}"
     add_log(db, record.batch_id, "error", message(text, place=place, reason=why), record.id)
     if error.pauses_batch and record.batch_id:

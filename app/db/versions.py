@@ -3,28 +3,10 @@
 Pages poll for changes after the version they have, so a change without a new version is never shown.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping
 
 from app.db.connection import Connection
 from app.db.row_mapping import IN_IDS, SqlList
-
-# SQLite copies the pages that a statement with triggers changes, so that one statement a record takes twice
-# as long. Each value is a variable, of which there are at least 999.
-_RECORDS_A_STATEMENT = 40
-
-
-def insert_records(db: Connection, records: Sequence[Mapping[str, object]]) -> list[int]:
-    """Insert records, each with the same columns and its version -> their ids; inside a transaction."""
-    ids = free_ids(db, "generation_records", len(records))
-    names = ("id", *records[0])
-    values = [(record_id, *record.values()) for record_id, record in zip(ids, records, strict=True)]
-    for start in range(0, len(values), _RECORDS_A_STATEMENT):
-        portion = values[start : start + _RECORDS_A_STATEMENT]
-        row = f"({', '.join('?' * len(names))})"
-        sql = f"INSERT INTO generation_records ({', '.join(names)}) VALUES {', '.join([row] * len(portion))}"
-        db.execute(sql, [*chain.from_iterable(portion)])
-    return ids
 
 
 def free_ids(db: Connection, table: str, number: int) -> list[int]:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import database
 from app.delivery.plan import File, Picture, Problem, Source
 from app.domain import Pick, Record, own_column_names
-from app.domain.fingerprints import Standing
 from app.domain.recipes import ROLE_COLUMN
+from app.domain.standings import Standing
 from app.domain.tables import Table
 from app.domain.times import utc_now
 from app.errors import InvalidRequest, NotFound, from_json, message, to_json

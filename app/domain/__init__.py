@@ -18,13 +18,6 @@ from app.domain.batches import (
 )
 from app.domain.budgets import BUDGET_LABELS, MAX_BUDGET, Budget, BudgetScope
 from app.domain.edits import Edit
-from app.domain.fingerprints import (
-    KNOWN_PICTURES_A_NUMBER,
-    KnownPicture,
-    SkippedRow,
-    Standing,
-    fingerprint,
-)
 from app.domain.marks import PLACES, edge_problem, mark_word, marks_of
 from app.domain.models import EditRules, Models, ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.record_changes import (
@@ -47,7 +40,7 @@ from app.domain.references import (
     SampleImage,
     ValidatedUpload,
 )
-from app.domain.requests import ImageRequest, is_empty_row
+from app.domain.requests import ImageRequest, fingerprint, is_empty_row
 from app.domain.row_extras import (
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,
@@ -86,6 +79,12 @@ from app.domain.sizes import (
     nearest_choice,
     own_size,
 )
+from app.domain.standings import (
+    KNOWN_PICTURES_A_NUMBER,
+    KnownPicture,
+    SkippedRow,
+    Standing,
+)
 from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verdict
 from app.domain.token_prices import TokenPrices
 from app.domain.validation import (
@@ -98,7 +97,7 @@ from app.domain.validation import (
     read_resolution,
     read_sample_images,
     read_whole_number,
-    refuse_marks,
+    too_many_marks,
     trimmed_text,
     unix_line_ends,
     visible_text,

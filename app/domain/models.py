@@ -160,19 +160,14 @@ class ModelSpec:
         text = "{model} 看不到这台电脑里的图：请改用 {other}，或设置 OSS"
         return message(text, model=message(self.label), other=message(self.local_sibling[1]))
 
-    def is_a_trial(self, request: ImageRequest) -> bool:
-        """Whether this request has references that the model may not look at."""
-        return self.tries_local and not all(image.url.startswith(_WEB) for image in request.sample_images)
-
     def size(self, request: ImageRequest) -> Size:
         """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
-        return self._free_size(request) or self.sizes[request.aspect_ratio, request.resolution]
+        own = self._own_size(request.edit, request.resolution)
+        return own or self.sizes[request.aspect_ratio, request.resolution]
 
-    def _free_size(self, request: ImageRequest) -> Size | None:
+    def _own_size(self, edit: Edit | None, resolution: str) -> Size | None:
         """The size that is not one of the table's, if there is one."""
-        if request.edit and self.edit and self.edit.size_of:
-            return self.edit.size_of(request.edit)
-        return request.own_size
+        return self.edit.size_of(edit) if edit and self.edit and self.edit.size_of else own_size(resolution)
 
     @property
     def has_watermark(self) -> bool:
@@ -193,20 +188,14 @@ class ModelSpec:
         """CNY for one picture of this request; None if unknown."""
         if not self.is_priced:
             return None
-        extra = max(len(request.pictures) - self.included_references, 0)
-        return self._price_of_size(request) + self.price_extra_reference * extra
-
-    def _price_of_size(self, request: ImageRequest) -> Decimal:
-        own, key = self._free_size(request), (request.aspect_ratio, request.resolution)
-        if self.token_prices and (size := own or self.sizes.get(key)):
+        own = self._own_size(request.edit, request.resolution)
+        if self.token_prices and (size := own or self.sizes.get((request.aspect_ratio, request.resolution))):
             prices = self.token_prices.of(size)
-            return prices.get(request.quality, prices[""])
-        tier = self.own_sizes.tier(own) if own and self.own_sizes else request.resolution
-        return self.prices.get(tier, Decimal(0))
-
-    def is_free(self, request: ImageRequest) -> bool:
-        """Whether this request can never be charged, so that it is safe to resubmit."""
-        return self.self_hosted and self.price(request) == 0
+            price = prices.get(request.quality, prices[""])
+        else:
+            tier = self.own_sizes.tier(own) if own and self.own_sizes else request.resolution
+            price = self.prices.get(tier, Decimal(0))
+        return price + self.price_extra_reference * max(len(request.pictures) - self.included_references, 0)
 
     def is_retired(self, today: date) -> bool:
         """Whether the service takes no orders for this model on that day."""
@@ -247,7 +236,7 @@ class ModelSpec:
     def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
         """Errors for a size or a number of references this model does not support."""
         found, model = [], message(self.label)
-        if problem := self._wrong_size(request):
+        if problem := self._wrong_size(request.aspect_ratio, request.resolution):
             found.append(problem)
         if len(request.pictures) > self.max_references:
             text = "{model} 最多接受 {limit} 张参考图"
@@ -279,8 +268,8 @@ class ModelSpec:
         """The ratio and resolution whose size this is."""
         return next((pair for pair, size in self.sizes.items() if size == own), None)
 
-    def _wrong_size(self, request: ImageRequest) -> InvalidRequest | None:
-        ratio, resolution, own = request.aspect_ratio, request.resolution, request.own_size
+    def _wrong_size(self, ratio: str, resolution: str) -> InvalidRequest | None:
+        own = own_size(resolution)
         values = {"model": message(self.label), "aspect_ratio": ratio, "resolution": resolution}
         if (ratio, resolution) in self.sizes:
             return None
@@ -326,7 +315,7 @@ class ModelSpec:
             "output_format": request.output_format if "output_format" in self.options else "",
             "quality": request.quality if "quality" in self.options else "",
         }
-        if (own := request.own_size) and (pair := self._pair_of(own)):
+        if (own := own_size(request.resolution)) and (pair := self._pair_of(own)):
             kept |= {"aspect_ratio": pair[0], "resolution": pair[1]}
         changed = {name: value for name, value in kept.items() if getattr(request, name) != value}
         return replace(request, **changed) if changed else request  # type: ignore[arg-type]
@@ -391,7 +380,7 @@ class Models(Mapping[str, ModelSpec]):
 
         Raises Conflict when no other model can.
         """
-        if problem := self._missing_model(request):
+        if problem := self._missing_model(request.model, request.edit):
             raise Conflict(problem)
         return self._specs.get(request.model, self.default)
 
@@ -403,20 +392,38 @@ class Models(Mapping[str, ModelSpec]):
 
     def price(self, request: ImageRequest) -> Decimal | None:
         """CNY for one picture of this request; None if unknown, or if no model can make it."""
-        return None if self._missing_model(request) else self.of(request).price(request)
+        if self._missing_model(request.model, request.edit):
+            return None
+        return self._specs.get(request.model, self.default).price(request)
 
     def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
         """What the model that makes this request does not support of it."""
-        if problem := self._missing_model(request):
+        if problem := self._missing_model(request.model, request.edit):
             return [InvalidRequest("model", problem)]
         return self.of(request).unsupported(request)
 
-    def _missing_model(self, request: ImageRequest) -> Message | None:
-        if request.model in UPSCALERS and request.model not in self._specs:
+    def first_trial(self, requests: Sequence[ImageRequest], is_made: Callable[[str], bool]) -> int | None:
+        """The index of the request to be made before the others of its table; None when all may be made.
+
+        It has references that its model may not look at. ``is_made``: whether the table has an image of
+        references by the model of this id.
+        """
+        trials: dict[str, int] = {}
+        for index, request in enumerate(requests):
+            spec = self.of(request)
+            if spec.tries_local and not all(image.url.startswith(_WEB) for image in request.sample_images):
+                trials.setdefault(spec.model_id, index)
+        if len(requests) == 1:
+            return None
+        return next((index for model, index in trials.items() if not is_made(model)), None)
+
+    def _missing_model(self, model_id: str, edit: Edit | None) -> Message | None:
+        if model_id in self._specs:
+            return None
+        if model_id in UPSCALERS:
             return message("放大要用即梦的密钥，请在「模型与密钥」里填好")
-        if request.edit and request.model not in self._specs:
-            return message("改这张图的模型 {model} 现在用不了，请在「模型与密钥」里检查", model=request.model)
-        return None
+        text = "改这张图的模型 {model} 现在用不了，请在「模型与密钥」里检查"
+        return message(text, model=model_id) if edit else None
 
 
 @lru_cache(maxsize=1024)

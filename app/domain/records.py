@@ -7,13 +7,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from app.domain.edits import MASK
 from app.domain.marks import marks_of
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
 from app.domain.row_extras import RowExtras
 from app.domain.sizes import Size, own_size
 from app.domain.validation import normalised
-from app.errors import Message
+from app.errors import Message, message
 
 MAX_ID = 2**63 - 1  # the largest SQLite integer
 
@@ -141,6 +142,19 @@ class Record:
         """The width and height that were asked for, where the picture has others."""
         own = own_size(self.resolution)
         return own if own and self.width and (self.width, self.height) != (own.width, own.height) else None
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether it changes a part of a picture, which the second of its references marks."""
+        edit = self.options.get("edit")
+        return bool(edit and edit.kind == MASK)
+
+    @property
+    def label(self) -> Message:
+        """``第 3 行 · 第 2 张``: the prefix of its log lines."""
+        is_one = max(self.num_images, self.picture_number) == 1
+        text = "第 {row} 行" if is_one else "第 {row} 行 · 第 {picture} 张"
+        return message(text, row=self.row_number, picture=self.picture_number)
 
     @property
     def row_request(self) -> ImageRequest:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.edits import Edit
-from app.domain.references import SampleImage
+from app.domain.references import DIGEST_LENGTH, SampleImage
 from app.domain.row_fields import CONTENT_FIELDS, MAX_SEED, OPTIONS
-from app.domain.sizes import Size, own_size
+from app.domain.sizes import own_size
 from app.domain.validation import READERS, trimmed_text
 from app.errors import InvalidRequest
+
+FINGERPRINT_LENGTH = 32  # hexadecimal digits
 
 
 def is_empty_row(fields: Mapping[str, Any]) -> bool:
@@ -82,24 +86,17 @@ class ImageRequest:
                 values[name] = read(value)
             except InvalidRequest as problem:
                 problems.append(problem)
-        return (None, problems) if problems else (cls(**values).settled(), [])
-
-    @property
-    def own_size(self) -> Size | None:
-        """The width and height that are asked for instead of a resolution."""
-        return own_size(self.resolution)
-
-    def settled(self) -> ImageRequest:
-        """The request with an own size as its resolution and the nearest ratio beside it.
-
-        It may be written as the ratio. What stands at the other field stays where it says something else than
-        the default, which also stands for an empty field: the check tells that the two differ.
-        """
-        size = own_size(self.aspect_ratio)
-        if size and self.resolution in ("2K", str(size)):
-            return replace(self, aspect_ratio=size.aspect_ratio, resolution=str(size))
-        size = self.own_size
-        return replace(self, aspect_ratio=size.aspect_ratio) if size and self.aspect_ratio == "1:1" else self
+        if problems:
+            return None, problems
+        # An own size, which may be written as the ratio, is the resolution, with the nearest ratio beside it.
+        # What stands at the other field stays where it says something else than the default, which also
+        # stands for an empty field: the check tells that the two differ.
+        ratio, resolution = values.get("aspect_ratio", "1:1"), values.get("resolution", "2K")
+        if (size := own_size(ratio)) and resolution in ("2K", str(size)):
+            values |= {"aspect_ratio": size.aspect_ratio, "resolution": str(size)}
+        elif ratio == "1:1" and (size := own_size(resolution)):
+            values["aspect_ratio"] = size.aspect_ratio
+        return cls(**values), []
 
     def sized(self, aspect_ratio: str | None, resolution: str | None) -> ImageRequest:
         """The request with another ratio or resolution; either may be an own size, which brings both."""
@@ -118,3 +115,20 @@ class ImageRequest:
         if self.seed is None:
             return self
         return replace(self, seed=(self.seed - picture_number + 1) % (MAX_SEED + 1))
+
+
+def fingerprint(request: ImageRequest) -> str:
+    """The fingerprint of a row, equal for requests that ask the same of the same model.
+
+    File name and number of pictures do not count, references count by content where it is known.
+    ``request`` must have the id of its model, and be without the fields that the model ignores.
+    """
+    options = request.asked_options
+    images = request.sample_images  # the first digits of the hash are in every pinned form
+    contents = (image.sha256[:DIGEST_LENGTH] or image.etag or image.url for image in images)
+    asked = (
+        *(request.model, request.prompt, request.negative_prompt, request.aspect_ratio, request.resolution),
+        *(request.seed, request.steps, *contents),
+        *([options] if options else ()),
+    )
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:FINGERPRINT_LENGTH]

@@ -4,29 +4,10 @@ import heapq
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import pairwise
 
-from app.domain.models import Models
 from app.domain.requests import ImageRequest
 from app.errors import message
 
 ONE_FIRST = message("没有证实这个模型会看这台电脑上的参考图：先做一行，看过再放行其余的")
-
-
-def first_trial(
-    requests: Sequence[ImageRequest], models: Models, is_made: Callable[[str], bool]
-) -> int | None:
-    """The index of the request to be made before the others of its table; None when all may be made.
-
-    It has references that its model may not look at. ``is_made``: whether the table has an image of
-    references by the model of this id.
-    """
-    trials: dict[str, int] = {}
-    for index, request in enumerate(requests):
-        spec = models.of(request)
-        if spec.is_a_trial(request):
-            trials.setdefault(spec.model_id, index)
-    if len(requests) == 1:
-        return None
-    return next((index for model, index in trials.items() if not is_made(model)), None)
 
 
 def choose_sample(requests: Sequence[ImageRequest], size: int) -> set[int]:

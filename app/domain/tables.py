@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from app.domain.fingerprints import Standing, standing_of
 from app.domain.records import Status
 from app.domain.requests import ImageRequest, is_empty_row
 from app.domain.row_extras import RowExtras
 from app.domain.row_fields import TEXT_TEMPLATES
+from app.domain.standings import Standing, standing_of
 from app.domain.times import utc_text
 from app.domain.variables import fill_rows
 from app.errors import Message

@@ -71,11 +71,10 @@ def _runs(form: Literal["NFD", "NFKD"], text: str) -> Iterator[tuple[bool, Itera
     return groupby(parts, lambda part: unicodedata.combining(part) > 0)
 
 
-def refuse_marks(text: str, name: str, label: str) -> None:
-    """Raises InvalidRequest for a text with too many combining marks in a row."""
-    if has_too_many_marks(text):
-        problem = "{field}里连着的组合符号太多（最多 {limit} 个），请删掉多余的"
-        raise InvalidRequest(name, problem, field=message(label), limit=MAX_MARKS)
+def too_many_marks(name: str, label: str) -> InvalidRequest:
+    """The problem of a text with too many combining marks in a row."""
+    problem = "{field}里连着的组合符号太多（最多 {limit} 个），请删掉多余的"
+    return InvalidRequest(name, problem, field=message(label), limit=MAX_MARKS)
 
 
 def visible_text(text: str) -> str:
@@ -116,7 +115,8 @@ def _read_text(
         if len(text) > limit:
             problem = "{field}有 {n} 字，最多 {limit} 字"
             raise InvalidRequest(name, problem, field=message(label), n=len(text), limit=limit)
-        refuse_marks(text, name, label)
+        if has_too_many_marks(text):
+            raise too_many_marks(name, label)
         return whole_characters(text)
 
     return read
@@ -207,7 +207,8 @@ def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_REFERENCE_LENGTH:
         raise ValueError(value)
-    refuse_marks(value, "sample_images", "参考图")
+    if has_too_many_marks(value):
+        raise too_many_marks("sample_images", "参考图")
     return whole_characters(value)
 
 

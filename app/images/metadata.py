@@ -1,14 +1,18 @@
-"""Embeds generation parameters in image files, extracts them, and removes metadata, without changing pixels.
+"""Generation parameters as text in AUTOMATIC1111 format, written by us or another tool; embeds them in image
+files, extracts them, and removes metadata, without changing pixels.
 
 PNG uses a text chunk ``parameters``, JPEG and WebP an EXIF UserComment. Metadata written by providers
 (XMP, an ``AIGC`` label, EXIF) is preserved byte for byte; a C2PA manifest does not fit the file after it.
 """
 
+import json
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from app.domain import ImageRequest, Size, own_size
 from app.images import exif
 from app.images.containers import (
     Part,
@@ -37,6 +41,97 @@ _HAS_XMP, _HAS_EXIF, _HAS_ALPHA = 0x04, 0x08, 0x10
 _PNG_PIXELS = b"IHDR PLTE tRNS cHRM gAMA iCCP sBIT sRGB cICP pHYs IDAT IEND".split()
 _WEBP_PIXELS = (b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
 _LABEL = re.compile(r'\A\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
+# The length of a name is limited, so that parsing untrusted text takes linear time.
+_SETTING = re.compile(r'([A-Za-z][\w \-/]{0,40}):\s*("(?:\\.|[^\\"])*+"|[^,]*)(?:,|$)')
+_DEFAULT = "default"
+UNKNOWN_SIZE = "Size: ?"
+_NEGATIVE = re.compile(r"^Negative prompt:", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The generation parameters of an image; None or empty if missing.
+
+    ``own_size`` is the size that was asked for in the place of a resolution; ``text`` is the unparsed text.
+    """
+
+    prompt: str
+    negative_prompt: str
+    seed: int | None
+    steps: int | None
+    width: int | None
+    height: int | None
+    own_size: str
+    model: str
+    record_id: int | None
+    text: str
+
+
+def format_parameters(
+    request: ImageRequest, size: Size | None, model: str, record_id: int, seed: int | None
+) -> str:
+    """Format parameters like AUTOMATIC1111: prompt, ``Negative prompt: …``, one line of ``Name: value``.
+
+    Readers recognise the line by ``Steps`` and ``Sampler``; ``default`` means chosen by the provider.
+    ``seed`` is the one actually used. Options that were asked for follow (``Background: transparent``).
+    Without a size there is UNKNOWN_SIZE, which ``save_image`` replaces after decoding.
+    """
+    values: Mapping[str, object] = {
+        "Steps": _DEFAULT if request.steps is None else request.steps,
+        "Sampler": _DEFAULT,
+        "Schedule type": _DEFAULT,
+        "Seed": seed,
+        "Size": size or "?",
+        "Own size": own_size(request.resolution),
+        "Model": model,
+        "Record": record_id,
+        **{name.replace("_", " ").capitalize(): value for name, value in request.options.items()},
+    }
+    lines = [request.prompt]
+    if request.negative_prompt:
+        lines.append(f"Negative prompt: {request.negative_prompt}")
+    used = [f"{name}: {_quoted(str(value))}" for name, value in values.items() if value is not None]
+    return "\n".join([*lines, ", ".join(used)])
+
+
+def parse_parameters(text: str) -> Parameters:
+    """Parse prompt, ``Negative prompt: …`` and a line of settings; each may be missing."""
+    described, _, last = text.rstrip().rpartition("\n")
+    settings = {name: _unquoted(value) for name, value in _SETTING.findall(last)}
+    if settings.keys().isdisjoint(("Size", "Seed", "Steps")):  # the last line is one of the prompts
+        described, settings = text, {}
+    prompt, *negative = _NEGATIVE.split(described, maxsplit=1)
+    width, _, height = settings.get("Size", "").partition("x")
+    return Parameters(
+        prompt=prompt.strip(),
+        negative_prompt="".join(negative).strip(),
+        seed=_integer(settings.get("Seed")),
+        steps=_integer(settings.get("Steps")),
+        width=_integer(width),
+        height=_integer(height),
+        own_size=settings.get("Own size", ""),
+        model=settings.get("Model", ""),
+        record_id=_integer(settings.get("Record")),
+        text=text,
+    )
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if re.search(r"[,:\n]", value) else value
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value
+
+
+def _integer(value: str | None) -> int | None:
+    return int(value) if value and re.fullmatch(r"[0-9]{1,18}", value) else None
 
 
 def embed(content: bytes, image_format: str, text: str) -> Pieces:
@@ -155,8 +250,9 @@ def _into_jpeg(content: bytes, text: str) -> Pieces:
         grown = _with_comment(content[found.payload][len(_EXIF_HEADER) :], text, info, _MAX_IN_SEGMENT)
         if grown:
             return _replaced(content, found.start, found.end, jpeg_segment(_APP1, _EXIF_HEADER + grown))
+    block = _with_comment(b"", text, info, _MAX_IN_SEGMENT) or b""
     at = segments[0].end if len(segments) > 1 and segments[0].name[0] == _APP0 else 2
-    return _replaced(content, at, at, jpeg_segment(_APP1, _EXIF_HEADER + _new_block(text, info)))
+    return _replaced(content, at, at, jpeg_segment(_APP1, _EXIF_HEADER + block))
 
 
 def _exif_parts(content: bytes, image_format: str | None) -> Iterator[Part]:
@@ -183,7 +279,7 @@ def _into_webp(content: bytes, text: str) -> Pieces:
     grown = _with_comment(payload[len(header) :], text, info, _MAX_TEXT)
     start, end = (found.start, found.end) if found else (frame_end, frame_end)
     if grown is None:
-        header, grown, end = b"", _new_block(text, info), start
+        header, grown, end = b"", _with_comment(b"", text, info, _MAX_IN_SEGMENT) or b"", start
 
     view = memoryview(content)
     padding = bytes(start % 2)
@@ -229,10 +325,6 @@ def _with_comment(block: bytes, text: str, info: exif.ImageInfo, limit: int) -> 
         if len(shorter) >= len(text):
             return None
         text = shorter
-
-
-def _new_block(text: str, info: exif.ImageInfo) -> bytes:
-    return _with_comment(b"", text, info, _MAX_IN_SEGMENT) or b""
 
 
 def _replaced(content: bytes, start: int, end: int, piece: bytes) -> Pieces:

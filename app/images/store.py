@@ -29,7 +29,7 @@ from app.images.filenames import (
     with_counter,
 )
 from app.images.marks import find_marks
-from app.images.parameters import parse_parameters, with_size
+from app.images.metadata import UNKNOWN_SIZE, parse_parameters
 from app.system import windows_files
 
 MAX_PIXELS = decode.MAX_PIXELS
@@ -75,7 +75,9 @@ def save_image(
         raise _delivery_error(error, image.content, output_dir, record_id) from error
     pieces: metadata.Pieces = (image.content,)
     parameters, marks = parse_parameters(embed), find_marks(image.content)
-    text = with_size(embed, decoded.width, decoded.height)
+    prompts, line_break, settings = embed.rpartition("\n")
+    settings = settings.replace(UNKNOWN_SIZE, f"Size: {decoded.width}x{decoded.height}", 1)
+    text = prompts + line_break + settings
     if text and not marks["c2pa"]:
         pieces, text = metadata.embed(image.content, decoded.format, text), ""
     sha256 = _sha256(pieces)

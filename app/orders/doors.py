@@ -20,7 +20,7 @@ from app.domain import (
     read_aspect_ratio,
     read_resolution,
 )
-from app.domain.samples import ONE_FIRST, choose_products, first_trial
+from app.domain.samples import ONE_FIRST, choose_products
 from app.domain.tables import Row, Table
 from app.errors import Conflict, InvalidRequest, message
 from app.orders.place import BatchOptions, Conditions, Order, known_pictures
@@ -78,7 +78,7 @@ class NewBatch(Order):
             database.add_log(db, batch_id, "info", message("{name} 下的单，花费算在{name}名下", name=name))
         requests = [each.row.request for each in ordered]
         made = partial(database.has_images_of_references, db, self.table_id)
-        if self.table_id and (first := first_trial(requests, self.models, made)) is not None:
+        if self.table_id and (first := self.models.first_trial(requests, made)) is not None:
             tried = {first}
             database.add_log(db, batch_id, "warning", ONE_FIRST)
         elif options.sample is None:
@@ -120,7 +120,7 @@ class OneMore(Order):
             text = "一个批次最多 {limit} 张，再做就有 {n} 张了，请另起一批"
             raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=total + 1)
         if last >= _MAX_PICTURE_NUMBER:
-            text, row = "{place}：一行最多 {limit} 张，请另起一批", database.row_label(record)
+            text, row = "{place}：一行最多 {limit} 张，请另起一批", record.label
             raise Conflict(text, place=row, limit=_MAX_PICTURE_NUMBER)
         return [
             OrderRow(

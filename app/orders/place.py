@@ -257,11 +257,11 @@ def known_pictures(db: database.Connection, rows: Sequence[OrderRow]) -> tuple[P
 def _write(
     db: database.Connection, order: Order, planned: Plan, names: Sequence[Sequence[database.FileName]]
 ) -> Placed:
-    batch_id, held = order.open(db, planned)
     new = list[tuple[database.RowColumns, int, database.FileName]]()
     for (row, numbers), chosen in zip(planned.to_add, names, strict=True):
         columns = _columns_of(row)
         new += [(columns, number, name) for number, name in zip(numbers, chosen, strict=True)]
+    batch_id, held = order.open(db, planned)
     added = database.insert_pictures(db, batch_id, new, held)
     skipped, shared = (
         [replace(each, records=[added[-i - 1] if i < 0 else i for i in each.records]) for each in rows]

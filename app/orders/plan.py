@@ -124,7 +124,8 @@ class PlannedRow:
     """The picture numbers to order for a row, their price, and the pictures that there are of it.
 
     ``same_as`` is the index of the first equal row of the order; None for that row itself. ``price`` is CNY
-    for all numbers; None if it is unknown.
+    for all numbers; None if it is unknown. Of its records ``to_queue`` are queued
+    again, ``left_out`` are not.
     """
 
     row: OrderRow
@@ -133,19 +134,12 @@ class PlannedRow:
     same_as: int | None
     price: Decimal | None
 
+    to_queue: Sequence[Record]
+    left_out: Sequence[Record]
+
     def ids(self, *standings: Standing) -> list[int]:
         """The ids of the known pictures of these standings."""
         return [picture.id for picture in self.known if picture.standing in standings]
-
-    @property
-    def to_queue(self) -> list[Record]:
-        """Its records that are queued again."""
-        return [record for record in self.row.records if record.picture_number in self.numbers]
-
-    @property
-    def left_out(self) -> list[Record]:
-        """Its records that are not queued."""
-        return [record for record in self.row.records if record.picture_number not in self.numbers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +192,15 @@ def plan(rows: Sequence[OrderRow], models: Models, known: Pictures, later: Pictu
         same = None if same_as == index else same_as
         price = models.price(row.request) if numbers else Decimal(0)
         price = None if price is None else price * len(numbers)
-        planned[index] = PlannedRow(row=row, numbers=numbers, known=found, same_as=same, price=price)
+        planned[index] = PlannedRow(
+            row=row,
+            numbers=numbers,
+            known=found,
+            same_as=same,
+            price=price,
+            to_queue=[record for record in row.records if record.picture_number in numbers],
+            left_out=[record for record in row.records if record.picture_number not in numbers],
+        )
         if not compares:
             continue
         ids = {record.picture_number: record.id for record in row.records}

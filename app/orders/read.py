@@ -85,7 +85,8 @@ class RowReader:
         if len(rows) > most:
             text = "一个批次最多 {limit} 行，现在有 {n} 行"
             raise InvalidRequest("rows", text, limit=most, n=len(rows))
-        numbers, wrong = _number_rows(rows)
+        given = [row.get("number") if isinstance(row, Mapping) else None for row in rows]
+        numbers, wrong = _number_rows(given)
         filled = fill_rows(rows, numbers, date=date)
         find = cache(lambda written: self.find_model(written or model))
         parsed = []
@@ -169,13 +170,12 @@ def wrong_repeats() -> InvalidRequest:
     return InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS)
 
 
-def _number_rows(rows: Sequence[Any]) -> tuple[list[int], dict[int, InvalidRequest]]:
-    """(row numbers, errors by position): the ``number`` of each row, else its 1-based position."""
+def _number_rows(given: Sequence[Any]) -> tuple[list[int], dict[int, InvalidRequest]]:
+    """(row numbers, errors by position): the untrusted number of each row, else its 1-based position."""
     numbers: list[int] = []
     problems: dict[int, InvalidRequest] = {}
     taken: set[int] = set()
-    for position, row in enumerate(rows, 1):
-        number = row.get("number") if isinstance(row, Mapping) else None
+    for position, number in enumerate(given, 1):
         if number is None:
             number = position
         if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:

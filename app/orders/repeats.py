@@ -59,7 +59,7 @@ class _Repeat(Order):
                 for problem in self.models.unsupported(request):
                     raise Conflict(
                         "{place}：现在的模型不能重试，{reason}；请换回 {model}，或改了再做",
-                        place=database.row_label(record),
+                        place=record.label,
                         reason=problem.message,
                         model=record.model,
                     )
@@ -240,7 +240,7 @@ def _check_not_charged(record: Record) -> None:
     if record.task_id is None or (is_final and record.cost == 0 and record.at_stake == 0):
         return
     text = "{place}：这一张服务可能已经做好，不能改；请先不改就重试，把它取回来"
-    raise Conflict(text, place=database.row_label(record))
+    raise Conflict(text, place=record.label)
 
 
 def _log_changes(
@@ -249,7 +249,7 @@ def _log_changes(
     """Log the changes of ``record`` with the line of ``record_id``, which is made with them."""
     fields = tuple(message(label) for name, label in CHANGEABLE.items() if name in changes)
     values = {
-        "place": database.row_label(record),
+        "place": record.label,
         "fields": fields,
         "values": earlier_values(record, changes),
     }

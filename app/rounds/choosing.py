@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import database
 from app.domain import Pick
-from app.domain.fingerprints import Standing
+from app.domain.standings import Standing
 from app.domain.tables import RowPicture, Table
 from app.errors import NotFound
 from app.rounds import store

@@ -15,6 +15,7 @@ from app.domain import (
     ImageRequest,
     ModelSpec,
     Status,
+    own_size,
 )
 from app.errors import InvalidRequest, Message, message
 from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_names, truncate
@@ -170,9 +171,8 @@ class SheetRowReader:
                 seen = raw[error.field] or DEFAULTS.get(error.field, "")
                 self.problems.append(problem(number, error.field, seen, error.message))
         fields = {name: texts[name] if name in bad else getattr(request, name) for name in _REQUEST_FIELDS}
-        if request.own_size:  # it stays where it was written
-            own = {name: READERS[name](raw[name]) if raw[name] else "" for name in _SIZE - bad}
-            return {**fields, **own}
+        if own_size(request.resolution):  # it stays where it was written
+            return fields | {name: READERS[name](raw[name]) if raw[name] else "" for name in _SIZE - bad}
         return fields
 
 

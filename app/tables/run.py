@@ -6,7 +6,7 @@ from functools import partial
 
 import database
 from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
-from app.domain.samples import ONE_FIRST, first_trial
+from app.domain.samples import ONE_FIRST
 from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
 from app.orders.batches import submit_parsed
@@ -83,7 +83,7 @@ def run_table(
         # What is held is compared with what its rows ask for.
         requests = [row.request for row in chosen if row.request]
         made = partial(database.has_images_of_references, conditions.db, table.id)
-        if first_trial(requests, Models([choices.spec]), made) is not None:
+        if Models([choices.spec]).first_trial(requests, made) is not None:
             raise InvalidRequest("rows", "{problem}。请先选一行来做", problem=ONE_FIRST)
         return chosen
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.fingerprints import Standing
 from app.domain.records import Status
+from app.domain.standings import Standing
 from app.domain.tables import Row, RowPicture
 
 _NOT_BOUGHT = (None, Standing.TRASHED)

@@ -14,9 +14,10 @@ from app.domain import (
     RESOLUTIONS,
     Pick,
     Status,
+    has_too_many_marks,
     normal_text,
     own_size,
-    refuse_marks,
+    too_many_marks,
 )
 from app.errors import InvalidRequest, message
 from app.web.openapi.check import read_fields
@@ -138,7 +139,8 @@ def page_numbers(page: int, pages: int) -> list[int]:
 def search_of(fields: Mapping[str, Any]) -> str:
     """The text to search for. Raises InvalidRequest for one that is costly to compare."""
     search: str = fields.get("search", "")
-    refuse_marks(search, "search", "搜索")
+    if has_too_many_marks(search):
+        raise too_many_marks("search", "搜索")
     return search
 
 

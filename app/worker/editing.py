@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app import log
-from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record, Reference, SavedImage
-from app.domain.edits import MASK
+from app.domain import GeneratedImage, ModelSpec, Record, Reference, SavedImage
 from app.errors import AppError, BucketError, DiskError, NotFound
 from app.images import answers, laying, masks
 from app.images.decode import InvalidImage
@@ -26,12 +25,10 @@ class Editing:
     decode_limit: DecodeLimit
 
     def lay_over(self, record: Record, image: GeneratedImage) -> tuple[GeneratedImage, dict[str, Any]]:
-        """The picture to save, and its mark ``laid`` (``app.domain.marks``). Without a mask it is as it is.
+        """The picture to save, of a record with a mask, and its mark ``laid`` (``app.domain.marks``).
 
         The answer is kept beside. One that cannot be laid over is the picture itself.
         """
-        if not _has_mask(record):
-            return image, {}
         laid = self._laid(record, image.content)
         if laid is None:
             return image, {"laid": False}
@@ -43,8 +40,6 @@ class Editing:
 
     def measured(self, record: Record, saved: SavedImage) -> dict[str, Any]:
         """The mark ``laid`` of a picture that was saved before a crash, from the answer beside it."""
-        if not _has_mask(record):
-            return {}
         with suppress(NotFound, BucketError):
             if laid := self._laid(record, self.outputs.answer(record.id, saved.oss_key)):
                 return {"laid": laid.seam}
@@ -62,15 +57,9 @@ class Editing:
             return None
 
 
-def _has_mask(record: Record) -> bool:
-    return bool(record.request.edit and record.request.edit.kind == MASK)
-
-
-def as_the_model_takes_them(
-    references: Sequence[Reference], request: ImageRequest, spec: ModelSpec
-) -> list[Reference]:
-    """The references with the mask in the form of the model; without it for a model that takes boxes."""
-    if not (request.edit and request.edit.kind == MASK and spec.edit and len(references) > 1):
+def as_the_model_takes_them(references: Sequence[Reference], spec: ModelSpec) -> list[Reference]:
+    """A picture and its mask in the form of the model; without it for a model that takes boxes."""
+    if not (spec.edit and len(references) > 1):
         return list(references)
     picture, mask = references[:2]
     if spec.edit.takes == "boxes":

@@ -14,7 +14,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import database
 import generator
@@ -112,7 +112,9 @@ class Pipeline:
         seed = record.request.seed if image.seed is None else image.seed
         watermark = watermark if image.watermark is None else image.watermark
         tagged = image.tagged
-        image, laid = self.editing.lay_over(record, image)
+        laid: dict[str, Any] = {}
+        if record.is_masked:
+            image, laid = self.editing.lay_over(record, image)
         with _spooled(image.content, self.settings.output_dir) as file:
             del image
             pixels, has_task = self._pixels(record), bool(task_id)
@@ -134,11 +136,11 @@ class Pipeline:
 
         ``statuses``: see ``database.finish_record``.
         """
-        if "laid" not in saved.marks:
+        if record.is_masked and "laid" not in saved.marks:
             saved = replace(saved, marks={**saved.marks, **self.editing.measured(record, saved)})
         finish = partial(database.finish_record, to_bucket=self.outputs.are_copied, statuses=statuses)
         ended = self.write_with_retry(lambda: finish(db, record, saved))
-        if ended:
+        if ended and saved.oss_key:
             self.saving.settle(record, saved)
         size = f"{saved.width}x{saved.height}"
         facts["drops_another"] = saved.drops_another or None
@@ -158,12 +160,14 @@ class Pipeline:
         if spec.is_retired(today) and (notice := spec.retirement_notice(today)):
             raise ModelRetired(notice)
         references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
-        references = as_the_model_takes_them(references, request, spec)
+        if record.is_masked:
+            references = as_the_model_takes_them(references, spec)
         self.disk.require(len(self.claimed_ids))
         if problem := self.outputs.check():
             raise OssLost(problem)
         self.store_guard.require(db)
-        price, is_free = spec.price(request), spec.is_free(request)
+        price = spec.price(request)
+        is_free = spec.self_hosted and price == 0
         charge = self._open_charge(db, record, price, is_free=is_free)
         log.record_event("submitted", record, charge=charge, price=price)
         began = time.monotonic()

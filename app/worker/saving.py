@@ -18,7 +18,7 @@ from app import log
 from app.domain import GeneratedImage, PauseCause, Record, SavedImage, Status
 from app.errors import Billed, BucketError, DatabaseError, DiskError, Message, ModelError, NotFound, message
 from app.images import answers, sidecar, store
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from app.library.outputs import SAVING, Outputs
 from app.worker.concurrency import DecodeLimit
 
@@ -77,6 +77,8 @@ class Saving:
             self.aborting.wait(2.0)
             with suppress(DiskError):  # a folder that is back may hold temporary files
                 store.remove_part_files(folder)
+        if not self.outputs.in_oss:
+            return saved
         return self._store(db, record, saved, folder / subfolder / saved.filename, has_task=has_task)
 
     def adopt(
@@ -90,14 +92,15 @@ class Saving:
         find = partial(store.find_saved, record_id=record.id, prompt=record.prompt)
         folder, saving = self.outputs.folder, self.outputs.folder / SAVING
         saved = find(folder, stem=record.reserved_stem)
-        if not saved and self.outputs.in_oss and saving.is_dir():
+        in_oss = self.outputs.in_oss
+        if not saved and in_oss and saving.is_dir():
             folder, saved = saving, find(saving, stem=str(record.id))
-        if not saved:
+        if not saved and in_oss:
             saved = self._find_in_oss(record)
-        elif keeps_trying:
+        elif saved and in_oss and keeps_trying:
             path = folder / saved.filename
             saved = self._store(db, record, saved, path, has_task=bool(record.task_id))
-        else:
+        elif saved and in_oss:
             found, saved = saved, None
             with suppress(NotFound):  # the record was finished, and its file moved, since it was found
                 saved = self._upload(record, found, folder / found.filename)
@@ -130,12 +133,11 @@ class Saving:
                     log.record_event("image_left", record, path=path)
 
     def settle(self, record: Record, saved: SavedImage) -> None:
-        """Move the file of a finished record into the cache; it stays when the claim was lost."""
-        if saved.oss_key:
-            for path in (self.outputs.folder / SAVING).glob(f"{record.id}[.-]*"):
-                self._settle(path, saved.oss_key, record.id, saved.sha256)
-            with suppress(OSError):
-                answers.delete(self.outputs.folder, record.id)
+        """Move the file of a finished record that OSS has into the cache; with a lost claim it stays."""
+        for path in (self.outputs.folder / SAVING).glob(f"{record.id}[.-]*"):
+            self._settle(path, saved.oss_key, record.id, saved.sha256)
+        with suppress(OSError):
+            answers.delete(self.outputs.folder, record.id)
 
     def _settle(self, path: Path, key: str, record_id: int, sha256: str) -> None:
         """Move a file of ``.saving`` into the cache, unless it is not the image of this key in OSS."""
@@ -167,8 +169,6 @@ class Saving:
             self.aborting.wait(2.0)
 
     def _upload(self, record: Record, saved: SavedImage, path: Path) -> SavedImage:
-        if not self.outputs.in_oss:
-            return saved
         name = _name_of(record, path)
         thumbnail = store.thumbnail_path(self.outputs.folder, record.id)
         answer = answers.find(self.outputs.folder, record.id)
@@ -177,15 +177,12 @@ class Saving:
 
     def _find_in_oss(self, record: Record) -> SavedImage | None:
         """The image that another machine, or this one, uploaded before a crash."""
-        if self.outputs.in_oss:
-            for key, content in self.outputs.named(Path(_name_of(record, Path())).stem):
-                name = _name_of(record, Path(key))
-                beside = self.outputs.texts(content)
-                saved = store.read_own(
-                    content, name, record_id=record.id, prompt=record.prompt, beside=beside
-                )
-                if saved:
-                    return replace(saved, oss_key=key)
+        for key, content in self.outputs.named(Path(_name_of(record, Path())).stem):
+            name = _name_of(record, Path(key))
+            beside = self.outputs.texts(content)
+            saved = store.read_own(content, name, record_id=record.id, prompt=record.prompt, beside=beside)
+            if saved:
+                return replace(saved, oss_key=key)
         return None
 
 

@@ -12,7 +12,7 @@ import database
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from tests.db.queue import set_fields
 from tests.harness import Harness, crash_at
 from tools.fakes.images import make_image

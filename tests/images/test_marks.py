@@ -13,7 +13,7 @@ from app.images import marks, store
 from app.images.containers import jpeg_segment, png_chunk, webp_chunk
 from app.images.exif import ImageInfo, with_user_comment
 from app.images.marks import find_marks
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from tools.marked_images import FIELDS, WRAPPED, webp_and, with_c2pa, with_chunk, with_comment, with_xmp, xmp
 from tools.noise_images import noise_image
 

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from app.domain import ImageRequest, Size
 from app.images import exif, metadata, store
 from app.images.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
-from app.images.parameters import format_parameters, parse_parameters
+from app.images.metadata import format_parameters, parse_parameters
 from tools.noise_images import noise_image, pixels
 
 REQUEST = ImageRequest(prompt="雪山下的小屋，水彩 😀", negative_prompt="人物", steps=20)

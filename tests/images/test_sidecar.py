@@ -9,7 +9,7 @@ import pytest
 
 from app.domain import GeneratedImage, ImageRequest, SavedImage
 from app.images import metadata, store
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from app.system import windows_files
 from tools.marked_images import with_c2pa
 from tools.signed_images import manifest_state, signed_image

@@ -31,7 +31,7 @@ from app.images.containers import (
 )
 from app.images.exif import ImageInfo, with_user_comment
 from app.images.filenames import safe_stem
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from app.system import windows_files
 from tools.noise_images import SIZE, noise_image, pixels
 

@@ -45,7 +45,7 @@ def test_white_ground_is_there_without_keys_free_and_one_at_a_time() -> None:
     (found,) = (each for each in generator.open_providers(settings) if each.provider.spec.model_id == WHITE)
     assert found.concurrency == 1
     spec = found.provider.spec
-    assert (spec.price(REQUEST), spec.is_free(REQUEST), spec.is_for_rows) == (Decimal(0), True, False)
+    assert (spec.price(REQUEST), spec.self_hosted, spec.is_for_rows) == (Decimal(0), True, False)
     assert [each.provider for each in generator.open_providers(settings, [found])].count(found.provider) == 1
     result = found.provider.submit(REQUEST, [Reference(filename="a.png", content=PHOTO)])
     assert result.image

@@ -13,7 +13,7 @@ from app.domain import ImageRequest
 from app.errors import InvalidRequest, StorageError
 from app.images import atomic_write, store
 from app.images.filenames import filename_for
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from app.library.catalogue import filename_in
 from app.library.local import LocalLibrary
 from app.system import windows_files

@@ -22,8 +22,7 @@ from app.config import Settings
 from app.domain import GeneratedImage, Pick, Status
 from app.errors import DiskError
 from app.images import store
-from app.images.metadata import embed
-from app.images.parameters import format_parameters, parse_parameters
+from app.images.metadata import embed, format_parameters, parse_parameters
 from app.library.outputs import Outputs
 from app.runtime import Runtime
 from app.web.zip_stream import Archive

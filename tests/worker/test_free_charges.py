@@ -14,7 +14,7 @@ import generator
 from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from tests.harness import Harness, crash_at, restart_after_crash
 from tests.worker.conftest import OpenFor
 from tests.worker.test_worker import stop_on_full_disk

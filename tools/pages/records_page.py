@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 import database
 from app.domain import COMMON_RATIOS, GeneratedImage, Record, Size
 from app.images import store
-from app.images.parameters import format_parameters
+from app.images.metadata import format_parameters
 from tools.landscapes import landscape
 from tools.server_process import ServerProcess, running_server
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from app.images import metadata, sidecar
 from app.images.marks import has_c2pa
-from app.images.parameters import parse_parameters
+from app.images.metadata import parse_parameters
 
 ENDS = ("success", "failed", "unknown", "cancelled")
 PRICE_MICROS = 220_000

@@ -17,7 +17,7 @@ from app.domain import Pick, Record, Size
 from app.errors import BucketError, DiskError, InvalidRequest, NotFound
 from app.images import metadata, store
 from app.images.filenames import safe_stem
-from app.images.parameters import Parameters, format_parameters, parse_parameters
+from app.images.metadata import Parameters, format_parameters, parse_parameters
 from app.web import filters
 from app.web.downloads import XLSX, start_stream, workbook
 from app.web.i18n import gettext, translate, translator

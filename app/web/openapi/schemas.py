@@ -37,7 +37,7 @@ from app.domain import (
 )
 from app.domain.edits import KINDS
 from app.errors import Message
-from app.images.parameters import Parameters
+from app.images.metadata import Parameters
 from app.web.serializers import INTERNAL_FIELDS
 
 Schema = dict[str, Any]

@@ -1,16 +1,11 @@
-"""Fingerprints of rows: which records are pictures of an equal row."""
+"""What is known of the pictures of a row: which of them count as bought."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.records import Status
-from app.domain.references import DIGEST_LENGTH, SampleImage
-from app.domain.requests import ImageRequest
 from app.domain.row_fields import MAX_PICTURES_A_ROW
 
-FINGERPRINT_LENGTH = 32  # hexadecimal digits
 # As many as a row may ask for; equal rows may have been made thousands of times.
 KNOWN_PICTURES_A_NUMBER = MAX_PICTURES_A_ROW
 
@@ -52,23 +47,3 @@ class SkippedRow:
 
     row: int
     records: list[int]
-
-
-def fingerprint(request: ImageRequest) -> str:
-    """The fingerprint of a row, equal for requests that ask the same of the same model.
-
-    File name and number of pictures do not count, references count by content where it is known.
-    ``request`` must have the id of its model, and be without the fields that the model ignores.
-    """
-    options = request.asked_options
-    asked = (
-        *(request.model, request.prompt, request.negative_prompt, request.aspect_ratio, request.resolution),
-        *(request.seed, request.steps, *map(_content, request.sample_images)),
-        *([options] if options else ()),
-    )
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:FINGERPRINT_LENGTH]
-
-
-def _content(image: SampleImage) -> str:
-    """The first digits of the hash, which every pinned form has; else the ETag or the URL."""
-    return image.sha256[:DIGEST_LENGTH] or image.etag or image.url
