@@ -10,7 +10,7 @@ from app.db.row_mapping import micros, object_of, object_text, read_records, utc
 from app.db.whose import PAYER, find_payer
 from app.domain import ImageRequest, Models, Record, Status
 from app.domain.budgets import Budget
-from app.domain.ledger import Usage, usage_text
+from app.domain.ledger import ReportedUsage, usage_text
 from app.errors import Billed, Message, message
 
 _LOCK = "/* FOR UPDATE */"  # of the rows of a SELECT; see ``dialect``
@@ -126,7 +126,7 @@ def save_task_id(
     db: Connection,
     record: Record,
     task_id: str,
-    usage: Usage | None = None,
+    usage: ReportedUsage | None = None,
     *,
     watermark: bool | None = None,
 ) -> None:
@@ -157,14 +157,14 @@ def save_task_id(
         )
 
 
-def save_usage(db: Connection, record: Record, usage: Usage) -> None:
+def save_usage(db: Connection, record: Record, usage: ReportedUsage) -> None:
     """Store what the service reports of a submission that has no task id."""
     with transaction(db, shared=True):
         still_owned(db, record)  # locks it; what was reported of the call is true in any case
         _store_usage(db, record, usage)
 
 
-def _store_usage(db: Connection, record: Record, usage: Usage) -> None:
+def _store_usage(db: Connection, record: Record, usage: ReportedUsage) -> None:
     """Store the counts and the cost with their charge, and warn in the batch's log when the counts differ
     from the order."""
     if usage.cost is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import object_of, object_text
-from app.domain import Workbook, WorkbookFile
+from app.domain import StoredWorkbook, WorkbookFile
 from app.domain.times import utc_text
 from app.errors import InvalidRequest, Message, NotFound
 
@@ -84,7 +84,7 @@ def workbook_cells(db: Connection, workbook_id: str | None) -> dict[int, dict[st
     return {int(line): cells for line, cells in object_of(row["cells"] if row else "").items()}
 
 
-def find_workbook(db: Connection, workbook_id: str | None) -> Workbook | None:
+def find_workbook(db: Connection, workbook_id: str | None) -> StoredWorkbook | None:
     """The workbook without its content; None when there is none."""
     row = db.execute(
         "SELECT id, filename, notes FROM workbooks WHERE id = :id", {"id": workbook_id}
@@ -92,7 +92,7 @@ def find_workbook(db: Connection, workbook_id: str | None) -> Workbook | None:
     if row is None:
         return None
     notes = tuple(Message.from_json(note) for note in json.loads(row["notes"]))
-    return Workbook(id=row["id"], filename=row["filename"], notes=notes)
+    return StoredWorkbook(id=row["id"], filename=row["filename"], notes=notes)
 
 
 def check_workbook(db: Connection, workbook_id: str | None) -> None:

@@ -13,7 +13,7 @@ from app.domain.batches import (
     BatchStatus,
     LogLine,
     PauseCause,
-    Workbook,
+    StoredWorkbook,
     WorkbookFile,
 )
 from app.domain.budgets import BUDGET_LABELS, MAX_BUDGET, Budget, BudgetScope

@@ -15,7 +15,7 @@ MAX_BATCH_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workbook:
+class StoredWorkbook:
     """The imported file that a batch was submitted from; ``id`` is the SHA-256 of its content.
 
     ``notes`` say what cannot be carried through when the results are written into it.
@@ -100,7 +100,7 @@ class Batch:
     source: str
     ahead: int = 0
     retryable: int = 0
-    workbook: Workbook | None = None
+    workbook: StoredWorkbook | None = None
     paused_cause: str = ""
     picks: Mapping[Pick, int] = field(default_factory=dict)
     models: Sequence[BatchModel] = ()

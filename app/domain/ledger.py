@@ -24,7 +24,7 @@ def known_amount(amount: Decimal, unpriced: int) -> Decimal | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class ReportedUsage:
     """What a service reports of one submission: numbers by its own names, empty when it reports none.
 
     ``references`` is how many reference images were sent. ``cost`` is CNY, if the service that bills says so.

@@ -33,7 +33,7 @@ _REFERENCE_HEADERS = frozenset(HEADERS["references"].split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
+class RecipeRole:
     """One picture of a set.
 
     fields  what its rows ask for, by the names of the fields of a row; texts with ``{列名}``
@@ -65,7 +65,7 @@ class Recipe:
     """A named list of roles. ``category`` is the column that says which products are of one kind."""
 
     name: str
-    roles: Sequence[Role]
+    roles: Sequence[RecipeRole]
     category: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def read_recipe(name: Any, body: Any) -> Recipe:
     return Recipe(name=name, roles=read, category=column_name(category))
 
 
-def _read_role(body: Any, place: int) -> Role:
+def _read_role(body: Any, place: int) -> RecipeRole:
     written = body.get("role") if isinstance(body, Mapping) else None
     name = column_name(written) if isinstance(written, str) else ""
     if not 1 <= len(name) <= MAX_ROLE_NAME_LENGTH:
@@ -118,7 +118,7 @@ def _read_role(body: Any, place: int) -> Role:
                 fields[target] = READERS[target](body.get(field))
         fields = {field: value for field, value in fields.items() if value not in (None, "")}
         variants_of(fields["prompt"])
-        return Role(name=name, fields=fields, images=_read_images(body.get("sample_images")))
+        return RecipeRole(name=name, fields=fields, images=_read_images(body.get("sample_images")))
     except InvalidRequest as problem:
         at = f"roles.{place}.{problem.field}"
         text = "角色「{role}」：{problem}"
@@ -205,7 +205,8 @@ def expand(recipe: Recipe, product: Product, *, key_column: str) -> dict[tuple[s
             fields = {**own, **role.fields, "prompt": prompt}
             name = role.fields.get("filename")
             if not name and (variant or len(recipe.roles) > 1):
-                name = _default_name(own.get("filename"), key_column)
+                first = own.get("filename") or (f"{{{key_column}}}" if key_column else "")
+                name = f"{first}_{{{ROLE_COLUMN}}}" if first else ""
             if name and variant and f"{{{VARIANT_COLUMN}}}" not in name:
                 name += f"_{{{VARIANT_COLUMN}}}"
             if name:
@@ -229,11 +230,6 @@ def words_with(words: str, written: str) -> str:
 def cell_of(written: str) -> str:
     """The own words of a product as their own column has them; empty when they are too long for it."""
     return written if len(written) <= MAX_OWN_TEXT_LENGTH else ""
-
-
-def _default_name(own: Any, key_column: str) -> str:
-    first = own or (f"{{{key_column}}}" if key_column else "")
-    return f"{first}_{{{ROLE_COLUMN}}}" if first else ""
 
 
 def _images_of(images: Sequence[str | SampleImage], own: Sequence[Any]) -> Iterator[Any]:

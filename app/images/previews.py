@@ -29,7 +29,7 @@ _SLOPE = 28  # degrees
 _SHADE, _LIGHT = 70, 120  # of 255: how much of the dark edge and of the light letters is seen
 
 
-class File(NamedTuple):
+class PreviewFile(NamedTuple):
     """The previews of a picture: its record, the hash of its bytes, and the watermark, or empty."""
 
     output_dir: Path
@@ -44,7 +44,7 @@ class File(NamedTuple):
         return beside.with_name(f"{self.record_id}{PREVIEW}{side}-{tag}.jpg")
 
 
-def preview(file: File, side: int, read: Callable[[], bytes]) -> bytes:
+def preview(file: PreviewFile, side: int, read: Callable[[], bytes]) -> bytes:
     """The preview of a picture, drawn in both sizes when it is asked for first; ``read`` reads the original.
 
     Raises NotFound for a picture that cannot be opened.

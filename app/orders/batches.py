@@ -24,7 +24,7 @@ from app.images.filenames import (
 )
 from app.orders.doors import NewBatch
 from app.orders.place import BatchOptions, Conditions, Placed, known_pictures, place
-from app.orders.plan import OrderRow, PlannedRow, order_rows, plan, total_price
+from app.orders.plan import OrderRow, order_rows, plan, total_price
 from app.orders.read import SKIP, ParsedRow, RowErrors, today
 
 Cells = Mapping[int, Mapping[str, Any]]
@@ -177,8 +177,11 @@ def check_rows(
     """
     parsed = conditions.reader.read(rows, conditions.library.identify, date=today(), model=model, most=most)
     parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
-    planned = _plan(conditions, parsed, skips=True)
-    fine = _without_problems(parsed, planned)
+    database.complete_fingerprints(conditions.db)
+    ordered = order_rows(parsed, conditions.models, skips=True)
+    planned = plan(ordered, conditions.models, *known_pictures(conditions.db, ordered)).rows
+    readable = (row for row in parsed if row.request)
+    fine = [each for row, each in zip(readable, planned, strict=True) if not row.problems]
     pictures, new = sum(len(each.row.numbers) for each in fine), sum(len(each.numbers) for each in fine)
     total = {"pictures": pictures, "price": total_price(fine), "made": pictures - new, "new": new}
     found, paths = iter(planned), set[str]()
@@ -190,31 +193,19 @@ def check_rows(
             stem = requested_stem(request.filename) or stem_from_prompt(request.prompt)
             path = archive_path(request.filename, stem)
             name = unique_path(f"{path}.png", paths).removesuffix(".png")
-        ordered = None if row.problems else each
+        made = None if row.problems else each
         answers.append(
             {
                 "row": row.number,
                 "same_as": None if each is None or each.same_as is None else planned[each.same_as].row.number,
                 **{known: [i for i in each.ids(known) if i > 0] if each else [] for known in Standing},
-                "missing": len(ordered.numbers) if ordered else 0,
+                "missing": len(made.numbers) if made else 0,
                 "problems": [{"field": problem.field, "error": problem.message} for problem in row.problems],
                 "prompt": request.prompt if request else "",
                 "filename": name,
                 "name_taken": name != path,
                 "model": request.model if request else "",
-                "price": ordered.price if ordered else Decimal(0),
+                "price": made.price if made else Decimal(0),
             }
         )
     return {"rows": answers, "total": total}
-
-
-def _plan(conditions: Conditions, parsed: Sequence[ParsedRow], *, skips: bool) -> Sequence[PlannedRow]:
-    """What ordering the readable rows would order."""
-    database.complete_fingerprints(conditions.db)
-    rows = order_rows(parsed, conditions.models, skips=skips)
-    return plan(rows, conditions.models, *known_pictures(conditions.db, rows)).rows
-
-
-def _without_problems(parsed: Sequence[ParsedRow], planned: Sequence[PlannedRow]) -> list[PlannedRow]:
-    readable = [row for row in parsed if row.request]
-    return [each for row, each in zip(readable, planned, strict=True) if not row.problems]

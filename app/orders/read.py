@@ -96,7 +96,7 @@ class RowReader:
             repeats = row.get("repeats") if isinstance(row, Mapping) else None
             if repeats not in (None, *REPEATS):
                 repeats = None
-                problems.append(wrong_repeats())
+                problems.append(InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS))
             if request is not None:
                 try:
                     request = replace(request, model=find(request.model).model_id)
@@ -163,11 +163,6 @@ class RowReader:
 def today() -> str:
     """The local date, as ``{日期}`` is replaced."""
     return f"{datetime.now().astimezone():%Y-%m-%d}"
-
-
-def wrong_repeats() -> InvalidRequest:
-    """The problem with any other value of ``repeats``."""
-    return InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS)
 
 
 def _number_rows(given: Sequence[Any]) -> tuple[list[int], dict[int, InvalidRequest]]:

@@ -69,8 +69,11 @@ class _Repeat(Order):
         rows = []
         for (*_, is_kept, request), records in found.items():
             changed = differing(records[0], self.changes.get(records[0].id, {}))
-            fields = {"extras": _extras(records[0], changed), "changes": changed, "cancels": bool(changed)}
-            rows.append(repeated_row(records, request, is_kept=is_kept, skips=self.skips, **fields))
+            # A changed field has no typed form of its own.
+            typed = {name: value for name, value in records[0].templates.items() if name not in changed}
+            fields = {"extras": replace(records[0].extras, templates=typed), "skips": self.skips}
+            fields |= {"changes": changed, "cancels": bool(changed)}
+            rows.append(repeated_row(records, request, is_kept=is_kept, **fields))
         return rows
 
     def _keeps(self, record: Record, changes: Changes) -> bool:
@@ -91,8 +94,13 @@ class _Repeat(Order):
             for row, record in queued:
                 if row.changes:
                     _check_not_charged(record)
-                    line = "{place}：改了{fields}，重试。原来是{values}"
-                    _log_changes(db, record, row.changes, line, record_id=record.id)
+                    line = message(
+                        "{place}：改了{fields}，重试。原来是{values}",
+                        place=record.label,
+                        fields=tuple(message(CHANGEABLE[name]) for name in CHANGEABLE if name in row.changes),
+                        values=earlier_values(record, row.changes),
+                    )
+                    database.add_log(db, record.batch_id, "info", line, record.id)
             if left_out := sum(len(each.left_out) for each in rows if each.row.changes):
                 text = message("{n} 张已经做过或正在做，没有再做", n=left_out)
                 database.add_log(db, batch_id, "info", text)
@@ -136,7 +144,10 @@ class Retry(_Repeat):
             return self._supported(failed), failed
         ids = list(dict.fromkeys(self.ids))
         found = database.records_of(db, ids)
-        if len(found) < len(ids) or not all(_is_of(each, self.batch_id, _WITHOUT_IMAGE) for each in found):
+        if len(found) < len(ids) or any(
+            each.batch_id != self.batch_id or each.deleted_at or each.status not in _WITHOUT_IMAGE
+            for each in found
+        ):
             raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
         return found, failed
 
@@ -224,16 +235,6 @@ class Resubmit(_Repeat):
         return message("重新下单 {n} 张，之前的可能已计费", n=number)
 
 
-def _is_of(record: Record, batch_id: str, statuses: Sequence[Status]) -> bool:
-    return record.batch_id == batch_id and record.deleted_at is None and record.status in statuses
-
-
-def _extras(record: Record, changes: Changes) -> RowExtras:
-    """The columns and typed forms of a record's row; a changed field has no typed form of its own."""
-    typed = {name: value for name, value in record.templates.items() if name not in changes}
-    return replace(record.extras, templates=typed)
-
-
 def _check_not_charged(record: Record) -> None:
     """Raises Conflict when the task of a record to be changed may have been charged."""
     is_final = record.status in (Status.FAILED, Status.CANCELLED)
@@ -241,19 +242,6 @@ def _check_not_charged(record: Record) -> None:
         return
     text = "{place}：这一张服务可能已经做好，不能改；请先不改就重试，把它取回来"
     raise Conflict(text, place=record.label)
-
-
-def _log_changes(
-    db: database.Connection, record: Record, changes: Changes, text: str, *, record_id: int
-) -> None:
-    """Log the changes of ``record`` with the line of ``record_id``, which is made with them."""
-    fields = tuple(message(label) for name, label in CHANGEABLE.items() if name in changes)
-    values = {
-        "place": record.label,
-        "fields": fields,
-        "values": earlier_values(record, changes),
-    }
-    database.add_log(db, record.batch_id, "info", message(text, **values), record_id)
 
 
 class ChangeErrors(AppError):

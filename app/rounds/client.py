@@ -225,8 +225,8 @@ def picture(token: str, n: int) -> Response:
     return response
 
 
-def _file(of: Round, record_id: int, sha256: str) -> previews.File:
-    return previews.File(services().settings.output_dir, record_id, sha256, of.watermark)
+def _file(of: Round, record_id: int, sha256: str) -> previews.PreviewFile:
+    return previews.PreviewFile(services().settings.output_dir, record_id, sha256, of.watermark)
 
 
 def draw_ahead(of: Round) -> None:
@@ -239,7 +239,7 @@ def draw_ahead(of: Round) -> None:
         for shown in store.pictures_of(db, of)
     ]
 
-    def draw(file: previews.File, filename: str, key: str) -> bool:
+    def draw(file: previews.PreviewFile, filename: str, key: str) -> bool:
         with bounds.ahead, bounds.turns, suppress(AppError):
             previews.preview(file, previews.SMALL, lambda: originals.read(filename, key))
         return True

@@ -17,7 +17,7 @@ from app.rounds import rules, store
 from app.rounds.rules import PICKS, Mark, Round, RoundState, Shown
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.check import Checker, ensure_checked
-from app.tables.edit import Edit
+from app.tables.edit import TableEdit
 from app.tables.operations import store_edit, try_change
 
 
@@ -36,7 +36,7 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
             raise NotFound("没有这一轮，可能已被删除")
         table = ensure_checked(db, database.get_table(db, of.table_id), checker)
         pictures = store.pictures_of(db, of)
-        edit = Edit(db, table, noted={"round": (of.client, of.number)})
+        edit = TableEdit(db, table, noted={"round": (of.client, of.number)})
         changed = try_change(edit, partial(_write, of=of, pictures=pictures), checker=checker)
         delivery = _delivery_of(db, edit, of, pictures)
         with storing():
@@ -63,7 +63,7 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
     return database.until_stored(db, attempt)
 
 
-def _write(edit: Edit, of: Round, pictures: Sequence[Shown]) -> None:
+def _write(edit: TableEdit, of: Round, pictures: Sequence[Shown]) -> None:
     """Set the choices, and the words of rows; what an earlier submission wrote is replaced."""
     picks: dict[int, str] = {}
     for shown in pictures:
@@ -106,7 +106,7 @@ def _named(of: Round, words: str) -> str:
 
 
 def _delivery_of(
-    db: database.Connection, edit: Edit, of: Round, pictures: Sequence[Shown]
+    db: database.Connection, edit: TableEdit, of: Round, pictures: Sequence[Shown]
 ) -> tuple[Delivery, Plan] | None:
     """What the client may download: the chosen pictures by the profile, without papers and parameters."""
     chosen = {shown.record_id: shown.row_id for shown in pictures if shown.mark == Mark.HEART}

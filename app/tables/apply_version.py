@@ -9,11 +9,10 @@ from dataclasses import replace
 import database
 from app import sheets
 from app.domain import READERS, Pick, own_column_names
-from app.domain.tables import Row
 from app.errors import InvalidRequest
 from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker
-from app.tables.edit import Edit
+from app.tables.edit import TableEdit
 from app.tables.operations import Changed, change_table
 from app.tables.recipes import recipe_of, write_recipe
 from app.tables.versions import Line, Version, as_new, compare
@@ -38,7 +37,7 @@ def apply_version(
     """
     applied: list[tuple[Version, Mapping[int, int]]] = []
 
-    def change(edit: Edit) -> None:
+    def change(edit: TableEdit) -> None:
         if is_new:
             version = as_new(edit.table, found)
         else:
@@ -66,14 +65,18 @@ def _picks(found: sheets.Import, version: Version) -> dict[int, Pick]:
 
 
 def _write(
-    edit: Edit, version: Version, found: sheets.Import, workbook_id: str, *, is_new: bool
+    edit: TableEdit, version: Version, found: sheets.Import, workbook_id: str, *, is_new: bool
 ) -> Mapping[int, int]:
     """Change the rows -> their numbers by line."""
     names = [*edit.table.own_columns, *own_column_names(row.columns for row in found.rows)]
     names = list(dict.fromkeys(names))
     check_number_of_columns(names)
     edit.table = replace(edit.table, own_columns=tuple(names))
-    rows_of = {row.id: _rows_of(edit, row) for row in _rows(version)}
+    rows = [*(line.row for line in version.lines if line.row), *version.gone]
+    rows_of = {  # with the others of its product
+        row.id: [*dict.fromkeys([row.id, *(edit.rows_of_product(row.product) if row.product else ())])]
+        for row in rows
+    }
     edit.load([row_id for ids in rows_of.values() for row_id in ids], removed=True)
     for line in version.lines:
         if line.row and line.values:
@@ -102,16 +105,7 @@ def _write(
     return numbers
 
 
-def _rows(version: Version) -> list[Row]:
-    return [*(line.row for line in version.lines if line.row), *version.gone]
-
-
-def _rows_of(edit: Edit, row: Row) -> list[int]:
-    """The ids of a row and the others of its product."""
-    return [*dict.fromkeys([row.id, *(edit.rows_of_product(row.product) if row.product else ())])]
-
-
-def _added(edit: Edit, lines: Sequence[Line], *, after: int | None) -> Iterator[tuple[int, int]]:
+def _added(edit: TableEdit, lines: Sequence[Line], *, after: int | None) -> Iterator[tuple[int, int]]:
     """Add the new lines, each after the one above it, the first ones after this row -> (line, id)."""
     new: list[Line] = []
     for line in (*lines, None):

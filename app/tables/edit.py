@@ -28,7 +28,7 @@ class _Last:
 
 
 @dataclass(slots=True)
-class Edit:
+class TableEdit:
     """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
     ``picks`` are choices of pictures to make with them, by record; ``noted``: what the history says besides.
 

@@ -13,7 +13,7 @@ from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
 from app.domain.times import utc_now
 from app.errors import Conflict, InvalidRequest
 from app.tables.check import ORDER_VARIABLE, Checker, count_positions, ensure_checked
-from app.tables.edit import Edit, too_many_rows
+from app.tables.edit import TableEdit, too_many_rows
 from app.tables.states import shares_of
 
 MAX_OPERATIONS, MAX_CELLS = 5_000, 20_000  # of a call
@@ -32,7 +32,7 @@ class Changed:
     added: Sequence[int] = ()
 
 
-def apply_operations(edit: Edit, operations: Sequence[Mapping[str, Any]]) -> None:
+def apply_operations(edit: TableEdit, operations: Sequence[Mapping[str, Any]]) -> None:
     """Carry out operations in the form of the API. Raises NotFound, or InvalidRequest."""
     signs = {"add": 1, "remove": -1}
     grown = sum(signs.get(each["op"], 0) * len(each.get("rows", ())) for each in operations)
@@ -91,13 +91,13 @@ def change_rows(
 def change_table(
     db: database.Connection,
     table_id: str,
-    change: Callable[[Edit], object],
+    change: Callable[[TableEdit], object],
     *,
     checker: Checker,
     key: database.RequestKey | None = None,
     person_id: int | None = None,
 ) -> Changed:
-    """Let ``change`` edit the rows (an ``Edit``), check what it concerns, and store it, all or none.
+    """Let ``change`` edit the rows (a ``TableEdit``), check what it concerns, and store it, all or none.
 
     It is called again when somebody else changes the table meanwhile.
     """
@@ -106,7 +106,7 @@ def change_table(
         if answer := database.find_answer(db, key):
             return changed_before(db, table_id, answer["version"])
         table = ensure_checked(db, database.get_table(db, table_id), checker)
-        edit = Edit(db, table, person_id=person_id)
+        edit = TableEdit(db, table, person_id=person_id)
         if not try_change(edit, change, checker=checker) and not edit.picks and edit.table == table:
             return Changed(table=table, row_ids=[])
         with storing():
@@ -118,7 +118,7 @@ def change_table(
     return database.until_stored(db, attempt)
 
 
-def try_change(edit: Edit, change: Callable[[Edit], object], *, checker: Checker) -> set[int]:
+def try_change(edit: TableEdit, change: Callable[[TableEdit], object], *, checker: Checker) -> set[int]:
     """Let ``change`` edit the rows, and check them, without storing -> the ids of those that changed."""
     change(edit)
     changed = {row_id for row_id, row in edit.rows.items() if edit.before.get(row_id) != row}
@@ -126,7 +126,7 @@ def try_change(edit: Edit, change: Callable[[Edit], object], *, checker: Checker
     return changed
 
 
-def _check(edit: Edit, changed: set[int], checker: Checker) -> None:
+def _check(edit: TableEdit, changed: set[int], checker: Checker) -> None:
     """Check the rows that changed, and those whose ``{序号}`` may have."""
     wanted = {row_id for row_id in changed if _words(edit.rows[row_id]) != _words(edit.before.get(row_id))}
     counted = any(
@@ -157,7 +157,7 @@ def _place(row: Row | None) -> Any:
     return row and (row.position, row.removed_at is None, row.is_empty)
 
 
-def store_edit(edit: Edit, key: database.RequestKey | None = None) -> Changed:
+def store_edit(edit: TableEdit, key: database.RequestKey | None = None) -> Changed:
     """Write an edit; inside a transaction, in which the table has the version that was edited."""
     db = edit.db
     changed = [row for row_id, row in edit.rows.items() if edit.before.get(row_id) != row]
@@ -255,7 +255,7 @@ def undo(
     earlier, workbook_id = inverse.get("workbook", (None, None))
     recipes, picks = inverse.get("recipe"), inverse.get("picks", {})
 
-    def change(edit: Edit) -> None:
+    def change(edit: TableEdit) -> None:
         edit.noted = {"undo": version}
         edit.load([*deltas], removed=True)
         for row_id, delta in deltas.items():

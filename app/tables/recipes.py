@@ -29,7 +29,7 @@ from app.errors import InvalidRequest, Message
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker, ensure_checked
-from app.tables.edit import Edit, in_order, too_many_rows
+from app.tables.edit import TableEdit, in_order, too_many_rows
 from app.tables.operations import Changed, change_table, try_change
 from app.tables.states import shares_of
 from app.tables.view import view_of
@@ -46,7 +46,7 @@ def recipe_of(table: Table) -> Recipe | None:
     return read_recipe(stored["name"], stored)
 
 
-class Problem(NamedTuple):
+class RecipeProblem(NamedTuple):
     """What is wrong with a role in rows of these products, by their numbers."""
 
     role: str
@@ -83,7 +83,7 @@ class Applied:
     pictures: int
     to_make: int
     price: Decimal | None
-    problems: Sequence[Problem]
+    problems: Sequence[RecipeProblem]
     first: Sequence[Row]
 
 
@@ -105,9 +105,9 @@ def apply_recipe(
     roles again that were switched off. A value that the recipe gave before follows it;
     one that a person changed stays. Raises InvalidRequest, NotFound with nothing changed.
     """
-    edits: list[Edit] = []
+    edits: list[TableEdit] = []
 
-    def change(edit: Edit) -> None:
+    def change(edit: TableEdit) -> None:
         edits.append(edit)
         write_recipe(edit, recipe, ids, back)
 
@@ -115,7 +115,7 @@ def apply_recipe(
         changed = change_table(db, table_id, change, checker=checker, person_id=person_id)
     else:
         table = ensure_checked(db, database.get_table(db, table_id), checker)
-        try_change(Edit(db, table), change, checker=checker)
+        try_change(TableEdit(db, table), change, checker=checker)
         changed = Changed(table=table, row_ids=[])
     rows = [row for row in edits[-1].rows.values() if row.removed_at is None]
     rows.sort(key=lambda row: (row.position, row.id))
@@ -135,7 +135,7 @@ def apply_recipe(
     )
 
 
-def _problems(rows: Sequence[Row]) -> Iterator[Problem]:
+def _problems(rows: Sequence[Row]) -> Iterator[RecipeProblem]:
     """The problems of rows, equal ones of a role as one; photos that are missing have names of their own."""
     found: dict[tuple[str, str, str], tuple[Message, list[int]]] = {}
     for row in rows:
@@ -143,11 +143,11 @@ def _problems(rows: Sequence[Row]) -> Iterator[Problem]:
             key = row.role, field, error.id if field == "sample_images" else error.to_json()
             found.setdefault(key, (error, []))[1].append(row.product)
     for (role, field, _), (error, products) in found.items():
-        yield Problem(role=role, field=field, error=error, products=[*dict.fromkeys(products)])
+        yield RecipeProblem(role=role, field=field, error=error, products=[*dict.fromkeys(products)])
 
 
 def write_recipe(
-    edit: Edit, recipe: Recipe, ids: Collection[int] | None = None, back: Collection[int] = ()
+    edit: TableEdit, recipe: Recipe, ids: Collection[int] | None = None, back: Collection[int] = ()
 ) -> None:
     """Edit the rows of a table as ``apply_recipe`` says; one that was removed while its role was there is
     switched off, and stays removed but for the products of ``back``."""
@@ -254,7 +254,7 @@ class _Writer:
     """Writes the rows of products; ``gone`` are those whose role or variant is not in the recipe."""
 
     def __init__(
-        self, edit: Edit, recipe: Recipe, earlier: Recipe | None, key_column: str, back: Collection[int]
+        self, edit: TableEdit, recipe: Recipe, earlier: Recipe | None, key_column: str, back: Collection[int]
     ) -> None:
         self.edit, self.recipe, self.earlier = edit, recipe, earlier
         self.key_column, self.back = key_column, back
@@ -297,7 +297,9 @@ class _Writer:
             if not first.product and not placed:
                 row, followed = first, None
             elif row is None:
-                row, followed = self._new_row(first), None
+                self._free -= 1
+                self._last += 1
+                row, followed = Row(id=self._free, position=first.position, number=self._last), None
             columns = {**row.columns, **product.columns, **wanted.columns}
             if COMMENT_COLUMN in row.columns:
                 columns[COMMENT_COLUMN] = row.columns[COMMENT_COLUMN]
@@ -316,11 +318,6 @@ class _Writer:
         others = [row for row in there.values() if row.removed_at is None]
         self.gone += [row.id for row in others]
         return [*placed, *others]
-
-    def _new_row(self, first: Row) -> Row:
-        self._free -= 1
-        self._last += 1
-        return Row(id=self._free, position=first.position, number=self._last)
 
     def _keep(self, row: Row) -> None:
         self.edit.rows[row.id] = row
@@ -347,7 +344,7 @@ def _following(present: Mapping[str, Any], given: Asked | None, wanted: Asked) -
     return {**follow, **kept}
 
 
-def _remove_gone(edit: Edit, ids: Collection[int]) -> None:
+def _remove_gone(edit: TableEdit, ids: Collection[int]) -> None:
     """Remove the rows of roles that are gone; those that have a picture stay, marked."""
     linked = database.linked_pictures(edit.db, ids)
     now = utc_now()
@@ -361,7 +358,7 @@ def _remove_gone(edit: Edit, ids: Collection[int]) -> None:
         edit.rows[row_id] = replace(row, is_gone=True) if has_any else replace(row, removed_at=now)
 
 
-def _place(edit: Edit, order: Sequence[Row]) -> None:
+def _place(edit: TableEdit, order: Sequence[Row]) -> None:
     """Give the rows positions in this order: new ones between those that are there, else all anew."""
     order = [edit.rows[row.id] for row in order if edit.rows[row.id].removed_at is None]
     places = [row.position if row.id in edit.before else None for row in order]

@@ -54,7 +54,7 @@ def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
         return RowState.PROBLEM
     if not missing_pictures(row, own):
         return RowState.PAID
-    bought = bought_numbers(own)
+    bought = [picture.number for picture in own if picture.standing not in _NOT_BOUGHT]
     failed = [
         picture
         for picture in own
@@ -66,11 +66,6 @@ def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
     if any(picture.standing is Standing.TRASHED for picture in own):
         return RowState.TRASHED
     return RowState.TO_MAKE
-
-
-def bought_numbers(pictures: Iterable[RowPicture]) -> list[int]:
-    """The numbers of the pictures that need not be ordered again."""
-    return [picture.number for picture in pictures if picture.standing not in _NOT_BOUGHT]
 
 
 def missing_pictures(row: Row, pictures: Sequence[RowPicture], *, ordered: int = 0) -> int:
@@ -109,7 +104,7 @@ def shown_pictures(row: Row, linked: Sequence[RowPicture], known: Sequence[RowPi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class EqualRows:
     """What a row has in common with the equal rows above it.
 
     ``same_as`` is the number of the first of them; ``ordered``: how many pictures they ask for at most.
@@ -119,10 +114,10 @@ class Share:
     ordered: int = 0
 
 
-def shares_of(rows: Iterable[tuple[int, int, str, int]]) -> Mapping[int, Share]:
+def shares_of(rows: Iterable[tuple[int, int, str, int]]) -> Mapping[int, EqualRows]:
     """What each row shares: rows (id, number, fingerprint, pictures wanted) in order -> by row id."""
     first: dict[str, tuple[int, int]] = {}
-    shares: dict[int, Share] = {}
+    shares: dict[int, EqualRows] = {}
     for row_id, number, fingerprint, wanted in rows:
         if not fingerprint:
             continue
@@ -130,6 +125,6 @@ def shares_of(rows: Iterable[tuple[int, int, str, int]]) -> Mapping[int, Share]:
         if found is None:
             first[fingerprint] = number, wanted
             continue
-        shares[row_id] = Share(same_as=found[0], ordered=found[1])
+        shares[row_id] = EqualRows(same_as=found[0], ordered=found[1])
         first[fingerprint] = found[0], max(found[1], wanted)
     return shares

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import database
 from app.domain.tables import Row, RowPicture, Table
-from app.tables.states import RowState, Share, missing_pictures, shares_of, shown_pictures, state_of
+from app.tables.states import EqualRows, RowState, missing_pictures, shares_of, shown_pictures, state_of
 
 
 class RowView(NamedTuple):
@@ -37,12 +37,12 @@ def view_rows(db: database.Connection, table: Table, ids: Sequence[int] | None =
         return view_of(db, rows, shares_of(equal))
 
 
-def view_of(db: database.Connection, rows: Sequence[Row], shares: Mapping[int, Share]) -> list[RowView]:
+def view_of(db: database.Connection, rows: Sequence[Row], shares: Mapping[int, EqualRows]) -> list[RowView]:
     """These rows, which need not be stored, with what each shares by its id."""
     linked = database.linked_pictures(db, [row.id for row in rows])
     lacking = {row.fingerprint for row in rows if missing_pictures(row, linked.get(row.id, ()))}
     known = database.known_pictures_of(db, lacking) if lacking else {}
-    alone, views = Share(), list[RowView]()
+    alone, views = EqualRows(), list[RowView]()
     for row in rows:
         share, pictures = shares.get(row.id, alone), linked.get(row.id, ())
         if row.fingerprint in known:

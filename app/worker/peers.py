@@ -24,7 +24,7 @@ MOST_CLOCK_SECONDS = 30.0  # off: orders would count in another month, among oth
 _OUTDATED = "program_outdated"
 
 
-class Problem(NamedTuple):
+class PeerProblem(NamedTuple):
     """What keeps this process from working with the others; ``event`` is its name in the log."""
 
     event: str
@@ -45,7 +45,7 @@ class Peers:
         self._settings = settings
         self._next_report = 0.0
         self._reported_at: float | None = None
-        self._problem: Problem | None = None
+        self._problem: PeerProblem | None = None
         self.workers: Mapping[str, WorkerReport] = {}
 
     @property
@@ -151,12 +151,12 @@ class Peers:
         problem = self._find_clock_problem(now) or self._find_other_settings()
         if database.is_outdated(db):
             text = "数据库已由更新的版本升级，{machine} 不再下单，也不再保存改动：请把那里的程序也升级"
-            problem = Problem(_OUTDATED, message(text, machine=self._machine))
+            problem = PeerProblem(_OUTDATED, message(text, machine=self._machine))
         if (problem and problem.event) != (self._problem and self._problem.event):
             log.event("worker", problem.event if problem else "peers_agree", why=problem and problem.text)
         self._problem = problem
 
-    def _find_clock_problem(self, now: float) -> Problem | None:
+    def _find_clock_problem(self, now: float) -> PeerProblem | None:
         off = abs(time.time() - now)
         if off <= CLOCK_SECONDS:
             return None
@@ -165,10 +165,12 @@ class Peers:
         )
         if off > MOST_CLOCK_SECONDS and not self._is_web:
             text = "{why}，不再下单：请打开那台机器的自动对时（NTP），对准后自动继续"
-            return Problem("clock_stopped", message(text, why=why))
-        return Problem("clock_off", message("{why}，请打开那台机器的自动对时（NTP）", why=why), stops=False)
+            return PeerProblem("clock_stopped", message(text, why=why))
+        return PeerProblem(
+            "clock_off", message("{why}，请打开那台机器的自动对时（NTP）", why=why), stops=False
+        )
 
-    def _find_other_settings(self) -> Problem | None:
+    def _find_other_settings(self) -> PeerProblem | None:
         own = _digests(self._settings)
         for owner, worker in self.workers.items():
             if names := list_differing(own, worker.settings):
@@ -180,9 +182,9 @@ class Peers:
                 )
                 if self._is_web:
                     text = message("{why}，请改成一样，再重新启动", why=why)
-                    return Problem("settings_differ", text, stops=False)
+                    return PeerProblem("settings_differ", text, stops=False)
                 text = message("{why}，都不再下单：请改成一样，再重新启动", why=why)
-                return Problem("settings_differ", text)
+                return PeerProblem("settings_differ", text)
         return None
 
     @property

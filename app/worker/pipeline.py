@@ -29,7 +29,7 @@ from app.domain import (
     Status,
     whole_characters,
 )
-from app.domain.ledger import Usage
+from app.domain.ledger import ReportedUsage
 from app.errors import (
     Billed,
     BucketError,
@@ -172,7 +172,7 @@ class Pipeline:
         log.record_event("submitted", record, charge=charge, price=price)
         began = time.monotonic()
         result = generator.submit(provider, request, references)
-        usage = Usage(
+        usage = ReportedUsage(
             charge_id=charge, counts=result.usage, references=len(request.pictures), cost=result.cost
         )
         if result.image is None:
@@ -258,7 +258,7 @@ class Pipeline:
         db: database.Connection,
         record: Record,
         task_id: str,
-        usage: Usage,
+        usage: ReportedUsage,
         watermark: bool | None,
     ) -> None:
         """Save the task id before polling.

@@ -8,7 +8,7 @@ import pytest
 import database
 from app.db.ledger import list_differing_usage
 from app.domain import BudgetScope, Models, ModelSpec, Status
-from app.domain.ledger import Usage
+from app.domain.ledger import ReportedUsage
 from app.errors import Billed, ModelError
 from tests.db.queue import (
     BILLED,
@@ -199,7 +199,7 @@ def test_reported_counts_stand_with_their_own_charge(db: database.Connection) ->
     records = claimed(db), claimed(db)
     charges = [database.open_charge(db, record, price=PRICE, budget=None) for record in records]
     for record, charge, number in zip(records, charges, (1, 2), strict=True):
-        usage = Usage(charge_id=charge, counts={"generated_images": number}, references=0)
+        usage = ReportedUsage(charge_id=charge, counts={"generated_images": number}, references=0)
         database.save_usage(db, record, usage)
     assert [len(list_differing_usage(db, record.id)) for record in records] == [0, 1]
 
@@ -211,7 +211,7 @@ def test_what_the_service_says_that_it_costs_is_booked(
     add(db)
     record = claimed(db)
     charge = database.open_charge(db, record, price=estimate, budget=None)
-    usage = Usage(charge_id=charge, counts={"tokens": 7}, references=0, cost=Decimal("0.123456"))
+    usage = ReportedUsage(charge_id=charge, counts={"tokens": 7}, references=0, cost=Decimal("0.123456"))
     database.save_usage(db, record, usage)
     database.finish_record(db, record, SAVED)
     assert database.get_record(db, record.id).cost == Decimal("0.123456")

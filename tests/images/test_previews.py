@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageCms
 
 from app.errors import NotFound
 from app.images import atomic_write, fonts, previews, store
-from app.images.previews import LARGE, SMALL, File, draw, preview, size_of
+from app.images.previews import LARGE, SMALL, PreviewFile, draw, preview, size_of
 from tools.marked_images import with_c2pa, with_comment, xmp
 from tools.noise_images import noise_image
 
@@ -92,11 +92,11 @@ def test_a_preview_is_drawn_once_and_anew_for_other_bytes_or_words(tmp_path: Pat
         return picture((60, 40))
 
     for sha256, words in (("a", ""), ("a", ""), ("a", "X"), ("b", ""), ("a", "X")):
-        assert preview(File(tmp_path, 7, sha256, words), SMALL, read)
+        assert preview(PreviewFile(tmp_path, 7, sha256, words), SMALL, read)
     assert len(reads) == 3
-    preview(File(tmp_path, 7, "a", ""), LARGE, read)
+    preview(PreviewFile(tmp_path, 7, "a", ""), LARGE, read)
     assert len(reads) == 3
-    preview(File(tmp_path, 77, "a", ""), LARGE, read)
+    preview(PreviewFile(tmp_path, 77, "a", ""), LARGE, read)
     store.delete_image(tmp_path, "x.png", 7)
     assert {path.name.partition("-")[0] for path in tmp_path.glob(".thumbnails/*/*")} == {"77"}
 
@@ -106,8 +106,8 @@ def test_previews_of_an_earlier_version_are_drawn_anew(
 ) -> None:
     with monkeypatch.context() as earlier:
         earlier.setattr(previews, "_FORM", "1")
-        kept = preview(File(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40)))
-    assert preview(File(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40), colour="blue")) != kept
+        kept = preview(PreviewFile(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40)))
+    assert preview(PreviewFile(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40), colour="blue")) != kept
 
 
 def test_a_damaged_picture_has_no_preview() -> None:
@@ -121,4 +121,4 @@ def test_a_full_disk_keeps_nobody_from_looking(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic_write, "write_over", refuse)
-    assert preview(File(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40)))
+    assert preview(PreviewFile(tmp_path, 7, "a", ""), SMALL, lambda: picture((60, 40)))

@@ -13,7 +13,7 @@ import pytest
 import database
 from app.delivery import store as deliveries
 from app.rounds import store, submission
-from app.tables.edit import Edit
+from app.tables.edit import TableEdit
 from app.tables.operations import try_change
 from tests.rounds.harness import Studio, Visitor
 from tests.web.harness import answered, at_once
@@ -220,7 +220,7 @@ def test_a_mark_that_comes_in_between_is_not_lost(
     visitor.heart(1)
     calls: list[bool] = []
 
-    def late(edit: Edit, *args: Any, **more: Any) -> Any:
+    def late(edit: TableEdit, *args: Any, **more: Any) -> Any:
         worked_out = try_change(edit, *args, **more)
         calls.append(edit.db.in_transaction)
         if len(calls) == 1:

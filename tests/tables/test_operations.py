@@ -14,7 +14,7 @@ from app.domain.tables import Row, new_table
 from app.errors import Conflict, InvalidRequest, TryLater
 from app.tables import operations
 from app.tables.create import create_table, read_new_rows
-from app.tables.edit import Edit
+from app.tables.edit import TableEdit
 from app.tables.operations import Changed, change_rows, change_table, undo
 from tests.tables.harness import checker
 from tools.fakes.clock import Clock
@@ -74,7 +74,7 @@ def test_a_change_that_others_overtake_twice_is_worked_out_as_the_only_writer(
     first, _, last = (row.id for row in rows_of(db, table))
     is_alone: list[bool] = []
 
-    def overtaken(edit: Edit) -> None:
+    def overtaken(edit: TableEdit) -> None:
         is_alone.append(db.in_transaction)
         if not db.in_transaction:
             change(other, table, setting(last, f"字 {len(is_alone)}"))
@@ -114,7 +114,7 @@ def test_nothing_is_worked_out_anew_for_a_client_that_has_gone(
     first, *_, last = (row.id for row in rows_of(db, table))
     db.has_gone = lambda: True
 
-    def overtaken(edit: Edit) -> None:
+    def overtaken(edit: TableEdit) -> None:
         change(other, table, setting(last, "字"))
         edit.set(first, {"prompt": "虎"})
 
@@ -244,7 +244,7 @@ def test_an_added_row_that_is_again_as_it_was_is_taken_back(db: database.Connect
 def set_recipe(db: database.Connection, table: str, recipe: str) -> int:
     """Give the table this recipe -> its version."""
 
-    def write(edit: Edit) -> None:
+    def write(edit: TableEdit) -> None:
         edit.table = replace(edit.table, recipe=recipe)
 
     return change_table(db, table, write, checker=checker()).table.version

@@ -11,7 +11,7 @@ import pytest
 import database
 import generator
 from app.domain import SampleImage, Status
-from app.domain.ledger import Usage
+from app.domain.ledger import ReportedUsage
 from app.errors import WriteRefused
 from app.providers.kit import reported_usage
 from tests.harness import Harness, restart_after_crash
@@ -142,7 +142,7 @@ def test_the_usage_of_a_lost_claim_stays_with_its_own_charge(harness: Harness) -
     with closing(database.connect(harness.settings.database)) as other:
         later = replace(first, attempts=first.attempts + 1)
         database.open_charge(other, later, price=None, budget=None)
-    usage = Usage(charge_id=charge, counts={"generated_images": 2}, references=0)
+    usage = ReportedUsage(charge_id=charge, counts={"generated_images": 2}, references=0)
     database.save_task_id(harness.db, first, "lost", usage)
     assert charges(harness.db) == [({"generated_images": 2}, True), ({}, False)]
     assert harness.record(first.id).task_id is None

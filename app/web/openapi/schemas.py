@@ -33,7 +33,7 @@ from app.domain import (
     SkippedRow,
     Standing,
     Status,
-    Workbook,
+    StoredWorkbook,
 )
 from app.domain.edits import KINDS
 from app.errors import Message
@@ -288,7 +288,7 @@ SCHEMAS: dict[str, Schema] = {
         Batch,
         counts=closed_object(**dict.fromkeys(Status, int)),
         picks=closed_object(**dict.fromkeys(Pick, int)),
-        workbook=or_null(from_dataclass(Workbook, notes=[str])),
+        workbook=or_null(from_dataclass(StoredWorkbook, notes=[str])),
         models=array_of(from_dataclass(BatchModel, label=str)),
     ),
     "LogLine": from_dataclass(LogLine),
