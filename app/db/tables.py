@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -134,34 +134,34 @@ def read_rows(db: Connection, table_id: str, ids: Collection[int] | None = None)
         {"table_id": table_id, "ids": SqlList(ids or ())},
     ).fetchall()
     objects = {"": {}, **objects_of(text for row in rows for text in tuple(row)[_OBJECTS])}
-    return [_to_row(row, objects) for row in rows]
-
-
-def _to_row(row: Any, objects: Mapping[str, Mapping[str, Any]]) -> Row:
-    row_id, position, number, cells, fields, columns, sent, filename, num_images, is_seeded, *rest = row
-    fingerprint, price_micros, problems, is_gone, removed_at, version, product, role = rest
-    return Row(
-        id=row_id,
-        position=position,
-        number=number,
-        cells=objects[cells],
-        fields=objects[fields],
-        columns=objects[columns],
-        sent=objects[sent],
-        filename=filename,
-        num_images=num_images,
-        is_seeded=bool(is_seeded),
-        fingerprint=fingerprint,
-        price_micros=price_micros,
-        problems=tuple((field, Message.from_json(said)) for field, said in json.loads(problems))
-        if problems
-        else (),
-        is_gone=bool(is_gone),
-        removed_at=removed_at,
-        version=version,
-        product=product,
-        role=role,
-    )
+    found = []
+    for row in rows:
+        row_id, position, number, cells, fields, columns, sent, filename, num_images, is_seeded, *rest = row
+        fingerprint, price_micros, problems, is_gone, removed_at, version, product, role = rest
+        made = Row(
+            id=row_id,
+            position=position,
+            number=number,
+            cells=objects[cells],
+            fields=objects[fields],
+            columns=objects[columns],
+            sent=objects[sent],
+            filename=filename,
+            num_images=num_images,
+            is_seeded=bool(is_seeded),
+            fingerprint=fingerprint,
+            price_micros=price_micros,
+            problems=tuple((field, Message.from_json(said)) for field, said in json.loads(problems))
+            if problems
+            else (),
+            is_gone=bool(is_gone),
+            removed_at=removed_at,
+            version=version,
+            product=product,
+            role=role,
+        )
+        found.append(made)
+    return found
 
 
 def list_order(db: Connection, table_id: str) -> list[tuple[int, float, bool]]:

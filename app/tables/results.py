@@ -30,7 +30,20 @@ def list_results(db: database.Connection, table: Table) -> list[Record]:
         of_row = [records[picture.record_id] for picture in _own(view) if picture.record_id in records]
         shared = {picture.record_id for picture in view.pictures if picture.is_shared}
         chosen = _chosen(of_row, view.row.num_images)
-        found += [_of_row(record, view, table, is_shared=record.id in shared) for record in chosen]
+        for record in chosen:
+            is_shared, row = record.id in shared, view.row
+            found.append(
+                replace(
+                    record,
+                    cost=Decimal(0) if is_shared else record.cost,
+                    at_stake=Decimal(0) if is_shared else record.at_stake,
+                    batch_id=table.id,
+                    row_number=row.number,
+                    num_images=row.num_images,
+                    requested_filename=row.filename,
+                    columns=row.columns,
+                )
+            )
         if not chosen:
             found.append(_not_made(view, table))
     return found
@@ -87,20 +100,6 @@ def _chosen(records: Sequence[Record], wanted: int) -> list[Record]:
     others.sort(key=lambda record: -record.id)
     chosen = [*made[:wanted], *others[: max(wanted - len(made), 0)]]
     return sorted(chosen, key=lambda record: (record.picture_number, record.id))
-
-
-def _of_row(record: Record, view: RowView, table: Table, *, is_shared: bool) -> Record:
-    row = view.row
-    return replace(
-        record,
-        cost=Decimal(0) if is_shared else record.cost,
-        at_stake=Decimal(0) if is_shared else record.at_stake,
-        batch_id=table.id,
-        row_number=row.number,
-        num_images=row.num_images,
-        requested_filename=row.filename,
-        columns=row.columns,
-    )
 
 
 def _not_made(view: RowView, table: Table) -> Record:
