@@ -78,18 +78,6 @@ def orientation_block(orientation: int) -> bytes:
     return struct.pack(">2sHLHHHLHHL", b"MM", 42, 8, 1, ORIENTATION, _SHORT, 1, orientation, 0, 0)
 
 
-def with_user_comment(block: bytes, comment: str, info: ImageInfo) -> bytes:
-    """Add ``comment`` and missing properties of ``info`` to a TIFF block; returns the new block.
-
-    An empty ``block`` creates one. Raises ValueError for an invalid block. The comment is UTF-16BE, for
-    compatibility with other tools.
-    """
-    try:
-        return _extended(block or _EMPTY, comment, info)
-    except struct.error as error:
-        raise ValueError("directory beyond the block") from error
-
-
 def jpeg_info(content: bytes, segments: Sequence[Part]) -> ImageInfo:
     """Size, colour components and density of a JPEG."""
     width, height, channels = 0, 0, 0
@@ -124,7 +112,13 @@ def webp_info(lead: bytes, content: bytes, chunks: Sequence[Part]) -> ImageInfo:
     return ImageInfo(width=width, height=height, is_srgb=_is_srgb(profile))
 
 
-def _extended(block: bytes, comment: str, info: ImageInfo) -> bytes:
+def with_user_comment(block: bytes, comment: str, info: ImageInfo) -> bytes:
+    """Add ``comment`` and missing properties of ``info`` to a TIFF block; returns the new block.
+
+    An empty ``block`` creates one. Raises ValueError or struct.error for an invalid block. The comment is
+    UTF-16BE, for compatibility with other tools.
+    """
+    block = block or _EMPTY
     order = _order(block)
     main = _directory(block, order, _first(block, order))
     inner = _inner_directory(block, order, main)

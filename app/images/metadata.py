@@ -315,7 +315,7 @@ def _with_comment(block: bytes, text: str, info: exif.ImageInfo, limit: int) -> 
     while True:
         try:
             grown = exif.with_user_comment(block, f"{label}\n{text}" if label else text, info)
-        except ValueError:
+        except (ValueError, struct.error):
             return None
         excess = len(grown) - limit
         if excess <= 0:

@@ -183,7 +183,12 @@ def check_rows(
     readable = (row for row in parsed if row.request)
     fine = [each for row, each in zip(readable, planned, strict=True) if not row.problems]
     pictures, new = sum(len(each.row.numbers) for each in fine), sum(len(each.numbers) for each in fine)
-    total = {"pictures": pictures, "price": total_price(fine), "made": pictures - new, "new": new}
+    total = {
+        "pictures": pictures,
+        "price": total_price([each.price for each in fine]),
+        "made": pictures - new,
+        "new": new,
+    }
     found, paths = iter(planned), set[str]()
     answers = list[dict[str, Any]]()
     for row in parsed:

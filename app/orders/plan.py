@@ -238,7 +238,7 @@ def _written(rows: Sequence[PlannedRow]) -> Plan:
         to_cancel=to_cancel,
         to_show=shown,
         skipped=[SkippedRow(row=number, records=records) for number, records in skipped.items()],
-        price=total_price(rows),
+        price=total_price([each.price for each in rows]),
     )
 
 
@@ -261,7 +261,7 @@ def _bought_numbers(known: Sequence[KnownPicture]) -> list[int]:
     return [picture.number for picture in known if picture.standing is not Standing.TRASHED]
 
 
-def total_price(planned: Sequence[PlannedRow]) -> Decimal | None:
-    """CNY for everything to order of these rows; None if a price of it is unknown."""
-    known = [row.price for row in planned if row.price is not None]
-    return sum(known, Decimal(0)) if len(known) == len(planned) else None
+def total_price(prices: Sequence[Decimal | None]) -> Decimal | None:
+    """The sum of prices in CNY; None if one of them is unknown."""
+    known = [price for price in prices if price is not None]
+    return sum(known, Decimal(0)) if len(known) == len(prices) else None

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain import ImageRequest, KnownPicture, Models, SkippedRow, Standing, fingerprint
-from app.orders.plan import OrderRow, Plan, PlannedRow, plan
+from app.orders.plan import OrderRow, Plan, plan
 from tests.specs import ANY
 
 MADE, MODELS = Standing.MADE, Models([ANY])
@@ -18,14 +18,11 @@ def picture(number: int, *, record_id: int = 0, standing: Standing = MADE) -> Kn
 
 
 def numbers_to_order(request: ImageRequest, *known: KnownPicture) -> tuple[int, ...]:
-    return plan_rows([request], known)[0].numbers
+    return plan_of([request], known).rows[0].numbers
 
 
 def plan_of(
-    requests: Sequence[ImageRequest],
-    known: Sequence[KnownPicture] = (),
-    skips: Sequence[bool] = (),
-    models: Models = MODELS,
+    requests: Sequence[ImageRequest], known: Sequence[KnownPicture] = (), skips: Sequence[bool] = ()
 ) -> Plan:
     """What is ordered of new rows, when ``known`` are the pictures of the first."""
     rows = [
@@ -37,13 +34,7 @@ def plan_of(
         )
         for number, request in enumerate(requests, 1)
     ]
-    return plan(rows, models, {fingerprint(requests[0]): known}, {})
-
-
-def plan_rows(
-    requests: Sequence[ImageRequest], known: Sequence[KnownPicture] = (), skips: Sequence[bool] = ()
-) -> Sequence[PlannedRow]:
-    return plan_of(requests, known, skips).rows
+    return plan(rows, MODELS, {fingerprint(requests[0]): known}, {})
 
 
 def test_without_a_seed_any_bought_picture_counts() -> None:
@@ -63,7 +54,7 @@ def test_with_a_seed_each_picture_number_is_a_picture_of_its_own() -> None:
 def test_a_row_with_a_seed_knows_only_the_pictures_of_its_own_numbers() -> None:
     row = ImageRequest(prompt="猫", num_images=2, seed=7)
     known = [picture(1), picture(2), picture(3)]
-    (plan,) = plan_rows([row], known)
+    (plan,) = plan_of([row], known).rows
     assert plan.ids(MADE) == [1, 2]
 
 
@@ -83,7 +74,7 @@ def test_only_a_picture_in_the_trash_is_ordered_again(standing: Standing) -> Non
 def test_equal_rows_of_a_table_are_ordered_once() -> None:
     cat, dog = ImageRequest(prompt="猫"), ImageRequest(prompt="狗")
     more = replace(cat, num_images=3)
-    plans = plan_rows([cat, dog, cat, more])
+    plans = plan_of([cat, dog, cat, more]).rows
     assert [plan.numbers for plan in plans] == [(1,), (1,), (), (2, 3)]
     assert [plan.same_as for plan in plans] == [None, None, 0, 0]
     assert [[picture.id for picture in plan.known] for plan in plans] == [[], [], [-1], [-1]]
@@ -91,13 +82,13 @@ def test_equal_rows_of_a_table_are_ordered_once() -> None:
 
 def test_a_row_that_asks_for_its_pictures_again_gets_all_of_them() -> None:
     cat = ImageRequest(prompt="猫", num_images=2)
-    plans = plan_rows([cat, cat], [picture(1), picture(2)], [False, True])
+    plans = plan_of([cat, cat], [picture(1), picture(2)], [False, True]).rows
     assert [plan.numbers for plan in plans] == [(1, 2), ()]
 
 
 def test_the_pictures_listed_for_a_row_are_bounded() -> None:
     cat = ImageRequest(prompt="猫", num_images=2)
-    plans = plan_rows([cat] * 100, skips=[False] * 50 + [True] * 50)
+    plans = plan_of([cat] * 100, skips=[False] * 50 + [True] * 50).rows
     assert sum(len(plan.numbers) for plan in plans) == 100
     assert {len(plan.known) for plan in plans[50:]} == {20}
 
@@ -105,7 +96,7 @@ def test_the_pictures_listed_for_a_row_are_bounded() -> None:
 def test_many_pictures_in_the_trash_do_not_hide_one_that_is_ordered() -> None:
     cat = ImageRequest(prompt="猫")
     trash = [picture(1, record_id=n, standing=Standing.TRASHED) for n in range(1, 11)]
-    plans = plan_rows([cat, cat], trash)
+    plans = plan_of([cat, cat], trash).rows
     assert [plan.numbers for plan in plans] == [(1,), ()]
 
 
@@ -116,7 +107,7 @@ def test_without_a_seed_a_picture_of_a_higher_number_counts_too() -> None:
 
 def test_the_pictures_of_a_plan_are_told_by_their_standing() -> None:
     known = [picture(1), picture(2, standing=Standing.UNKNOWN)]
-    (plan,) = plan_rows([ImageRequest(prompt="猫", num_images=2)], known)
+    (plan,) = plan_of([ImageRequest(prompt="猫", num_images=2)], known).rows
     assert (plan.ids(MADE), plan.ids(Standing.UNKNOWN)) == ([1], [2])
 
 
@@ -155,4 +146,4 @@ def test_the_price_is_that_of_the_pictures_to_order() -> None:
     row = replace(ImageRequest(prompt="猫", num_images=3), model=ANY.model_id)
     planned = plan_of([row, row], [picture(1)])
     assert ([each.price for each in planned.rows], planned.price) == ([Decimal("0.44"), 0], Decimal("0.44"))
-    assert plan_of([row], models=Models([replace(ANY, prices={})])).price is None
+    assert plan([each.row for each in planned.rows], Models([replace(ANY, prices={})]), {}, {}).price is None
