@@ -23,8 +23,8 @@ from app.images.filenames import (
     unique_path,
 )
 from app.orders.doors import NewBatch
-from app.orders.place import BatchOptions, Conditions, Placed, known_pictures, place
-from app.orders.plan import OrderRow, order_rows, plan, total_price
+from app.orders.place import BatchOptions, Conditions, Placed, place, plan_rows, preview
+from app.orders.plan import OrderRow, order_rows, total_price
 from app.orders.read import SKIP, ParsedRow, RowErrors, today
 
 Cells = Mapping[int, Mapping[str, Any]]
@@ -46,14 +46,8 @@ def submit_rows(
     options = replace(options, filled_on=options.filled_on or today())
 
     def read() -> list[ParsedRow]:
-        if not rows:
-            raise InvalidRequest("rows", "至少要有一行")
-        return conditions.reader.read(
-            rows,
-            conditions.library.pin,
-            date=options.filled_on,
-            model=options.model,
-        )
+        fix = conditions.library.pin
+        return conditions.reader.read(rows, fix, date=options.filled_on, model=options.model)
 
     return submit_parsed(conditions, read, options, key=key, cells=cells)
 
@@ -66,10 +60,10 @@ def submit_parsed(
     key: database.RequestKey | None,
     cells: Callable[[], Cells] = dict,
 ) -> Placed:
-    """Queue rows that ``read`` returns. Raises RowErrors with nothing queued."""
+    """Queue rows that ``read`` returns, or preview that. Raises RowErrors with nothing queued."""
     rows = _Rows(conditions=conditions, read=read, options=options, cells=cells)
     makes_table = options.source == "batch" and not options.table_id
-    return place(
+    return (preview if options.previews else place)(
         conditions.db,
         NewBatch(
             models=conditions.models,
@@ -177,9 +171,8 @@ def check_rows(
     """
     parsed = conditions.reader.read(rows, conditions.library.identify, date=today(), model=model, most=most)
     parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
-    database.complete_fingerprints(conditions.db)
-    ordered = order_rows(parsed, conditions.models, skips=True)
-    planned = plan(ordered, conditions.models, *known_pictures(conditions.db, ordered)).rows
+    models = conditions.models
+    planned = plan_rows(conditions.db, order_rows(parsed, models, skips=True), models)[1].rows
     readable = (row for row in parsed if row.request)
     fine = [each for row, each in zip(readable, planned, strict=True) if not row.problems]
     pictures, new = sum(len(each.row.numbers) for each in fine), sum(len(each.numbers) for each in fine)

@@ -22,9 +22,9 @@ from app.domain import (
 )
 from app.domain.samples import ONE_FIRST, choose_products
 from app.domain.tables import Row, Table
-from app.errors import Conflict, InvalidRequest, message
-from app.orders.place import BatchOptions, Conditions, Order, known_pictures
-from app.orders.plan import OrderRow, Plan, plan, repeated_row
+from app.errors import Conflict, InvalidRequest, Message, message
+from app.orders.place import BatchOptions, Conditions, Order, plan_rows
+from app.orders.plan import OrderRow, Plan, repeated_row
 from app.orders.read import RowErrors
 
 _MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
@@ -54,15 +54,31 @@ class NewBatch(Order):
             self.new_table()  # may read a file
         return rows
 
-    def open(self, db: database.Connection, planned: Plan) -> tuple[str, Collection[int]]:
-        """Insert the batch; all rows but the sample are held."""
+    def hold(self, db: database.Connection, planned: Plan) -> tuple[Collection[int], Message | None]:
+        """All rows to make but the sample, or but one whose model may not look at its references."""
+        options, why = self.options, None
+        ordered = [each for each in planned.rows if each.numbers]
+        requests = [each.row.request for each in ordered]
+        made = partial(database.has_images_of_references, db, self.table_id)
+        if self.table_id and (first := self.models.first_trial(requests, made)) is not None:
+            tried, why = {first}, ONE_FIRST
+        elif options.sample is None or not ordered:
+            return (), None
+        elif options.products:
+            tried = choose_products([options.products[each.row.number] for each in ordered], options.sample)
+        else:
+            tried = choose_sample(requests, options.sample)
+        return {each.row.number for index, each in enumerate(ordered) if index not in tried}, why
+
+    def open(self, db: database.Connection, planned: Plan, warning: Message | None) -> str:
+        """Insert the table and the batch."""
         options = self.options
         database.check_workbook(db, options.workbook_id)
         if self.new_table:
             database.add_table(db, *self.new_table(), self.person_id)
         ordered = [each for each in planned.rows if each.numbers]
         if not ordered:
-            return "", ()
+            return ""
         names = ("source", "workbook_id", "filled_on", "name")
         fields = {name: getattr(options, name) for name in names}
         fields |= {
@@ -76,18 +92,9 @@ class NewBatch(Order):
         batch_id = database.insert_batch(db, fields, price=price, unique_name=options.unique_name)
         if name := database.name_of_buyer(db, self.person_id):
             database.add_log(db, batch_id, "info", message("{name} 下的单，花费算在{name}名下", name=name))
-        requests = [each.row.request for each in ordered]
-        made = partial(database.has_images_of_references, db, self.table_id)
-        if self.table_id and (first := self.models.first_trial(requests, made)) is not None:
-            tried = {first}
-            database.add_log(db, batch_id, "warning", ONE_FIRST)
-        elif options.sample is None:
-            return batch_id, ()
-        elif options.products:
-            tried = choose_products([options.products[each.row.number] for each in ordered], options.sample)
-        else:
-            tried = choose_sample(requests, options.sample)
-        return batch_id, {each.row.number for index, each in enumerate(ordered) if index not in tried}
+        if warning:
+            database.add_log(db, batch_id, "warning", warning)
+        return batch_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +141,9 @@ class OneMore(Order):
             )
         ]
 
-    def open(self, db: database.Connection, planned: Plan) -> tuple[str, Sequence[int]]:
+    def open(self, db: database.Connection, planned: Plan, warning: Message | None) -> str:
         """The batch of the record."""
-        return self.batch_id, ()
+        return self.batch_id
 
     def close(self, db: database.Connection, planned: Plan, new: Sequence[int]) -> int:
         """Count the picture in the batch, and activate it."""
@@ -224,9 +231,7 @@ class Release(Order):
     def preview(self) -> dict[str, Any]:
         """What the release would do, as JSON; changes nothing."""
         db = self.conditions.db
-        database.complete_fingerprints(db)
-        rows = self.rows(self.read(db))
-        planned = plan(rows, self.models, *known_pictures(db, rows))
+        _, planned = plan_rows(db, self.rows(self.read(db)), self.models)
         self._to_make(planned)
         recorded = [replace(row, records=[i for i in row.records if i > 0]) for row in planned.skipped]
         return {

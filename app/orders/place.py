@@ -13,7 +13,7 @@ import database
 from app.domain import ImageRequest, Models, ModelSpec, SkippedRow, StopRule
 from app.errors import Conflict, Message, message
 from app.library.library import Library
-from app.orders.plan import OrderRow, Pictures, Plan, plan
+from app.orders.plan import MAKE, OrderLine, OrderRow, Pictures, Plan, order_lines, plan
 from app.orders.read import AGAIN, RowReader
 
 _UNPRICED = "设了预算，又不知道 {model} 每张多少钱：请在「模型与密钥」里填价格，或在「用量」里去掉预算"
@@ -96,7 +96,7 @@ class BatchOptions:
     rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
     for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``unique_name``: whether
     a counter is added to a name that a batch has. ``products``: (product, category) by row number where a
-    recipe made the rows, for a sample of products.
+    recipe made the rows, for a sample of products. ``previews``: only what it comes to is asked for.
     ``table_id``: the table whose rows these are; without it a table is made of them, unless they are single.
     """
 
@@ -110,6 +110,7 @@ class BatchOptions:
     filled_on: str = ""
     unique_name: bool = False
     table_id: str = ""
+    previews: bool = False
     products: Mapping[int, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -127,6 +128,7 @@ class Placed:
     waiting   how many of the records wait because their batch is paused
     number    how many they are; an answer of an earlier version has only this
     table_id  the table whose rows are made or left out; empty: of none
+    lines     of a new batch: what it comes to; an answer of an earlier version has none
     """
 
     batch_id: str = ""
@@ -136,6 +138,13 @@ class Placed:
     waiting: int = 0
     number: int = 0
     table_id: str = ""
+    lines: list[OrderLine] = field(default_factory=list)
+
+    @property
+    def price(self) -> float | None:
+        """CNY for what a new batch makes now; None: unknown."""
+        nothing = None if self.batch_id and not self.lines else 0
+        return next((line.price for line in self.lines if line.what == MAKE), nothing)
 
     @classmethod
     def before(cls, answer: Mapping[str, Any]) -> "Placed":
@@ -150,6 +159,7 @@ class Placed:
             waiting=answer.get("waiting", 0),
             number=answer.get("number", len(ids) or records or 0),
             table_id=answer.get("table_id", ""),
+            lines=[OrderLine(**line) for line in answer.get("lines", ())],
         )
 
     @property
@@ -194,9 +204,13 @@ class Order:
         """Raises AppError when what is to be made cannot be, with nothing changed; may read a disk."""
         self.require(each.row.request for each in planned.rows if each.numbers and not each.row.is_kept)
 
-    def open(self, db: database.Connection, planned: Plan) -> tuple[str, Collection[int]]:
-        """(the batch of the new records, the numbers of its rows that are held); in the transaction."""
-        return "", ()
+    def hold(self, db: database.Connection, planned: Plan) -> tuple[Collection[int], Message | None]:
+        """(the numbers of the rows that are held, a warning if nobody asked for it)."""
+        return (), None
+
+    def open(self, db: database.Connection, planned: Plan, warning: Message | None) -> str:
+        """The batch of the new records, with this in its log; in the transaction."""
+        return ""
 
     def close(self, db: database.Connection, planned: Plan, new: Sequence[int]) -> int:
         """Update batches and logs; in the transaction -> how many records wait for a paused batch."""
@@ -215,11 +229,7 @@ def place(db: database.Connection, order: Order) -> Placed:
                 return Placed.before(answer)
             seen = order.read(db)
         rows = order.rows(seen)
-        compares = any(row.compares for row in rows)
-        if compares:
-            database.complete_fingerprints(db)
-        known = known_pictures(db, rows)
-        planned = plan(rows, order.models, *known)
+        known, planned = plan_rows(db, rows, order.models)
         order.check(planned)
         wanted = []
         for row, numbers in planned.to_add:
@@ -231,13 +241,31 @@ def place(db: database.Connection, order: Order) -> Placed:
         with database.transaction(db):
             if answer := database.find_answer(db, order.key):
                 return Placed.before(answer)
-            if compares and database.lacks_fingerprints(db):
+            if any(row.compares for row in rows) and database.lacks_fingerprints(db):
                 continue
             if order.read(db) != seen or known_pictures(db, rows) != known or database.are_taken(db, names):
                 continue
             placed = _write(db, order, planned, names)
             database.save_answer(db, order.key, placed.answer)
         return placed
+
+
+def preview(db: database.Connection, order: Order) -> Placed:
+    """What placing it would come to now; changes nothing. Raises AppError where that does."""
+    _, planned = plan_rows(db, order.rows(order.read(db)), order.models)
+    order.check(planned)
+    held, _ = order.hold(db, planned)
+    return Placed(lines=order_lines(planned, held))
+
+
+def plan_rows(
+    db: database.Connection, rows: Sequence[OrderRow], models: Models
+) -> tuple[tuple[Pictures, Pictures], Plan]:
+    """(the recorded pictures, the plan with them)."""
+    if any(row.compares for row in rows):
+        database.complete_fingerprints(db)
+    known = known_pictures(db, rows)
+    return known, plan(rows, models, *known)
 
 
 def known_pictures(db: database.Connection, rows: Sequence[OrderRow]) -> tuple[Pictures, Pictures]:
@@ -261,7 +289,8 @@ def _write(
     for (row, numbers), chosen in zip(planned.to_add, names, strict=True):
         columns = _columns_of(row)
         new += [(columns, number, name) for number, name in zip(numbers, chosen, strict=True)]
-    batch_id, held = order.open(db, planned)
+    held, warning = order.hold(db, planned)
+    batch_id = order.open(db, planned, warning)
     added = database.insert_pictures(db, batch_id, new, held)
     skipped, shared = (
         [replace(each, records=[added[-i - 1] if i < 0 else i for i in each.records]) for each in rows]
@@ -299,6 +328,7 @@ def _write(
         waiting=waiting,
         number=len(added) + len(queued),
         table_id=table_id,
+        lines=order_lines(planned, held) if order.table_id else [],
     )
 
 

@@ -6,7 +6,8 @@ record and with the rows that the same order buys before them. A record that is 
 compared only with what other runs ordered later: what came before was known when it was ordered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +30,8 @@ from app.images.filenames import filename_for
 from app.orders.read import AGAIN, PAID, ParsedRow
 
 _WITHOUT_PICTURE = (Standing.CHARGED, Standing.TRASHED)
+MAKE, HELD, SHARE = "make", "held", "share"
+LINES = (MAKE, HELD, SHARE, Standing.MADE, Standing.UNDER_WAY, Standing.UNKNOWN, Standing.CHARGED)
 Pictures = Mapping[str, Sequence[KnownPicture]]  # by fingerprint
 
 
@@ -265,3 +268,32 @@ def total_price(prices: Sequence[Decimal | None]) -> Decimal | None:
     """The sum of prices in CNY; None if one of them is unknown."""
     known = [price for price in prices if price is not None]
     return sum(known, Decimal(0)) if len(known) == len(prices) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """Pictures of an order and their price in CNY, None when it is unknown; ``what`` is one of LINES."""
+
+    what: str
+    pictures: int
+    price: float | None
+
+
+def order_lines(planned: Plan, held: Collection[int]) -> list[OrderLine]:
+    """What is bought now, what rows of the numbers ``held`` buy later, and what need not be bought: a picture
+    of an equal row of the order, or one of another standing."""
+    prices: dict[str, list[Decimal | None]] = {MAKE: [], HELD: []}
+    pictures = Counter[str]()
+    for each in planned.rows:
+        what = HELD if each.row.number in held else MAKE
+        prices[what].append(each.price)
+        pictures[what] += len(each.numbers)
+        known = [picture for picture in each.known if picture.standing is not Standing.TRASHED]
+        for picture in known[: len(each.row.numbers) - len(each.numbers)]:
+            pictures[SHARE if picture.id < 0 else picture.standing] += 1
+    lines = []
+    for what in filter(pictures.get, LINES):
+        price = total_price(prices.get(what, ()))
+        price_of_line = None if price is None else float(price)
+        lines.append(OrderLine(what=what, pictures=pictures[what], price=price_of_line))
+    return lines

@@ -20,7 +20,9 @@ def test_a_budget_is_saved_in_place_and_its_figures_follow(page: Page, server: S
     expect(page.get_by_role("status").filter(has_text="预算已保存")).to_be_visible()
     total.fill("很多")
     total.blur()
-    expect(page.locator("[data-scope=total] [data-error]")).to_contain_text("「总预算」应为 0–10000000 的数字")
+    expect(page.locator("[data-scope=total] [data-error]")).to_contain_text(
+        "「总预算」应为 0–10000000 的数字"
+    )
     expect(total).to_have_attribute("aria-invalid", "true")
     server.wait_for_end(submit(server, 2))
     expect(page.locator("[data-scope=month] [data-spent]")).to_have_text("已用 ¥0.44，还剩 ¥0.06")
