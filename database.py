@@ -28,7 +28,6 @@ from app.db.batches import (
 )
 from app.db.budgets import BudgetReached, list_budgets, person_budget, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
-from app.db.client_marks import client_marks
 from app.db.connection import Connection, Storing, Target, now, read_transaction, transaction, until_stored
 from app.db.connection_pool import ConnectionPool, connect
 from app.db.copy_to import Copied, CopyDiffers, copy_to
@@ -158,6 +157,7 @@ from app.db.restoring import (
     take_back,
     take_over_restore,
 )
+from app.db.row_mapping import IN_IDS, SqlList
 from app.db.row_pictures import (
     known_pictures_of,
     link_new_pictures,

@@ -23,8 +23,7 @@ import database
 import generator
 from app import log
 from app.config import Settings, load_settings
-from app.delivery.api import bp as deliveries
-from app.delivery.views import bp as delivery
+from app.delivery.page import BLUEPRINTS as DELIVERY
 from app.domain import ModelSpec
 from app.env_file import EnvFile
 from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
@@ -34,8 +33,7 @@ from app.people.api import bp as people
 from app.people.views import bp as people_pages
 from app.recipes.api import bp as recipes
 from app.recipes.views import bp as recipe_pages
-from app.rounds.client import bp as client
-from app.rounds.studio import bp as rounds
+from app.rounds.page import BLUEPRINTS as ROUNDS
 from app.runtime import Runtime
 from app.system import folders, http_server, listener, process
 from app.web import api, views
@@ -93,12 +91,10 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     for blueprint in (
         *views.BLUEPRINTS,
         api.bp,
-        deliveries,
-        delivery,
+        *DELIVERY,
         recipes,
         recipe_pages,
-        rounds,
-        client,
+        *ROUNDS,
         people,
         people_pages,
         login.bp,

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from app.delivery.api import bp as deliveries
 from app.people.api import bp as people
 from app.recipes.api import bp as recipes
-from app.rounds.studio import bp as rounds
+from app.rounds.api import bp as rounds
 from app.web import api, views
 from app.web.openapi.document import document
 

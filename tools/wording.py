@@ -39,7 +39,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
     "app/recipes/views.py": ("_OWN_REFERENCES",),  # a column
     "app/rounds/rules.py": ("_NAMING",),  # columns
-    "app/delivery/plan.py": ("_unnamed", "_NAME", "_NUMBER", "_ROW"),  # a file name; columns
+    "app/delivery/naming.py": ("_UNNAMED", "NAME", "NUMBER", "ROW"),  # a file name; columns
     "app/delivery/profiles.py": ("{文件名}",),
     "app/images/store.py": ("_assigned_stem",),  # a file name
     "app/web/i18n.py": ("day_in_words",),  # both languages at once

@@ -1,7 +1,6 @@
 """The API of deliveries."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
@@ -10,11 +9,20 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.delivery import store
-from app.delivery.archive import Archive
+from app.delivery import sql
+from app.delivery.archive import DeliveryArchive, open_maker, send_zip
 from app.delivery.checks import FAIL, HINT, NOT_CHECKED, PASS, check_name, check_size
-from app.delivery.making import Maker, Originals
-from app.delivery.plan import File, Problem, Source, plan_files
+from app.delivery.making import Maker
+from app.delivery.naming import DeliveryFile
+from app.delivery.plan import (
+    STORED_PROFILES,
+    changed_rows,
+    find_profile,
+    plan_records,
+    plan_table,
+    read_sources,
+    store_plan,
+)
 from app.delivery.profiles import (
     BUILT_IN,
     FITS,
@@ -29,13 +37,13 @@ from app.delivery.profiles import (
     read_profile,
     stored_profile,
 )
-from app.delivery.store import Delivery, Plan
-from app.domain import MAX_OWN_COLUMNS, MAX_OWN_NAME_LENGTH, Pick
+from app.delivery.sql import Delivery
+from app.domain import MAX_OWN_COLUMNS, MAX_OWN_NAME_LENGTH
 from app.domain.tables import MAX_ROWS_A_TABLE
-from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
+from app.errors import Conflict, Forbidden, message
 from app.images.filenames import safe_stem
 from app.images.finishing import POSITIONS, finish, layout
-from app.web.downloads import as_attachment, start_stream, zip_response
+from app.web.downloads import as_attachment
 from app.web.i18n import gettext, translate, translator
 from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
@@ -62,7 +70,6 @@ bp = Blueprint("deliveries", __name__, url_prefix="/api")
 
 _MAKE_SECONDS, _MADE_AT_ONCE = 1.0, 500  # of a call
 _ALL_CHECKS = 1_000  # files of an answer whose passed checks are in it
-_STORED = "delivery_profiles"  # the table of own ones
 _BOUND = or_null({"type": "number", "minimum": 0, "maximum": MAX_KB})
 _RULE = closed_object(("at_least", "at_most"), rule=enum(*RULES), at_least=_BOUND, at_most=_BOUND)
 _SHARE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
@@ -113,14 +120,13 @@ _LISTED = closed_object(
     person=str,
 )
 _NAMES = closed_object(folder=str, file_name=str)
-_Planned = tuple[Delivery, Plan, dict[str, int], dict[str, str] | None]
 
 
 @bp.get("/delivery-profiles")
 @describe("交付规格：平台的尺寸，和自己的", answer(profiles=array_of(_PROFILE)))
 def list_all_profiles() -> Response:
     """The built-in profiles, then the stored ones by name."""
-    stored = map(stored_profile, database.list_named(connection(), _STORED).values())
+    stored = map(stored_profile, database.list_named(connection(), STORED_PROFILES).values())
     return success(profiles=[*BUILT_IN.values(), *stored])
 
 
@@ -128,7 +134,7 @@ def list_all_profiles() -> Response:
 @describe("一个交付规格", answer(profile=_PROFILE))
 def get_profile(name: str) -> Response:
     """One profile."""
-    return success(profile=find_profile(name))
+    return success(profile=find_profile(connection(), name))
 
 
 @bp.put("/delivery-profiles/<path:name>")
@@ -137,7 +143,7 @@ def put_profile(name: str) -> Response:
     """Store a profile under the name of the path; one of the same name is replaced."""
     _require_own(name)
     profile = read_profile(name, json_body())
-    database.save_named(connection(), _STORED, profile.name, asdict(profile))
+    database.save_named(connection(), STORED_PROFILES, profile.name, asdict(profile))
     return success(profile=profile)
 
 
@@ -146,7 +152,7 @@ def put_profile(name: str) -> Response:
 def remove_profile(name: str) -> Response:
     """Delete a profile."""
     _require_own(name)
-    database.delete_named(connection(), _STORED, name)
+    database.delete_named(connection(), STORED_PROFILES, name)
     return success(deleted=name)
 
 
@@ -175,23 +181,21 @@ def remove_profile(name: str) -> Response:
 )
 def deliver() -> Response:
     """Plan a delivery, and store it unless ``apply`` is 0."""
-    body = json_body()
-    key, applies = request_key(body), body.get("apply", 1)
+    body, db = json_body(), connection()
+    key = request_key(body)
     asked = {name: body[name] for name in ("note", "workbook", "counters", "columns") if name in body}
-    profile = replace(find_profile(body["profile"]), **asked)
-    pick = body.get("pick", "keep" if "table" in body else "all")
-    of = _of_table if "table" in body else _of_records
-    planned, plan, counts, names = of(body, profile, pick)
-    planned = replace(planned, person_id=current_person().id)
-    delivery = store.add_delivery(connection(), planned, plan, key) if applies else planned
-    files, problems = plan.files, plan.problems
-    if delivery is not planned:  # of an earlier call with this request key
-        files = store.list_files(connection(), delivery.id)
-        problems = store.read_problems(connection(), delivery.id)
-    response = _state(
-        delivery, files, problems, id=delivery.id if applies else None, counts=counts, by_product=names
-    )
-    response.status_code = 201 if applies else 200
+    profile = replace(find_profile(db, body["profile"]), **asked)
+    plan = (plan_table if "table" in body else plan_records)(db, body, profile, current_person().id)
+    more = {"counts": plan.counts, "by_product": plan.by_product}
+    if not body.get("apply", 1):
+        return _state(plan.delivery, plan.files, id=None, **more)
+    with database.transaction(db):
+        delivery_id = store_plan(db, plan, key)
+    delivery, files = plan.delivery, plan.files
+    if delivery_id != delivery.id:  # of an earlier call with this request key
+        delivery, files = sql.get_delivery(db, delivery_id), sql.list_files(db, delivery_id)
+    response = _state(delivery, files, id=delivery_id, **more)
+    response.status_code = 201
     return response
 
 
@@ -200,17 +204,17 @@ def deliver() -> Response:
 def list_of_table() -> Response:
     """The deliveries of a table, and how many rows of each show other pictures by now."""
     table = database.get_table(connection(), request.args.get("table", ""))
-    deliveries = store.list_deliveries(connection(), table.id)
-    picks = {each.pick for each, _ in deliveries}
-    now = {pick: store.read_sources(connection(), table, None, pick)[0] for pick in picks}
+    deliveries = sql.list_deliveries(connection(), table.id)
+    picks = {delivery.pick for delivery in deliveries}
+    now = {pick: read_sources(connection(), table, None, pick)[0] for pick in picks}
     names = database.shown_names(connection())
     listed = [
         {
-            **{name: getattr(each, name) for name in _LISTED["required"] if name != "changed"},
-            "changed": len(store.changed_rows(each, shown, now[each.pick])),
-            **({"person": names.get(each.person_id or 0, "")} if names else {}),
+            **{name: getattr(delivery, name) for name in _LISTED["required"] if name != "changed"},
+            "changed": len(changed_rows(delivery, now[delivery.pick])),
+            **({"person": names.get(delivery.person_id or 0, "")} if names else {}),
         }
-        for each, shown in deliveries
+        for delivery in deliveries
     ]
     return success(deliveries=listed, columns=[*table.own_columns])
 
@@ -226,15 +230,10 @@ def list_of_table() -> Response:
 )
 def show(delivery_id: str) -> Response:
     """The state of a delivery."""
-    delivery = store.get_delivery(connection(), delivery_id)
-    names = ("id", "profile", "created_at", "finished_at")
-    return _state(
-        delivery,
-        store.list_files(connection(), delivery_id),
-        store.read_problems(connection(), delivery_id),
-        table=delivery.table_id or None,
-        **{name: getattr(delivery, name) for name in names},
-    )
+    delivery = sql.get_delivery(connection(), delivery_id)
+    stored = {name: getattr(delivery, name) for name in ("id", "profile", "created_at", "finished_at")}
+    files = sql.list_files(connection(), delivery_id)
+    return _state(delivery, files, table=delivery.table_id or None, **stored)
 
 
 @bp.delete("/deliveries/<delivery_id>")
@@ -242,7 +241,7 @@ def show(delivery_id: str) -> Response:
 def forget(delivery_id: str) -> Response:
     """Forget a delivery and its finished files."""
     maker = _maker(delivery_id)
-    store.delete_delivery(connection(), delivery_id)
+    sql.delete_delivery(connection(), delivery_id)
     maker.forget()
     return success(deleted=delivery_id)
 
@@ -252,12 +251,7 @@ def forget(delivery_id: str) -> Response:
 def download(delivery_id: str) -> Response:
     """The ZIP of a delivery."""
     maker = _maker(delivery_id)
-    with ExitStack() as held:
-        held.enter_context(services().archives)
-        archive = _archive(maker)
-        pieces = archive.pieces()
-        held.callback(pieces.close)
-        response = zip_response(start_stream(pieces), archive.length, held.pop_all().close)
+    response = send_zip(maker, services().settings, translator(), services().archives)
     title = safe_stem(maker.delivery.title) or gettext("图片")
     profile = safe_stem(translate(message(maker.delivery.profile)))
     name = gettext("{title}-{profile}-{n}个文件.zip", title=title, profile=profile, n=maker.delivery.files)
@@ -271,7 +265,7 @@ def copy_to_folder(delivery_id: str) -> Response:
     if not is_of_this_machine():
         raise Forbidden("只有在运行程序的电脑上，才能存成文件夹；请下载 ZIP")
     with services().archives:
-        folder = _archive(_maker(delivery_id)).save()
+        folder = DeliveryArchive(_maker(delivery_id), services().settings, translator()).save()
     return success(folder=str(folder))
 
 
@@ -287,7 +281,7 @@ def preview() -> Response:
     fields = body["profile"]
     profile = read_profile(fields.get("name") or "预览", fields)
     record = database.get_record(connection(), body["record_id"])
-    originals = open_originals()
+    originals = services().originals
     content = originals.read(record.filename, originals.key(connection(), record.filename))
     with services().making:
         made = finish(content, finish_of(preview_of(profile)))
@@ -299,91 +293,10 @@ def preview() -> Response:
 def make(delivery_id: str) -> Response:
     """Make some of the files that are missing."""
     maker = _maker(delivery_id)
-    missing = store.list_open_files(connection(), delivery_id, _MADE_AT_ONCE)
+    missing = sql.list_open_files(connection(), delivery_id, _MADE_AT_ONCE)
     with services().making:
         made = [*maker.make(connection(), missing, seconds=_MAKE_SECONDS)]
-    delivery = store.get_delivery(connection(), delivery_id)
-    return _state(delivery, made, store.read_problems(connection(), delivery_id))
-
-
-def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
-    """A delivery of rows of a table, not stored yet; its plan; how many pictures there are of each pick, and
-    the names by product and role that a built-in profile takes if it is asked to."""
-    if "records" in body:
-        raise InvalidRequest("records", "table 和 records 只写一个")
-    table, ids = database.get_table(connection(), body["table"]), body.get("rows")
-    sources, counts = store.read_sources(connection(), table, ids, pick)
-    shown, is_whole, since = dict[int, Sequence[int]](), ids is None, body.get("changed_since")
-    if since is not None:
-        earlier = store.get_delivery(connection(), since)
-        if earlier.table_id != table.id:
-            raise InvalidRequest("changed_since", "changed_since 应为这个表格的一次交付")
-        shown |= store.read_shown(connection(), earlier.id)
-        sources, is_whole = store.changed_rows(earlier, shown, sources), earlier.is_whole
-    shown |= {each.row_id: store.shown_by(each) for each in sources}
-    has_names = not profile.built_in or profile.file_name != Profile(name="").file_name
-    names = None if has_names else store.names_of_sets(connection(), table, sources)
-    if body.get("by_product") and names:
-        profile = replace(profile, folder=names[0], file_name=names[1])
-    of_table = {"table_id": table.id, "title": table.name, "is_whole": is_whole}
-    proposed = names and {"folder": names[0], "file_name": names[1]}
-    return *plan_delivery(profile, sources, pick, shown, **of_table), counts, proposed
-
-
-def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> _Planned:
-    ids: list[int] = body.get("records", [])
-    if not ids:
-        raise InvalidRequest("table", "请写 table 或 records")
-    for name in ("rows", "changed_since"):
-        if name in body:
-            raise InvalidRequest(name, "{name} 只和 table 一起写", name=name)
-    found = {record.id: record for record in database.list_selected(connection(), ids)}
-    for record_id in ids:
-        if record_id not in found:
-            raise NotFound("没有记录 {id}，它可能已被删除", id=record_id)
-    records = [found[record_id] for record_id in dict.fromkeys(ids)]
-    kept = [record for record in records if record.pick == Pick.KEEP]
-    sources = store.sources_of(connection(), kept if pick == Pick.KEEP else records)
-    return *plan_delivery(profile, sources, pick, {}), {"keep": len(kept), "all": len(records)}, None
-
-
-def plan_delivery(
-    profile: Profile,
-    sources: Sequence[Source],
-    pick: str,
-    shown: Mapping[int, Sequence[int]],
-    **fields: Any,
-) -> tuple[Delivery, Plan]:
-    """A delivery, not stored yet, and its plan; ``fields`` are those of its table."""
-    safe = store.without_visible_marks(connection(), sources, finish_of(profile))
-    names = {name: getattr(profile, name) for name in ("file_name", "folder", "format", "counters")}
-    files, problems = plan_files(safe, **names)
-    text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
-    text = text if fields else "第 {row} 条记录没有图片，请先生成它"
-    empty = [
-        Problem(each.row, "pick", "pick", message(text, row=each.row))
-        for each in sources
-        if not each.pictures
-    ]
-    problems = sorted([*problems, *empty], key=lambda problem: problem.row)
-    delivery = Delivery(
-        id=store.new_id(),
-        profile=profile.name,
-        fields=asdict(profile),
-        pick=pick,
-        files=len(files),
-        **fields,
-    )
-    return delivery, Plan(files, problems, shown)
-
-
-def find_profile(name: str) -> Profile:
-    """The profile of this name. Raises NotFound."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    if stored := database.list_named(connection(), _STORED).get(name):
-        return stored_profile(stored)
-    raise NotFound("没有交付规格「{name}」", name=name[:40])
+    return _state(sql.get_delivery(connection(), delivery_id), made)
 
 
 def _require_own(name: str) -> None:
@@ -391,29 +304,20 @@ def _require_own(name: str) -> None:
         raise Conflict("「{name}」是自带的，改不了；可以用另一个名字存一份", name=name.strip())
 
 
-def open_originals() -> Originals:
-    """Where this installation reads originals."""
-    return Originals(services().outputs, services().runtime.output_backup)
-
-
-def _archive(maker: Maker) -> Archive:
-    return Archive(maker, services().settings, translator())
-
-
 def _maker(delivery_id: str) -> Maker:
-    return Maker(store.get_delivery(connection(), delivery_id), open_originals())
+    return open_maker(connection(), delivery_id, services().originals)
 
 
-def _state(delivery: Delivery, files: Sequence[File], problems: Sequence[Problem], **more: Any) -> Response:
+def _state(delivery: Delivery, files: Iterable[DeliveryFile], **more: Any) -> Response:
     return large_success(
         files=[*_files_json(files, stored_profile(delivery.fields))],
-        problems=[each._asdict() for each in problems],
+        problems=[each._asdict() for each in delivery.problems],
         total=delivery.total(),
         **more,
     )
 
 
-def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, Any]]:
+def _files_json(files: Iterable[DeliveryFile], profile: Profile) -> Iterator[dict[str, Any]]:
     """The files; those that are not made yet with the size and the checks that are known.
 
     After the first ones, of the checks only those that failed, which are few: a page counts them.

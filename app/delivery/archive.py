@@ -1,33 +1,59 @@
-"""Sends a delivery as one ZIP, made while it is sent where files are missing, or copies it into a folder."""
+"""Sends a delivery as one ZIP, made while it is sent where files are missing, or copies it into a folder.
+
+The client's workbook and note are in it, as far as the profile wants them.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from datetime import datetime
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from datetime import date, datetime
 from pathlib import Path
 
+from werkzeug.wrappers import Response
 from zipstream import ZipStream
 
 import database
 from app import sheets
 from app.config import Settings
 from app.delivery.making import Maker
-from app.delivery.note import note_of
-from app.delivery.plan import listed_columns
-from app.delivery.store import finish_delivery, list_files, own_columns
-from app.domain import file_key
-from app.errors import Conflict, Translate
+from app.delivery.naming import DeliveryFile, listed_columns
+from app.delivery.profiles import Profile
+from app.delivery.sql import Delivery, finish_delivery, get_delivery, list_files
+from app.domain import file_key, own_column_names
+from app.errors import Conflict, Message, NotFound, Translate, message
 from app.images import atomic_write
 from app.images.filenames import safe_stem, unique_path
-from app.web.thumbnails import record_thumbnails
+from app.images.finishing import FRAMED, NOT_FILLED, NOT_LIFTED, SEAM
+from app.web.downloads import start_stream, zip_response
+from app.web.originals import Originals, record_thumbnails
 
 NOTE, WORKBOOK = "交付说明.txt", "交付清单.xlsx"
 FOLDERS = "deliveries"  # beside OUTPUT_DIR
+_MOST = 100  # lines of a kind in the note
+_FOR_THE_STUDIO = (FRAMED, NOT_FILLED, NOT_LIFTED, SEAM)  # which sees what fails in the dialog
 
 
-class Archive:
+def open_maker(db: database.Connection, delivery_id: str, originals: Originals) -> Maker:
+    """The maker of a stored delivery. Raises NotFound."""
+    return Maker(get_delivery(db, delivery_id), originals)
+
+
+def send_zip(
+    maker: Maker, settings: Settings, translate: Translate, slots: AbstractContextManager[object]
+) -> Response:
+    """The ZIP of a delivery, in one of these slots. Raises TryLater when there is none."""
+    with ExitStack() as held:
+        held.enter_context(slots)
+        archive = DeliveryArchive(maker, settings, translate)
+        pieces = archive.pieces()
+        held.callback(pieces.close)
+        return zip_response(start_stream(pieces), archive.length, held.pop_all().close)
+
+
+class DeliveryArchive:
     """A delivery as one ZIP, or in a folder. When that is complete, it counts as finished.
 
     ``length`` is that of the ZIP in bytes; None while files are missing, which are made as it is sent.
@@ -96,9 +122,9 @@ class Archive:
         maker, found = self._maker, list[tuple[str, bytes]]()
         taken = {file_key(file.name.partition("/")[0]) for file in self._files}
         if maker.profile.workbook:
-            own, columns = own_columns(db, maker.delivery, self._files)
+            own, columns = _own_columns(db, maker.delivery, self._files)
             lines = [
-                sheets.DeliveredFile(
+                sheets.ListedFile(
                     record_id=file.record_id,
                     row_number=file.row,
                     path=file.name,
@@ -110,13 +136,90 @@ class Archive:
             ids = sorted(line.record_id for line in lines)
             filenames = dict.fromkeys(ids, "")  # empty for records that were deleted since
             filenames |= {record.id: record.filename for record in database.list_selected(db, ids)}
-            thumbnails = record_thumbnails(
-                self._settings, maker.originals.outputs, maker.originals.copies, filenames
+            pieces = sheets.write_files(
+                "交付清单",
+                lines,
+                listed_columns(own, maker.profile),
+                thumbnails=record_thumbnails(self._settings, maker.originals, filenames),
+                translate=self._translate,
             )
-            names = listed_columns(own, maker.profile)
-            pieces = sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=self._translate)
             found.append((unique_path(self._translate(WORKBOOK), taken), b"".join(pieces)))
         if maker.profile.note:
             text = note_of(maker.delivery.title, maker.profile, self._files, self._translate)
             found.append((unique_path(self._translate(NOTE), taken), text.encode("utf-8-sig")))
         return found
+
+
+def _own_columns(
+    db: database.Connection, delivery: Delivery, files: Sequence[DeliveryFile]
+) -> tuple[list[str], dict[int, Mapping[str, str]]]:
+    """The names of the own columns, and their cells by row id, without a table by record id."""
+    if not delivery.table_id:
+        ids = sorted({file.record_id for file in files})
+        cells = {record.id: record.columns for record in database.list_selected(db, ids)}
+        return own_column_names(cells.values()), cells
+    row_ids = sorted({file.row_id for file in files})
+    cells = {row.id: row.columns for row in database.read_rows(db, delivery.table_id, row_ids)}
+    with suppress(NotFound):
+        return [*database.get_table(db, delivery.table_id).own_columns], cells
+    return own_column_names(cells.values()), cells
+
+
+def note_of(title: str, profile: Profile, files: Sequence[DeliveryFile], translate: Translate) -> str:
+    """The note: what was delivered, what was changed, and the marks of AI.
+
+    It names no prompt, price, model or path of this computer, and nothing that the studio is to do.
+    """
+    good = [file for file in files if file.bytes is not None]
+    size = sum(file.bytes or 0 for file in good)
+    source = message("自己的规格")
+    if profile.source:
+        source = message("{source}，{day}", source=message(profile.source), day=profile.checked_on)
+    shown = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} KB"
+    lines = [
+        message("日期：{day}", day=f"{date.today():%Y-%m-%d}"),
+        *([message("表格：{name}", name=title)] if title else ()),
+        message("规格：{name}（{source}）", name=message(profile.name), source=source),
+        message("文件：{n} 个，共 {size}", n=len(good), size=shown),
+        message("尺寸按我们知道的要求做，平台会改，是否通过以平台为准。"),
+    ]
+    changes = (each for file in good for each in file.changes if each.id not in _FOR_THE_STUDIO)
+    blocks = [
+        ("改动", _counted(changes)),
+        ("AI 标识", _ai_lines(good)),
+    ]
+    text = [translate(message("交付说明")), "", *map(translate, lines)]
+    for heading, found in blocks:
+        if found:
+            text += ["", translate(message(heading)), *(f"- {translate(line)}" for line in found[:_MOST])]
+        if len(found) > _MOST:
+            text.append(f"- {translate(message('另外还有 {n} 条', n=len(found) - _MOST))}")
+    return "\r\n".join([*(" ".join(line.split()) for line in text), ""])
+
+
+def _counted(said: Iterable[Message]) -> list[Message]:
+    """Equal sentences once, with how many files they are true of, the most frequent first."""
+    sentences, counts = dict[str, Message](), Counter[str]()
+    for each in said:
+        sentences[str(each)] = each
+        counts[str(each)] += 1
+    return [
+        message("{what}（{n} 个文件）", what=sentences[text], n=number)
+        for text, number in counts.most_common()
+    ]
+
+
+def _ai_lines(good: Sequence[DeliveryFile]) -> list[Message]:
+    counts = {
+        "隐式标识从原图带过来的：{n} 张。": sum(file.has_mark for file in good),
+        "原图没有隐式标识的：{n} 张。": sum(not file.has_mark for file in good),
+        "原图带 Content Credentials，这份没有：{n} 张。": sum(file.c2pa == "left" for file in good),
+        "Content Credentials 原样保留的：{n} 张。": sum(file.c2pa == "kept" for file in good),
+    }
+    return [
+        message("{n} 张全部由 AI 生成。", n=len(good)),
+        *(message(text, n=number) for text, number in counts.items() if number),
+        message(
+            "在国内平台发布，请声明图片由 AI 生成；在国外平台，请先看它是否收 AI 图片，例如 Etsy 要实物照片。"
+        ),
+    ]

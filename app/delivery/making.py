@@ -10,48 +10,23 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import database
 from app.delivery.checks import check
-from app.delivery.plan import File
+from app.delivery.naming import DeliveryFile
 from app.delivery.profiles import finish_of, stored_profile
-from app.delivery.store import Delivery, reopen_files, save_file
+from app.delivery.sql import Delivery, reopen_files, save_file
 from app.errors import BucketError, Conflict, NotFound
 from app.images import atomic_write, store
 from app.images.finishing import CannotFinish, finish
-from app.library.output_backup import OutputBackup
-from app.library.outputs import Outputs
 from app.system import windows_files
 from app.web.downloads import map_ahead
+from app.web.originals import Originals
 
 _THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))  # each needs 25 MB; pages need the other cores
 _READ_AT_ONCE = 100  # records
-
-
-@dataclass(frozen=True, slots=True)
-class Originals:
-    """Where the originals are read: a folder with copies in OSS, or OSS."""
-
-    outputs: Outputs
-    copies: OutputBackup | None
-
-    def key(self, db: database.Connection, filename: str) -> str:
-        """The key of an image in OSS; empty when it has none, or is not looked for there."""
-        return database.find_output_copy(db, filename) if self.outputs.in_oss or self.copies else ""
-
-    def read(self, filename: str, key: str) -> bytes:
-        """The bytes of an original. Raises NotFound and BucketError."""
-        if self.outputs.in_oss and key:
-            return self.outputs.read(filename, key)
-        with suppress(NotFound, OSError):
-            path = store.open_output(self.outputs.folder, filename)
-            return windows_files.retry_while_locked(path.read_bytes)
-        if self.copies and key:
-            return self.copies.fetch(key)
-        raise NotFound("原图读不出来，可能已被移走或删除，请重新生成这一张")
 
 
 class Maker:
@@ -65,15 +40,15 @@ class Maker:
         self._folder = self._output_dir / store.DELIVERIES / delivery.id
 
     def make(
-        self, db: database.Connection, files: Iterable[File], *, seconds: float = float("inf")
-    ) -> Iterator[File]:
+        self, db: database.Connection, files: Iterable[DeliveryFile], *, seconds: float = float("inf")
+    ) -> Iterator[DeliveryFile]:
         """Make these files, in order, until the time is over; yields each as it is finished and stored.
 
         Raises DiskError when the disk is full, and BucketError while OSS is out of reach.
         """
         until = time.monotonic() + seconds
 
-        def work(job: tuple[File, str, str]) -> File | None:
+        def work(job: tuple[DeliveryFile, str, str]) -> DeliveryFile | None:
             return self._make_one(*job) if time.monotonic() < until else None
 
         with atomic_write.translate_os_errors(self._output_dir):
@@ -86,8 +61,8 @@ class Maker:
                 yield file
 
     def _with_originals(
-        self, db: database.Connection, files: Iterator[File]
-    ) -> Iterator[tuple[File, str, str]]:
+        self, db: database.Connection, files: Iterator[DeliveryFile]
+    ) -> Iterator[tuple[DeliveryFile, str, str]]:
         """(file, file name, key in OSS) of each original; the name is empty if its record was deleted."""
         while some := [*islice(files, _READ_AT_ONCE)]:
             records = database.list_selected(db, sorted({file.record_id for file in some}))
@@ -96,7 +71,7 @@ class Maker:
                 name = names.get(file.record_id, "")
                 yield file, name, self.originals.key(db, name) if name else ""
 
-    def _make_one(self, file: File, filename: str, key: str) -> File:
+    def _make_one(self, file: DeliveryFile, filename: str, key: str) -> DeliveryFile:
         """Make a file, or say why it cannot be made. Called by several threads."""
         try:
             if not filename:
@@ -125,7 +100,7 @@ class Maker:
             c2pa=made.c2pa,
         )
 
-    def content(self, db: database.Connection, file: File) -> bytes:
+    def content(self, db: database.Connection, file: DeliveryFile) -> bytes:
         """A finished file as it was made, made once more if it is not here: changed, deleted, a day old, or
         made by another machine. Raises Conflict if that gives other bytes; all are made anew then."""
         for is_last in (False, True):
@@ -139,7 +114,7 @@ class Maker:
         reopen_files(db, self.delivery.id)
         raise Conflict("做好的「{path}」已经不在，再做一次也和原来的不同，请重新下载", path=file.name)
 
-    def _path(self, file: File) -> Path:
+    def _path(self, file: DeliveryFile) -> Path:
         return self._folder / f"{file.number}"
 
     def forget(self) -> None:

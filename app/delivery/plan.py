@@ -1,214 +1,267 @@
-"""Which file a delivery makes of which picture, under which name, and what is in the way. Pure.
+"""What a delivery is to have: the rows or records that are asked for, their pictures, names and problems."""
 
-Names come from templates: ``{文件名}`` is the name asked for with its folders, ``{序号}`` counts the files
-that are otherwise named alike, ``{行号}`` and every own column are values of the row.
-"""
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import NamedTuple
+import database
+from app.delivery.naming import DeliveryFile, DeliveryProblem, Picture, Source, plan_files
+from app.delivery.profiles import BUILT_IN, Profile, finish_of, stored_profile
+from app.delivery.sql import Delivery, get_delivery, insert_delivery
+from app.domain import Pick, Record
+from app.domain.recipes import ROLE_COLUMN
+from app.domain.standings import Standing
+from app.domain.tables import Row, Table
+from app.errors import InvalidRequest, NotFound, message
+from app.images.filenames import PICK_RANKS
+from app.images.finishing import Finish, layout
+from app.tables.recipes import key_column_of
+from app.tables.view import RowView, view_rows
 
-from app.delivery.checks import Check
-from app.delivery.profiles import Profile
-from app.domain import file_key
-from app.domain.variables import variable_key
-from app.errors import Message, message
-from app.images.containers import ENDING_OF
-from app.images.filenames import MAX_STEM_BYTES, numbers_of, safe_stem, unique_path
-from app.system import windows_files
-
-_VARIABLE = re.compile(r"\{([^{}\n]+)\}")
-NAME, NUMBER, ROW = "文件名", "序号", "行号"
-_UNNAMED = "图片"  # never words of the prompt
-_MISSING = {
-    "empty": "这一行的「{name}」是空的，请填好这一格",
-    "file_name": "文件名要用「{name}」，这张表没有这一列",
-    "folder": "文件夹要用「{name}」，这张表没有这一列",
-}
-_LEAST_DIGITS = 2
-_MAX_FOLDER_BYTES = 200
-_MAX_PATH_UNITS = 249  # UTF-16 units of a path in a ZIP
-_ANY_LENGTH = 8_000  # more than a template makes
+STORED_PROFILES = "delivery_profiles"  # the table of own ones
+_CUT_OFF = "这一张有看得见的 AI 标识，裁剪会裁掉它，请换一种补底色的规格"
+_COVERED = "这一张有看得见的 AI 标识，做白底会盖掉它，请换一种不要白底的规格"
 
 
-class Picture(NamedTuple):
-    """A picture of a row: its record, its number in the row, its file, and its size in pixels if known.
+class Plan(NamedTuple):
+    """A delivery that is not stored yet, and its files; how many pictures there are of each pick, and the
+    folder and file name by product and role that a built-in profile takes if it is asked to."""
 
-    ``refused`` says why the profile must not be applied to it.
-    """
-
-    record_id: int
-    number: int
-    filename: str
-    width: int | None
-    height: int | None
-    refused: Message | None = None
+    delivery: Delivery
+    files: Sequence[DeliveryFile]
+    counts: Mapping[str, int]
+    by_product: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A row of which something is to be delivered. ``wanted`` is how many pictures it asks for, ``requested``
-    the name. ``row_id`` is 0 for a record that is chosen outside a table."""
-
-    row: int
-    row_id: int
-    wanted: int
-    requested: str
-    columns: Mapping[str, str]
-    pictures: Sequence[Picture]
+def find_profile(db: database.Connection, name: str) -> Profile:
+    """The profile of this name. Raises NotFound."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    if stored := database.list_named(db, STORED_PROFILES).get(name):
+        return stored_profile(stored)
+    raise NotFound("没有交付规格「{name}」", name=name[:40])
 
 
-class File(NamedTuple):
-    """A file of a delivery: planned, then made, or with ``error`` why it could not be made.
-
-    number         its place in the delivery, from 0
-    name           the path in the ZIP
-    width, height  of the original if known, then of the finished picture
-    has_mark       the implicit AI mark was carried over
-    c2pa           ``kept``, ``left`` or empty
-    """
-
-    number: int
-    row: int
-    row_id: int
-    record_id: int
-    name: str
-    width: int | None
-    height: int | None
-    bytes: int | None = None
-    checks: Sequence[Check] = ()
-    changes: Sequence[Message] = ()
-    sha256: str = ""
-    has_mark: bool = False
-    c2pa: str = ""
-    error: Message | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is still to be made."""
-        return self.bytes is None and self.error is None
-
-
-class Problem(NamedTuple):
-    """Why nothing, or not everything, of a row is delivered.
-
-    ``kind``: ``pick`` (it has no picture), ``mark`` (a picture would lose its visible mark), ``empty`` or
-    ``column`` (of a template), ``name``, ``same_name``.
-    """
-
-    row: int
-    field: str
-    kind: str
-    error: Message
-
-
-def plan_files(
-    sources: Sequence[Source], *, file_name: str, folder: str, format: str, counters: bool = False
-) -> tuple[list[File], list[Problem]]:
-    """The files of these rows in their order, and the problems; a row with a problem has no file.
-
-    Two files of one path, ignoring case, are a problem of both, or with ``counters`` the second one gets a
-    counter; those of one picture are one file.
-    """
-    files, problems = list[File](), list[Problem]()
-    alike, counts = Counter[str](), Counter[str]()
-    named = [(source, _requested(source, folder, file_name, problems)) for source in sources]
-    for source, requested in named:
-        alike[file_key(requested)] += len(source.pictures)
-    for source, requested in named:
-        key = file_key(requested)
-        digits = max(_LEAST_DIGITS, len(str(alike[key])))
-        leaving = [(each.number, each.record_id) for each in source.pictures if not each.refused]
-        numbers = numbers_of(leaving, source.wanted)
-        is_numbered = len(numbers) > 1 and "\0" not in requested
-        for picture in source.pictures if requested else ():
-            if picture.refused:
-                problems.append(Problem(source.row, "fit", "mark", picture.refused))
-                continue
-            counts[key] += 1
-            ending = ENDING_OF.get(format, PurePath(picture.filename).suffix.lower())
-            ending = f"_{numbers[picture.record_id]}{ending}" if is_numbered else ending
-            path, why = _path(requested.replace("\0", f"{counts[key]:0{digits}}"), ending)
-            if why:
-                problems.append(Problem(source.row, "file_name", "name", why))
-            else:
-                size = (picture.width, picture.height)
-                files.append(File(0, source.row, source.row_id, picture.record_id, path, *size))
-    return _without_clashes(files, problems, counters=counters)
-
-
-def listed_columns(names: Sequence[str], profile: Profile) -> list[str]:
-    """The own columns that the list of the files has: those of their names, and those asked for."""
-    used = {*_VARIABLE.findall(profile.folder + profile.file_name), *profile.columns}
-    keys = {*map(variable_key, used)}
-    return [name for name in names if variable_key(name) in keys]
-
-
-def _requested(source: Source, folder: str, file_name: str, problems: list[Problem]) -> str:
-    """The path of a row before it is made safe, ``\\0`` for ``{序号}``; empty, with problems: it has none."""
-    values = {
-        variable_key(NUMBER): "\0",
-        variable_key(ROW): str(source.row),
-        variable_key(NAME): source.requested.replace("\\", "_") or f"{_UNNAMED}-{source.row}",
-        **{variable_key(name): re.sub(r"[/\\]", "_", text.strip()) for name, text in source.columns.items()},
+def plan_table(
+    db: database.Connection, body: Mapping[str, Any], profile: Profile, person: int | None
+) -> Plan:
+    """The plan for rows of a table, as a body asks for it. Raises InvalidRequest and NotFound."""
+    if "records" in body:
+        raise InvalidRequest("records", "table 和 records 只写一个")
+    table, ids, pick = database.get_table(db, body["table"]), body.get("rows"), body.get("pick", "keep")
+    sources, counts = read_sources(db, table, ids, pick)
+    shown, is_whole, since = dict[int, Sequence[int]](), ids is None, body.get("changed_since")
+    if since is not None:
+        earlier = get_delivery(db, since)
+        if earlier.table_id != table.id:
+            raise InvalidRequest("changed_since", "changed_since 应为这个表格的一次交付")
+        shown |= earlier.shown
+        sources, is_whole = changed_rows(earlier, sources), earlier.is_whole
+    shown |= {source.row_id: source.record_ids for source in sources}
+    has_names = not profile.built_in or profile.file_name != Profile(name="").file_name
+    names = None if has_names else _names_of_sets(db, table, sources)
+    if body.get("by_product") and names:
+        profile = replace(profile, **names)
+    of_table: dict[str, Any] = {
+        "table_id": table.id,
+        "title": table.name,
+        "shown": shown,
+        "is_whole": is_whole,
     }
-    found = len(problems)
-
-    def filled(field: str, template: str) -> str:
-        def value(variable: re.Match[str]) -> str:
-            key = variable_key(variable[1])
-            if not values.get(key):
-                kind = "empty" if key in values else "column"
-                words = _MISSING[kind if kind == "empty" else field]
-                why = message(words, name=" ".join(variable[1].split()))
-                problems.append(Problem(source.row, field, kind, why))
-            return values.get(key, "")
-
-        return _VARIABLE.sub(value, template.replace("\0", ""))
-
-    requested = f"{filled('folder', folder)}/{filled('file_name', file_name)}"
-    return requested if len(problems) == found else ""
+    plan = plan_delivery(db, profile, sources, pick=pick, person_id=person, **of_table)
+    return plan._replace(counts=counts, by_product=names)
 
 
-def _path(requested: str, ending: str) -> tuple[str, Message | None]:
-    """(the path, why no system takes it)."""
-    parts = [part for part in requested.split("/") if part.strip()] or [""]
-    limits = [*[_MAX_FOLDER_BYTES] * (len(parts) - 1), MAX_STEM_BYTES]
-    safe = [safe_stem(part, max_bytes=limit) for part, limit in zip(parts, limits, strict=True)]
-    for part, taken in zip(parts, safe, strict=True):
-        if not taken:
-            return "", message("「{name}」里没有能当文件名的字，请改这一行的名字", name=part)
-        is_long = 4 * len(part) > _MAX_FOLDER_BYTES  # otherwise nothing was cut
-        if is_long and safe_stem(part, max_bytes=_ANY_LENGTH, max_units=_ANY_LENGTH) != taken:
-            return "", message("「{name}…」太长，请缩短这一行的名字", name=part[:20])
-    path = "/".join(safe) + ending
-    if windows_files.utf16_length(path) > _MAX_PATH_UNITS:
-        return "", message("文件夹和文件名加起来太长，请缩短这一行的名字")
-    return path, None
+def plan_records(
+    db: database.Connection, body: Mapping[str, Any], profile: Profile, person: int | None
+) -> Plan:
+    """The plan for chosen records, as a body asks for it. Raises InvalidRequest and NotFound."""
+    ids: list[int] = body.get("records", [])
+    if not ids:
+        raise InvalidRequest("table", "请写 table 或 records")
+    for name in ("rows", "changed_since"):
+        if name in body:
+            raise InvalidRequest(name, "{name} 只和 table 一起写", name=name)
+    present = {record.id: record for record in database.list_selected(db, ids)}
+    for record_id in ids:
+        if record_id not in present:
+            raise NotFound("没有记录 {id}，它可能已被删除", id=record_id)
+    records, pick = [present[record_id] for record_id in dict.fromkeys(ids)], body.get("pick", "all")
+    kept = [record for record in records if record.pick == Pick.KEEP]
+    sources = _sources_of(db, kept if pick == Pick.KEEP else records)
+    plan = plan_delivery(db, profile, sources, pick=pick, person_id=person)
+    return plan._replace(counts={"keep": len(kept), "all": len(records)})
 
 
-def _without_clashes(
-    files: list[File], problems: list[Problem], *, counters: bool
-) -> tuple[list[File], list[Problem]]:
-    by_path: dict[str, list[File]] = defaultdict(list)
-    for file in files:
-        same = by_path[file_key(file.name)]
-        if file.record_id not in {other.record_id for other in same}:
-            same.append(file)
-    text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {variable}"
-    names, taken = dict[File, str](), {*by_path}
-    for same in by_path.values():
-        for index, file in enumerate(same):
-            if counters or len(same) == 1:
-                names[file] = unique_path(file.name, taken) if index else file.name
-                continue
-            rows = tuple(dict.fromkeys(other.row for other in same if other is not file))[:3]
-            why = message(text, rows=rows, path=file.name, variable=f"{{{NUMBER}}}")
-            problems.append(Problem(file.row, "file_name", "same_name", why))
-    kept = [file._replace(name=names[file]) for file in files if file in names]
-    return [file._replace(number=number) for number, file in enumerate(kept)], sorted(
-        problems, key=lambda problem: problem.row
+def plan_delivery(
+    db: database.Connection,
+    profile: Profile,
+    sources: Sequence[Source],
+    *,
+    pick: str,
+    table_id: str = "",
+    shown: Mapping[int, Sequence[int]] | None = None,
+    **fields: Any,
+) -> Plan:
+    """The plan for these rows of a table, or without one for chosen records."""
+    safe = _without_visible_marks(db, sources, finish_of(profile))
+    names = {name: getattr(profile, name) for name in ("file_name", "folder", "format", "counters")}
+    files, problems = plan_files(safe, **names)
+    text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
+    text = text if table_id else "第 {row} 条记录没有图片，请先生成它"
+    problems += [
+        DeliveryProblem(source.row, "pick", "pick", message(text, row=source.row))
+        for source in sources
+        if not source.pictures
+    ]
+    delivery = Delivery(
+        id=f"d{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(6)}",
+        table_id=table_id,
+        profile=profile.name,
+        fields=asdict(profile),
+        pick=pick,
+        shown=shown or {},
+        problems=sorted(problems, key=lambda problem: problem.row),
+        files=len(files),
+        **fields,
     )
+    return Plan(delivery, files, {})
+
+
+def store_plan(db: database.Connection, plan: Plan, key: database.RequestKey | None = None) -> str:
+    """Store the delivery of a plan -> its id, or that of the one with this request key; in a transaction.
+
+    Raises InvalidRequest when it has no file.
+    """
+    if answer := database.find_answer(db, key):
+        return str(answer["id"])
+    delivery = plan.delivery
+    if not plan.files:
+        why = delivery.problems[0].error if delivery.problems else message("没有换过图片的行")
+        raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
+    insert_delivery(db, delivery, plan.files)
+    database.save_answer(db, key, {"id": delivery.id})
+    return delivery.id
+
+
+def read_sources(
+    db: database.Connection, table: Table, ids: Sequence[int] | None, pick: str
+) -> tuple[list[Source], dict[str, int]]:
+    """The rows of a table, of these ids or all, with the pictures that they deliver; how many for each pick.
+
+    Of a row are delivered all pictures that were kept; with ``all`` as many as it asks for, the kept ones
+    before newer ones. Empty rows and earlier versions of a row are left out.
+    """
+    sources, counts = [], {"keep": 0, "all": 0}
+    for view in view_rows(db, table, ids):
+        row = view.row
+        if row.is_empty:
+            continue
+        pictures = _pictures(view)
+        for name in counts:
+            counts[name] += len(pictures[name])
+        sources.append(source_of(table, row, pictures[pick]))
+    return sources, counts
+
+
+def source_of(table: Table, row: Row, pictures: Sequence[Picture]) -> Source:
+    """A row of a table that delivers these pictures."""
+    return Source(
+        row=row.number,
+        row_id=row.id,
+        wanted=row.num_images,
+        requested=row.filename,
+        columns={**dict.fromkeys(table.own_columns, ""), **row.columns},
+        pictures=pictures,
+    )
+
+
+def pictures_of(records: Iterable[Record]) -> list[Picture]:
+    """The pictures of these records."""
+    return [
+        Picture(record.id, record.picture_number, record.filename, record.width, record.height)
+        for record in records
+        if record.image_path
+    ]
+
+
+def _names_of_sets(db: database.Connection, table: Table, sources: Sequence[Source]) -> dict[str, Any] | None:
+    """The folder and the file name of a profile for rows of a recipe: a folder a product, a file a role.
+
+    None where these do not tell the rows apart.
+    """
+    key = key_column_of(db, table)
+    names = [(source.columns.get(key), source.columns.get(ROLE_COLUMN)) for source in sources]
+    pictures = {(name, tuple(source.pictures)) for name, source in zip(names, sources, strict=True)}
+    if not key or not all(map(all, names)) or len({*names}) < len(pictures):
+        return None  # of equal rows the files are the same
+    return {"folder": f"{{{key}}}", "file_name": f"{{{ROLE_COLUMN}}}"}
+
+
+def _pictures(view: RowView) -> dict[str, list[Picture]]:
+    """The pictures that a row delivers, by pick."""
+    own = [
+        each
+        for each in view.pictures
+        if each.standing is Standing.MADE and each.filename and each.fingerprint == view.row.fingerprint
+    ]
+    own.sort(key=lambda each: (PICK_RANKS.get(each.pick, 1), -each.record_id))
+    kept = sum(each.pick == Pick.KEEP for each in own)
+    found = {}
+    for pick, most in (("keep", kept), ("all", max(kept, view.row.num_images))):
+        chosen = sorted(own[:most], key=lambda each: (each.number, each.record_id))
+        found[pick] = [Picture(p.record_id, p.number, p.filename, p.width, p.height) for p in chosen]
+    return found
+
+
+def _without_visible_marks(
+    db: database.Connection, sources: Sequence[Source], wanted: Finish
+) -> list[Source]:
+    """The rows, with pictures refused whose visible mark a crop would cut off or a white ground cover."""
+    if wanted.fit != "crop" and not wanted.white:
+        return [*sources]
+    ids = [picture.record_id for source in sources for picture in source.pictures]
+    marked = {record.id for record in database.list_selected(db, ids) if record.marks["visible"]}
+    why = message(_COVERED if wanted.white else _CUT_OFF)
+
+    def checked(picture: Picture) -> Picture:
+        size = (picture.width or 0, picture.height or 0)
+        placed = layout(wanted, *size) if all(size) else None
+        is_safe = not wanted.white and placed is not None and placed.frame == placed.picture
+        return picture if is_safe or picture.record_id not in marked else picture._replace(refused=why)
+
+    return [replace(source, pictures=[*map(checked, source.pictures)]) for source in sources]
+
+
+def _sources_of(db: database.Connection, records: Sequence[Record]) -> list[Source]:
+    """Chosen records, numbered as they are given; the pictures of one row and name are one source."""
+    rows = database.rows_bought_for(db, [record.id for record in records])
+    groups: dict[object, tuple[int, list[Record]]] = {}
+    for number, record in enumerate(records, 1):
+        row = rows.get(record.id) or (record.batch_id and (record.batch_id, record.row_number))
+        key = (row, record.requested_filename) if row and record.image_path else record.id
+        groups.setdefault(key, (number, []))[1].append(record)
+    return [
+        Source(
+            row=number,
+            row_id=0,
+            wanted=group[0].num_images,
+            requested=group[0].requested_filename,
+            columns=group[0].columns,
+            pictures=pictures_of(group),
+        )
+        for number, group in groups.values()
+    ]
+
+
+def changed_rows(earlier: Delivery, sources: Collection[Source]) -> list[Source]:
+    """The rows that deliver other pictures by now; those that it left out count if it was of all rows."""
+    return [
+        source
+        for source in sources
+        if source.pictures
+        and (earlier.is_whole or source.row_id in earlier.shown)
+        and source.record_ids != [*earlier.shown.get(source.row_id, ())]
+    ]

@@ -15,7 +15,7 @@ _BY_ROLE = {
         records.index records.results records.details records.permalink records.batch_choices records.retouch
         samples.index samples.images samples.file samples.thumbnail media.output media.thumbnail
         usage.index usage.summary status.index dialogs.search_list dialogs.shortcuts
-        tables.tables tables.menu tables.contact_sheet delivery.dialog recipe_pages.dialog
+        tables.tables tables.menu delivery.dialog delivery.contact_sheet recipe_pages.dialog
         api.openapi.get_document api.models.list_models api.prompts.list_prompts
         api.batches.list_batches api.batches.get_batch api.batches.check
         api.results.batch_results api.results.table_results api.results.table_archive
@@ -31,7 +31,7 @@ _BY_ROLE = {
         api.usage.export_statement
         deliveries.list_all_profiles deliveries.get_profile deliveries.preview deliveries.list_of_table
         deliveries.deliver deliveries.make deliveries.show deliveries.download
-        recipes.list_recipes recipes.get_recipe recipes.export_recipe rounds.list_of_table
+        recipes.list_recipes recipes.get_recipe recipes.export_recipe rounds.list_of_table rounds.dialog
         join.people people.get_me people.change_me people.end_session
         people.list_tokens people.add_token people.delete_token
     """,

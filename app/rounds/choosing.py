@@ -7,7 +7,7 @@ from app.domain import Pick
 from app.domain.standings import Standing
 from app.domain.tables import RowPicture, Table
 from app.errors import NotFound
-from app.rounds import store
+from app.rounds import sql
 from app.rounds.rules import Round, Shown, label_of
 from app.tables.view import RowView, view_rows
 
@@ -37,8 +37,8 @@ def choose(
 def choose_new(db: database.Connection, table: Table, before: Round) -> list[Shown]:
     """What the rows of a round show that was made since it began and was in no round of this client, each
     with the picture of that row that it follows: one with words, else one that was marked."""
-    rounds = [each for each in store.list_rounds(db, table.id) if each.client == before.client]
-    shown = store.list_shown(db, table.id)
+    rounds = [each for each in sql.list_rounds(db, table.id) if each.client == before.client]
+    shown = sql.list_shown(db, table.id)
     seen = {each.record_id for of in rounds for each in shown[of.id]}
     old: dict[int, list[Shown]] = {}
     for each in shown[before.id]:

@@ -3,17 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import database
-from app.delivery import store as deliveries
-from app.delivery.api import find_profile, plan_delivery
-from app.delivery.plan import Picture, Source
-from app.delivery.profiles import BUILT_IN
-from app.delivery.store import Delivery, Plan
+from app.delivery.plan import Plan, find_profile, pictures_of, plan_delivery, source_of, store_plan
 from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, Pick
 from app.domain.times import utc_now
 from app.errors import NotFound
-from app.rounds import rules, store
+from app.rounds import rules, sql
 from app.rounds.rules import PICKS, Mark, Round, RoundState, Shown
 from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.tables.check import Checker, ensure_checked
@@ -29,35 +26,33 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
     """
 
     def attempt(storing: database.Storing) -> Round | None:
-        of = store.get_round(db, round_id)
+        of = sql.get_round(db, round_id)
         if of.state is RoundState.SUBMITTED:
             return of
         if of.state is not RoundState.OPEN:
             raise NotFound("没有这一轮，可能已被删除")
         table = ensure_checked(db, database.get_table(db, of.table_id), checker)
-        pictures = store.pictures_of(db, of)
+        pictures = sql.pictures_of(db, of)
         edit = TableEdit(db, table, noted={"round": (of.client, of.number)})
         changed = try_change(edit, partial(_write, of=of, pictures=pictures), checker=checker)
-        delivery = _delivery_of(db, edit, of, pictures)
+        download = _plan_download(db, edit, of, pictures)
         with storing():
-            now = store.get_round(db, round_id)
+            now = sql.get_round(db, round_id)
             is_same = now.version == of.version and now.state is of.state
             if is_same and database.get_table(db, table.id).version == table.version:
                 version = store_edit(edit).table.version if changed or edit.picks else of.submitted_version
-                if delivery:
-                    deliveries.insert_delivery(db, *delivery)
-                store.note_applied(db, of.id)
-                store.change_round(
+                sql.note_applied(db, of.id)
+                sql.change_round(
                     db,
                     of.id,
                     state=RoundState.SUBMITTED,
                     submitted_at=utc_now(),
                     submitted_version=version,
-                    delivery_id=delivery and delivery[0].id,
+                    delivery_id=download and store_plan(db, download),
                 )
                 told = {"table": of.table_id, "name": table.name, "client": of.client, "number": of.number}
                 database.note_round(db, told | rules.counts(pictures))
-                return store.get_round(db, round_id)
+                return sql.get_round(db, round_id)
         return None
 
     return database.until_stored(db, attempt)
@@ -81,8 +76,8 @@ def _write(edit: TableEdit, of: Round, pictures: Sequence[Shown]) -> None:
     edit.load({shown.row_id for shown in said}, removed=True)
     written = {
         (shown.row_id, shown.applied_comment): _named(each, shown.applied_comment)
-        for each in store.list_rounds(edit.db, of.table_id)
-        for shown in store.pictures_of(edit.db, each)
+        for each in sql.list_rounds(edit.db, of.table_id)
+        for shown in sql.pictures_of(edit.db, each)
     }
     for row_id in {shown.row_id for shown in said if edit.rows[shown.row_id].removed_at is None}:
         text = edit.rows[row_id].columns.get(COMMENT_COLUMN, "")
@@ -105,35 +100,24 @@ def _named(of: Round, words: str) -> str:
     return "：".join((of.client, words)) if words else ""
 
 
-def _delivery_of(
+def _plan_download(
     db: database.Connection, edit: TableEdit, of: Round, pictures: Sequence[Shown]
-) -> tuple[Delivery, Plan] | None:
+) -> Plan | None:
     """What the client may download: the chosen pictures by the profile, without papers and parameters."""
     chosen = {shown.record_id: shown.row_id for shown in pictures if shown.mark == Mark.HEART}
     if not of.download or not chosen:
         return None
     try:
-        profile = find_profile(of.download)
+        profile = find_profile(db, of.download)
     except NotFound:
-        profile = BUILT_IN["原图"]
+        profile = find_profile(db, "原图")
     profile = replace(profile, workbook=False, note=False, parameters=False)
     records = list(database.list_selected(db, [*chosen]))
     sources = [
-        Source(
-            row=row.number,
-            row_id=row.id,
-            wanted=row.num_images,
-            requested=row.filename,
-            columns={**dict.fromkeys(edit.table.own_columns, ""), **row.columns},
-            pictures=[
-                Picture(each.id, each.picture_number or 1, each.filename, each.width, each.height)
-                for each in records
-                if chosen[each.id] == row.id
-            ],
-        )
+        source_of(edit.table, row, pictures_of(each for each in records if chosen[each.id] == row.id))
         for row in database.read_rows(db, edit.table.id, {*chosen.values()})
     ]
-    shown = {source.row_id: deliveries.shown_by(source) for source in sources}
-    of_table = {"table_id": edit.table.id, "title": edit.table.name}
-    delivery, plan = plan_delivery(profile, sources, Pick.KEEP, shown, **of_table)
-    return (delivery, plan) if plan.files else None
+    shown = {source.row_id: source.record_ids for source in sources}
+    of_table: dict[str, Any] = {"table_id": edit.table.id, "title": edit.table.name, "shown": shown}
+    plan = plan_delivery(db, profile, sources, pick=Pick.KEEP, **of_table)
+    return plan if plan.files else None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         read_for_results,
         write_own_results,
     )
-    from app.sheets.results_export import DeliveredFile, write_delivery, write_records, write_results
+    from app.sheets.results_export import ListedFile, write_files, write_records, write_results
     from app.sheets.row_reader import ImportedRow
     from app.sheets.statement import write_statement
     from app.sheets.template_export import write_requests, write_template
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_UPLOAD",
     "THUMBNAIL_BOX",
-    "DeliveredFile",
     "Import",
     "ImportedRow",
+    "ListedFile",
     "OwnResults",
     "Problem",
     "Thumbnails",
@@ -42,7 +42,7 @@ __all__ = [
     "own_result_notes",
     "read_for_results",
     "read_workbook",
-    "write_delivery",
+    "write_files",
     "write_ledger",
     "write_own_results",
     "write_records",
@@ -63,7 +63,7 @@ _LATE = {
         "read_for_results",
         "write_own_results",
     ),
-    "results_export": ("DeliveredFile", "write_delivery", "write_records", "write_results"),
+    "results_export": ("ListedFile", "write_files", "write_records", "write_results"),
     "row_reader": ("ImportedRow",),
     "statement": ("write_statement",),
     "template_export": ("write_requests", "write_template"),

@@ -121,8 +121,8 @@ def write_results(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveredFile:
-    """A line of the workbook of a delivery: the picture's row, its path, and the row's own columns."""
+class ListedFile:
+    """A line of a list of files: the picture's row, its path, and the row's own columns."""
 
     record_id: int
     row_number: int
@@ -130,8 +130,9 @@ class DeliveredFile:
     columns: Mapping[str, str]
 
 
-def write_delivery(
-    files: Sequence[DeliveredFile],
+def write_files(
+    title: str,
+    files: Sequence[ListedFile],
     own_names: Iterable[str],
     *,
     thumbnails: Thumbnails,
@@ -145,8 +146,8 @@ def write_delivery(
         *own_columns(own_names, _own_cells),
     ]
     with WorkbookWriter(translate) as workbook:
-        title = workbook.translate("交付清单")
-        sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
+        heading = workbook.translate(title)
+        sheet = SheetWriter(workbook, heading, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
         lines = [sheet.texts([column.value(file) for column in columns]) for file in files]
         with workbook.save(in_memory=True) as saved:
             package = OoxmlPackage(saved.read())

@@ -1,8 +1,10 @@
 """The services of a request: settings, image model, runtime, database connection."""
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 from flask import Flask, current_app, g, request
 
@@ -14,11 +16,13 @@ from app.errors import Message, TryLater, message
 from app.library.library import Library
 from app.library.outputs import Outputs
 from app.runtime import Runtime
+from app.web.originals import Originals
 
 MAX_WAITING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
 MAX_DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, a workbook while it is written
 _RETRY_SECONDS = 10
 _KEY = "ai_image_generator"
+PICTURE_NOTES = "picture_notes"  # extension: what is known of records elsewhere, by their ids
 
 
 class Slots:
@@ -81,6 +85,11 @@ class Services:
     def outputs(self) -> Outputs:
         """The finished images."""
         return self.runtime.outputs
+
+    @property
+    def originals(self) -> Originals:
+        """Where this installation reads originals."""
+        return Originals(self.outputs, self.runtime.output_backup)
 
     @property
     def models(self) -> Models:
@@ -161,3 +170,10 @@ def _release_connection(_error: BaseException | None) -> None:
     if db is not None:
         db.has_gone = None
         services().pool.release(db)
+
+
+def picture_notes(record_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """What clients say of these records: mark (None without one), comment, client, round (number)."""
+    read = current_app.extensions.get(PICTURE_NOTES)
+    notes: dict[int, dict[str, Any]] = read(connection(), record_ids) if read else {}
+    return notes

@@ -14,7 +14,7 @@ from app.domain.tables import Row, RowPicture, Table
 from app.tables.states import RowState
 from app.tables.view import RowView
 from app.web.formatting import model_label
-from app.web.services import connection
+from app.web.services import picture_notes
 
 
 def table_json(table: Table, **more: Any) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def rows_json(views: Sequence[RowView], *, known: int = 0) -> list[dict[str, Any
     output = url_for("media.output", name="-")[:-1]
     thumbnails = url_for("media.thumbnail", record_id=0)[:-1]
     shown = {picture.record_id for view in views for picture in view.pictures}
-    said = database.client_marks(connection(), shown)
+    notes = picture_notes(shown)
 
     def picture_json(picture: RowPicture, fingerprint: str) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -71,8 +71,8 @@ def rows_json(views: Sequence[RowView], *, known: int = 0) -> list[dict[str, Any
             found["run"] = picture.batch_id
         if picture.is_shared:
             found["shared"] = True
-        if picture.record_id in said:
-            found["client"] = said[picture.record_id]
+        if picture.record_id in notes:
+            found["client"] = notes[picture.record_id]
         if picture.fingerprint != fingerprint:
             found |= {"earlier": True, "model": model_label(picture.model)}
         return found

@@ -18,7 +18,7 @@ from app.domain import Record
 from app.errors import SettingError, message
 from app.images import store
 from app.runtime import Runtime
-from app.web import thumbnails
+from app.web import originals
 from tests.harness import run_once, running, worker_of
 from tests.web.harness import post
 from tools.fakes.oss import FakeOss
@@ -272,7 +272,7 @@ def test_results_come_without_thumbnails_during_an_outage(site: Site, lost_batch
 def test_results_fetch_a_bounded_number_of_lost_images(
     site: Site, lost_batch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(thumbnails, "MAX_FROM_OSS", 2)
+    monkeypatch.setattr(originals, "MAX_FROM_OSS", 2)
     assert thumbnails_in_results(site, lost_batch) == 2
     assert site.oss.count("get") == 2
 

@@ -20,7 +20,7 @@ from app.domain.people import secret_digest
 from app.errors import DatabaseError, StoreLost
 from app.images.metadata import extract
 from app.rounds.rules import pass_of
-from app.rounds.store import get_round
+from app.rounds.sql import get_round
 from tests.dump import dump
 from tests.rounds.harness import LAN, ROWS, Studio, Visitor
 
@@ -258,12 +258,12 @@ def test_a_lost_database_tells_a_client_no_path(
     error: type[DatabaseError],
     status: int,
 ) -> None:
-    from app.rounds import store
+    from app.rounds import sql
 
     def lose(*_: object) -> None:
         raise error("数据库 /home/studio/generation_records.db 不见了")
 
-    monkeypatch.setattr(store, "find_link", lose)
+    monkeypatch.setattr(sql, "find_link", lose)
     for path in ("", "/state", "/pictures/1"):
         answer = module_studio.visitor(link).open(path)
         assert answer.status_code == status

@@ -10,7 +10,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.rounds import store
+from app.rounds import sql
 from tests.rounds.harness import LAN, ROWS, Studio
 from tests.web.harness import answered, at_once
 from tools.waiting import wait_until
@@ -347,7 +347,7 @@ def test_the_next_round_shows_only_what_is_new_with_the_old_picture_beside_it(
 def test_a_round_of_more_pictures_than_a_client_looks_at_is_refused(
     studio: Studio, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_PICTURES", 3)
+    monkeypatch.setattr(sql, "MAX_PICTURES", 3)
     answer = studio.open_round(table, status=400)
     assert answer["error"] == "有 4 张图，一轮最多 3 张，请选一部分行再给客户看"
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import database
-from app.delivery import store as deliveries
-from app.rounds import store, submission
+from app.delivery import plan
+from app.rounds import sql, submission
 from app.tables.edit import TableEdit
 from app.tables.operations import try_change
 from tests.rounds.harness import Studio, Visitor
@@ -272,8 +272,8 @@ def test_a_killed_server_has_submitted_all_or_nothing(studio: Studio, table: str
 
 def submit_and_die(visitor: Visitor, step: str) -> None:
     """Submit, and end as by a kill right after one step of the transaction."""
-    modules = {"store_edit": submission, "insert_delivery": deliveries}
-    modules |= {"note_applied": store, "note_round": database}
+    modules = {"store_edit": submission, "insert_delivery": plan}
+    modules |= {"note_applied": sql, "note_round": database}
     done = getattr(modules[step], step)
 
     def then_die(*args: Any, **more: Any) -> None:

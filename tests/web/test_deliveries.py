@@ -19,7 +19,7 @@ from PIL import Image
 import database
 from app.config import Settings
 from app.delivery import making
-from app.delivery.store import get_delivery
+from app.delivery.sql import get_delivery
 from app.errors import Conflict
 from app.images import finishing, store
 from app.library import outputs

@@ -25,9 +25,9 @@ from app.web.downloads import XLSX, as_attachment, start_stream
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import enum, text
+from app.web.originals import record_thumbnails
 from app.web.params import query
 from app.web.services import connection, services
-from app.web.thumbnails import record_thumbnails
 from app.web.zip_stream import send_archive
 
 bp = Blueprint("results", __name__)
@@ -100,7 +100,7 @@ def _workbook(batch: Batch, stored: Sequence[Record], table: Table | None = None
     """The records as a workbook, their pictures under the names that they are delivered with."""
     current, asked = services(), query()
     files = {record.id: record.filename for record in stored}
-    thumbnails = record_thumbnails(current.settings, current.outputs, current.runtime.output_backup, files)
+    thumbnails = record_thumbnails(current.settings, current.originals, files)
     names = delivered_names(stored)
     records = [replace(record, filename=name) for record, name in zip(stored, names, strict=True)]
     with ExitStack() as held:

@@ -16,7 +16,7 @@ OPEN_ENDPOINTS = (
     *("join.form", "join.join"),
 )
 _FORM = "client.enter"  # of a page with no-referrer; who posts it knows the link and the password
-CLIENTS = "/r/"  # what a client's link opens; app/rounds/client.py guards every path below it
+CLIENTS = "/r/"  # what a client's link opens; which one guard of its pages protects
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "

@@ -20,7 +20,6 @@ bp = Blueprint("batch", __name__)
 _PARTS = {  # fetched at a press
     "history": "batch/history.html",
     "pictures": "batch/pictures.html",
-    "rounds": "rounds/dialog.html",
     "sets": "batch/sets.html",
 }
 

@@ -16,7 +16,7 @@ from app.web.downloads import YEAR_SECONDS
 from app.web.etags import with_content_etag
 from app.web.filter_chips import Chip, chips_for
 from app.web.params import whole_number
-from app.web.services import connection, services
+from app.web.services import connection, picture_notes, services
 
 MIN_LIMIT, MAX_LIMIT = 20, 200
 VIEWS = {"table": MIN_LIMIT, "grid": 60}  # -> default page size
@@ -128,7 +128,7 @@ def details(record_id: int) -> Response:
             record=record,
             batch=_batch(record.batch_id),
             **_people(record),
-            said=database.client_marks(connection(), [record_id]).get(record_id),
+            said=picture_notes([record_id]).get(record_id),
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
         )

@@ -6,8 +6,6 @@ from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import Pick, Status
-from app.tables.results import list_results
 from app.web.etags import with_content_etag
 from app.web.params import int_arg
 from app.web.services import connection, services
@@ -39,16 +37,6 @@ def menu() -> str:
     listed, total = database.list_tables(connection(), search=search, limit=_IN_MENU)
     opened = request.args.get("open", "")
     return render_template("tables/menu.html", listed=listed, total=total, search=search, opened=opened)
-
-
-@bp.get("/tables/<table_id>/contact-sheet")
-def contact_sheet(table_id: str) -> str:
-    """The pictures of a table for paper; ``?pick=keep``: those that were kept."""
-    table = database.get_table(connection(), table_id)
-    made = [record for record in list_results(connection(), table) if record.status is Status.SUCCESS]
-    if request.args.get("pick") == Pick.KEEP:
-        made = [record for record in made if record.pick == Pick.KEEP]
-    return render_template("delivery/contact_sheet.html", table=table, records=made)
 
 
 def _context() -> dict[str, Any]:

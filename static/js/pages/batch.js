@@ -67,7 +67,7 @@ const batch = {
 };
 
 const loadRounds = lazy(
-  () => Promise.all([import("../rounds/dialog.js"), loadDialog("rounds", `${page.dataset.dialogsUrl}&part=rounds`)]), ([{ Rounds }, dialog]) => new Rounds(dialog),
+  () => Promise.all([import("../rounds/dialog.js"), loadDialog("rounds", page.dataset.roundsUrl)]), ([{ Rounds }, dialog]) => new Rounds(dialog),
 );
 const loadMore = lazy(async () => {
   await loadDialog("bulk-edit", page.dataset.dialogsUrl); // and what else the modules of the second script find in the page

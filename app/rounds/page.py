@@ -1,14 +1,11 @@
-"""Everything below /r/: what a client's link opens. One guard stands in front of every path."""
+"""Everything below /r/: what a client's link opens, one guard in front of every path; the studio's dialog."""
 
 import hmac
 import math
-import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
@@ -17,27 +14,26 @@ from werkzeug.wrappers import Response
 
 import database
 from app import log
-from app.delivery import store as deliveries
-from app.delivery.api import open_originals
-from app.delivery.archive import Archive
-from app.delivery.making import Maker
+from app.delivery.archive import open_maker, send_zip
 from app.domain.people import is_password, secret_digest
 from app.errors import AppError, Conflict, Forbidden, Message, NotFound, TryLater, message
 from app.images import previews
-from app.rounds import rules, store, submission
+from app.rounds import api, rules, sql, submission
+from app.rounds.drawing import drawing_of
 from app.rounds.rules import Round, RoundState, Shown, TooOften
 from app.tables.check import Checker
-from app.web.downloads import as_attachment, start_stream, zip_response
+from app.web.downloads import as_attachment
 from app.web.error_handlers import STATUS
 from app.web.i18n import gettext, translator
 from app.web.middleware import SAFE_METHODS
 from app.web.middleware.login import came_by_https, client_address, client_key
 from app.web.params import json_body
 from app.web.serializers import failure, success
-from app.web.services import Slots, connection, services
+from app.web.services import PICTURE_NOTES, Slots, connection, services
 from app.web.submit import row_reader
 
 bp = Blueprint("client", __name__, url_prefix="/r")
+BLUEPRINTS = (api.bp, bp)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS = {
     "Referrer-Policy": "no-referrer",
@@ -55,11 +51,8 @@ _PAGES = ("client.page", "client.enter", "client.nothing")
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """What the clients of a process may do at once: pages of the studio need the other threads."""
+    """What the clients of a process may do at once, and the wrong links by address."""
 
-    drawing: Slots = field(default_factory=lambda: Slots(4, "正在准备图片，请稍后再试", retry_after=1))
-    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
-    ahead: threading.Lock = field(default_factory=threading.Lock)
     archives: Slots = field(default_factory=lambda: Slots(1, "别人正在下载，请稍后再试", retry_after=10))
     strangers: dict[str, tuple[float, int]] = field(default_factory=dict)
     passwords: Slots = field(default_factory=lambda: Slots(1, "请 1 秒后再试", retry_after=1))
@@ -68,6 +61,7 @@ class _Bounds:
 @bp.record_once
 def _set_up(state: Any) -> None:
     state.app.extensions[__name__] = _Bounds()
+    state.app.extensions[PICTURE_NOTES] = sql.client_marks
 
 
 def _bounds() -> _Bounds:
@@ -84,7 +78,7 @@ def _studio() -> dict[str, str]:
 def _guard() -> Response | None:
     """Let nobody pass without a link that can be opened, and its password; what was found is ``g.round``."""
     token = str((request.view_args or {}).get("token", ""))
-    found = store.find_link(connection(), secret_digest(token), datetime.now(UTC))
+    found = sql.find_link(connection(), secret_digest(token), datetime.now(UTC))
     if found is None:
         _count_stranger()
         raise NotFound(_GONE)
@@ -182,7 +176,7 @@ def enter(token: str) -> Response:
 def state(token: str) -> Response:
     """The round, and its pictures with what was said of them: these fields and no others."""
     asked: Round = g.round
-    pictures = store.pictures_of(connection(), asked)
+    pictures = sql.pictures_of(connection(), asked)
     shown = {name: getattr(asked, name) for name in ("number", "client", "state", "at_most", "ends_at")}
     shown["chosen"] = rules.counts(pictures)["chosen"]
     shown["download"] = "chosen" if asked.download else "none"
@@ -203,53 +197,20 @@ def _said(shown: Shown) -> dict[str, Any]:
 def picture(token: str, n: int) -> Response:
     """A preview of a picture of this round, or of the one that it follows."""
     asked: Round = g.round
-    shown = next(iter(store.pictures_of(connection(), asked, n)), None)
+    shown = next(iter(sql.pictures_of(connection(), asked, n)), None)
     record_id = shown and (shown.earlier_record_id if request.args.get("earlier") == "1" else shown.record_id)
     record = database.get_record_or_none(connection(), record_id or None)
     if record is None or record.deleted_at or not record.filename:
         raise NotFound("这张图片已经拿掉了")
     side = previews.LARGE if request.args.get("size") == "large" else previews.SMALL
-    file = _file(asked, record.id, record.sha256)
-    originals = open_originals()
-
-    def read() -> bytes:
-        return originals.read(record.filename, originals.key(connection(), record.filename))
-
-    with ExitStack() as held:
-        if not file.path(side).is_file():
-            held.enter_context(_bounds().drawing)
-            held.enter_context(_bounds().turns)
-        response = Response(previews.preview(file, side, read), mimetype="image/jpeg")
+    file = previews.PreviewFile(services().settings.output_dir, record.id, record.sha256, asked.watermark)
+    originals, filename, db = services().originals, record.filename, connection()
+    drawing = drawing_of(current_app.extensions)
+    content = drawing.preview(file, side, lambda: originals.read(filename, originals.key(db, filename)))
+    response = Response(content, mimetype="image/jpeg")
     response.headers["Content-Disposition"] = f'inline; filename="{n}.jpg"'
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
-
-
-def _file(of: Round, record_id: int, sha256: str) -> previews.PreviewFile:
-    return previews.PreviewFile(services().settings.output_dir, record_id, sha256, of.watermark)
-
-
-def draw_ahead(of: Round) -> None:
-    """Draw the previews of a new round in a thread, one at a time, until its client comes."""
-    threads, bounds, originals, db = services().runtime.threads, _bounds(), open_originals(), connection()
-    if not threads.were_started:
-        return
-    files = [
-        (_file(of, shown.record_id, shown.sha256), shown.filename, originals.key(db, shown.filename))
-        for shown in store.pictures_of(db, of)
-    ]
-
-    def draw(file: previews.PreviewFile, filename: str, key: str) -> bool:
-        with bounds.ahead, bounds.turns, suppress(AppError):
-            previews.preview(file, previews.SMALL, lambda: originals.read(filename, key))
-        return True
-
-    def draw_all() -> None:
-        for each in files:
-            if not threads.aborting.is_set():
-                threads.guarded(partial(draw, *each), writes=False)
-
-    threads.start_apart(draw_all, "previews")
 
 
 @bp.put("/<token>/marks")
@@ -257,15 +218,15 @@ def mark(token: str) -> Response:
     """Store what the client says of some pictures -> what counts now, also when it was refused."""
     wanted = rules.read_marks(json_body())
     try:
-        store.save_marks(connection(), g.round.id, wanted, now=datetime.now(UTC))
+        sql.save_marks(connection(), g.round.id, wanted, now=datetime.now(UTC))
     except Conflict as refusal:
         return failure(refusal.message, 409, **_counted(wanted))
     return success(**_counted(wanted))
 
 
 def _counted(wanted: Mapping[int, Any]) -> dict[str, Any]:
-    of = store.get_round(connection(), g.round.id)
-    pictures = store.pictures_of(connection(), of)
+    of = sql.get_round(connection(), g.round.id)
+    pictures = sql.pictures_of(connection(), of)
     return {
         "chosen": rules.counts(pictures)["chosen"],
         "at_most": of.at_most,
@@ -287,17 +248,18 @@ def chosen(token: str) -> Response:
     asked: Round = g.round
     if not asked.delivery_id or asked.state is not RoundState.SUBMITTED:
         raise NotFound("还没有可以下载的图片")
-    maker = Maker(deliveries.get_delivery(connection(), asked.delivery_id), open_originals())
+    maker = open_maker(connection(), asked.delivery_id, services().originals)
     if request.method == "HEAD":
         return Response(mimetype="application/zip")
-    with ExitStack() as held:
-        held.enter_context(_bounds().archives)
-        archive = Archive(maker, services().settings, translator())
-        pieces = archive.pieces()
-        held.callback(pieces.close)
-        response = zip_response(start_stream(pieces), archive.length, held.pop_all().close)
+    response = send_zip(maker, services().settings, translator(), _bounds().archives)
     name = gettext("选中的图片-第{number}轮.zip", number=asked.number)
     return as_attachment(response, name, f"{asked.number}.zip")
+
+
+@api.bp.get("/live/rounds")
+def dialog() -> str:
+    """The dialog of 给客户看 with its styles, fetched when it is first opened."""
+    return render_template("rounds/dialog.html")
 
 
 @bp.route("", methods=_METHODS, defaults={"token": "", "rest": ""}, strict_slashes=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.delivery.plan import Picture, Source, listed_columns, plan_files
+from app.delivery.naming import Picture, Source, listed_columns, plan_files
 from app.delivery.profiles import Profile
 
 FILE_NAME: dict[str, Any] = {"file_name": "{文件名}", "folder": "", "format": "jpeg"}

@@ -1,9 +1,10 @@
-"""Thumbnails of records for workbooks, computed by a few threads while the workbook is sent."""
+"""Originals as bytes, and their thumbnails for workbooks, computed by a few threads while these are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import dataclass
 
 import database
 from app import sheets
@@ -12,6 +13,7 @@ from app.errors import BucketError, DiskError, NotFound
 from app.images import store
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
+from app.system import windows_files
 from app.web.downloads import map_ahead
 
 MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
@@ -20,14 +22,37 @@ _THREADS_FOR_OSS = 16
 _AHEAD = 32  # thumbnails computed before they are needed
 
 
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """Where the originals are read: a folder with copies in OSS, or OSS."""
+
+    outputs: Outputs
+    copies: OutputBackup | None
+
+    def key(self, db: database.Connection, filename: str) -> str:
+        """The key of an image in OSS; empty when it has none, or is not looked for there."""
+        return database.find_output_copy(db, filename) if self.outputs.in_oss or self.copies else ""
+
+    def read(self, filename: str, key: str) -> bytes:
+        """The bytes of an original. Raises NotFound and BucketError."""
+        if self.outputs.in_oss and key:
+            return self.outputs.read(filename, key)
+        with suppress(NotFound, OSError):
+            path = store.open_output(self.outputs.folder, filename)
+            return windows_files.retry_while_locked(path.read_bytes)
+        if self.copies and key:
+            return self.copies.fetch(key)
+        raise NotFound("原图读不出来，可能已被移走或删除，请重新生成这一张")
+
+
 def record_thumbnails(
-    settings: Settings, outputs: Outputs, copies: OutputBackup | None, names: Mapping[int, str]
+    settings: Settings, originals: Originals, names: Mapping[int, str]
 ) -> sheets.Thumbnails:
     """A function from record ids to their thumbnails as JPEG, in order; None where there is none.
 
     ``names`` are the files by record id. A picture whose file is missing is looked up in OSS.
     """
-    box = sheets.THUMBNAIL_BOX
+    box, outputs = sheets.THUMBNAIL_BOX, originals.outputs
     threads = _THREADS_FOR_OSS if outputs.in_oss else _THREADS
 
     def stored(record_id: int) -> bytes | None:
@@ -41,7 +66,7 @@ def record_thumbnails(
     def thumbnails(ids: Iterable[int]) -> Iterator[bytes | None]:
         wanted = list(ids)
         with closing(database.connect(settings.database)) as db:
-            backups = _BackupThumbnails(db, None if outputs.in_oss else copies)
+            backups = _BackupThumbnails(db, None if outputs.in_oss else originals.copies)
             contents = map_ahead(stored, wanted, threads=threads, ahead=_AHEAD)
             for record_id, content in zip(wanted, contents, strict=True):
                 yield content or store.jpeg_of_webp(backups.thumbnail(names[record_id]), box=box)

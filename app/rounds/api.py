@@ -8,19 +8,19 @@ from operator import attrgetter
 from typing import Any
 
 import segno
-from flask import Blueprint, request, url_for
+from flask import Blueprint, current_app, request, url_for
 from werkzeug.wrappers import Response
 
 import database
-from app.delivery.api import find_profile
+from app.delivery.plan import find_profile
 from app.domain.people import secret_digest
 from app.domain.tables import MAX_ROWS_A_TABLE
 from app.domain.times import utc_now, utc_text
 from app.errors import Conflict, InvalidRequest, Message, message
 from app.images.previews import can_draw
-from app.rounds import rules, store
+from app.rounds import rules, sql
 from app.rounds.choosing import choose, choose_new
-from app.rounds.client import draw_ahead
+from app.rounds.drawing import drawing_of
 from app.rounds.rules import MAX_WATERMARK, Mark, Round, RoundState, Shown
 from app.setting import is_loopback
 from app.system.listener import address_for_others
@@ -44,7 +44,7 @@ from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
 from app.web.urls import safe_urlsplit
 
-bp = Blueprint("rounds", __name__, url_prefix="/api")
+bp = Blueprint("rounds", __name__)
 
 _STORED = ("id", "number", "client", "state", "ends_at", "at_most", "created_at", "submitted_at")
 _MARK = closed_object(n=ID, record_id=ID, row=ID, mark=or_null(enum(*Mark)), comment=str)
@@ -73,7 +73,7 @@ _MARKED = attrgetter("n", "record_id", "row_id", "mark", "comment")
 _BY_WORKBOOK = "也可以下载结果表给客户（有提示词和费用），在「选中」「客户意见」两列写好再导入"
 
 
-@bp.get("/tables/<table_id>/rounds")
+@bp.get("/api/tables/<table_id>/rounds")
 @describe(
     "给客户看的各轮，最近的在前；reachable：现在做的链接，客户能不能打开；watermark：不给下载时图上的字",
     answer(rounds=array_of(_ROUND), reachable=bool, reason=str, watermark=str),
@@ -82,8 +82,8 @@ _BY_WORKBOOK = "也可以下载结果表给客户（有提示词和费用），�
 def list_of_table(table_id: str) -> Response:
     """The rounds of a table, with ``marks=1`` with what clients say."""
     table = database.get_table(connection(), table_id)
-    shown, with_marks = store.list_shown(connection(), table.id), query().get("marks") == "1"
-    rounds = store.list_rounds(connection(), table.id)
+    shown, with_marks = sql.list_shown(connection(), table.id), query().get("marks") == "1"
+    rounds = sql.list_rounds(connection(), table.id)
     base, reason = _base()
     return success(
         rounds=[_json(each, shown[each.id], with_marks=with_marks) for each in rounds],
@@ -93,7 +93,7 @@ def list_of_table(table_id: str) -> Response:
     )
 
 
-@bp.post("/tables/<table_id>/rounds")
+@bp.post("/api/tables/<table_id>/rounds")
 @describe(
     "给客户看：做一个链接，只在这里回答一次",
     _LINK,
@@ -121,7 +121,7 @@ def create(table_id: str) -> Response:
     table, key = database.get_table(db, table_id), request_key(body)
     new = rules.read_order(body, table.id, datetime.now(UTC))
     if new.download:
-        find_profile(new.download)
+        find_profile(db, new.download)
     if body.get("watermark") is None and not new.download:
         new = replace(new, watermark=_usual_watermark())
     if not can_draw(new.watermark):
@@ -130,7 +130,7 @@ def create(table_id: str) -> Response:
     return _begin(new, choose(db, table, pick=body.get("pick", "keep"), **chosen), key)
 
 
-@bp.post("/rounds/<round_id>/next")
+@bp.post("/api/rounds/<round_id>/next")
 @describe(
     "再开一轮：只有上一轮以后新做的图，旁边是上一版",
     _LINK,
@@ -142,7 +142,7 @@ def create(table_id: str) -> Response:
 def follow(round_id: str) -> Response:
     """Make the next round of a client; without a password in the body that of this one stays."""
     body, db = json_body(), connection()
-    before, key = store.get_round(db, round_id), request_key(body)
+    before, key = sql.get_round(db, round_id), request_key(body)
     if before.state is RoundState.OPEN:
         raise Conflict("客户还没有提交这一轮：请等他提交，或先关掉这一轮")
     pictures = choose_new(db, database.get_table(db, before.table_id), before)
@@ -151,7 +151,7 @@ def follow(round_id: str) -> Response:
     return _begin(rules.read_next(body, before, datetime.now(UTC)), pictures, key)
 
 
-@bp.post("/rounds/<round_id>/renew")
+@bp.post("/api/rounds/<round_id>/renew")
 @describe(
     "换一个链接，原来的打不开了；也可以换密码、到期的日子",
     _LINK,
@@ -160,7 +160,7 @@ def follow(round_id: str) -> Response:
 )
 def renew(round_id: str) -> Response:
     """Give a round another link; a closed one can be opened again."""
-    body, now, of = json_body(), datetime.now(UTC), store.get_round(connection(), round_id)
+    body, now, of = json_body(), datetime.now(UTC), sql.get_round(connection(), round_id)
     password, base, token = rules.read_password(body), _require_base(), rules.new_token()
     values: dict[str, Any] = {"token_digest": secret_digest(token)}
     if body.get("ends_at") is not None or of.ends_at < utc_text(now):
@@ -172,32 +172,32 @@ def renew(round_id: str) -> Response:
     return _linked(_changed(of, **values), base, token)
 
 
-@bp.post("/rounds/<round_id>/close")
+@bp.post("/api/rounds/<round_id>/close")
 @describe("关掉一轮：链接马上打不开，客户说的都还在", answer(round=_ROUND))
 def close(round_id: str) -> Response:
     """Close a round at once."""
-    of = _changed(store.get_round(connection(), round_id), state=RoundState.CLOSED)
-    return success(round=_json(of, store.pictures_of(connection(), of)))
+    of = _changed(sql.get_round(connection(), round_id), state=RoundState.CLOSED)
+    return success(round=_json(of, sql.pictures_of(connection(), of)))
 
 
-@bp.post("/rounds/<round_id>/reopen")
+@bp.post("/api/rounds/<round_id>/reopen")
 @describe("让客户接着选：提交了的、关掉的，又能改了", answer(round=_ROUND))
 def reopen(round_id: str) -> Response:
     """Open a round again. Raises Conflict when it has a later one, or its time is over."""
-    of = store.get_round(connection(), round_id)
+    of = sql.get_round(connection(), round_id)
     if _has_later(of):
         raise Conflict("后面已经开了新的一轮，这一轮只能看了")
     if of.ends_at < utc_now():
         raise Conflict("这一轮已经到期，请换一个链接")
     of = _changed(of, state=RoundState.OPEN)
-    return success(round=_json(of, store.pictures_of(connection(), of)))
+    return success(round=_json(of, sql.pictures_of(connection(), of)))
 
 
-@bp.delete("/rounds/<round_id>")
+@bp.delete("/api/rounds/<round_id>")
 @describe("删掉一轮，和客户在里面说的；已经提交的选择还在", answer(deleted=str))
 def remove(round_id: str) -> Response:
     """Delete a round."""
-    store.delete_round(connection(), store.get_round(connection(), round_id))
+    sql.delete_round(connection(), sql.get_round(connection(), round_id))
     return success(deleted=round_id)
 
 
@@ -208,22 +208,22 @@ def _usual_watermark() -> str:
 
 
 def _has_later(of: Round) -> bool:
-    rounds = store.list_rounds(connection(), of.table_id)
+    rounds = sql.list_rounds(connection(), of.table_id)
     return any(each.client == of.client and each.number > of.number for each in rounds)
 
 
 def _changed(of: Round, **values: Any) -> Round:
     with database.transaction(connection()):
-        store.change_round(connection(), of.id, **values)
-        store.touch_pictures(connection(), of)
-        return store.get_round(connection(), of.id)
+        sql.change_round(connection(), of.id, **values)
+        sql.touch_pictures(connection(), of)
+        return sql.get_round(connection(), of.id)
 
 
 def _begin(new: Round, pictures: Sequence[Shown], key: database.RequestKey | None) -> Response:
     base, token = _require_base(), rules.new_token()
     new = replace(new, token_digest=secret_digest(token), person_id=current_person().id)
-    stored = store.add_round(connection(), new, pictures, key)
-    draw_ahead(stored)
+    stored = sql.add_round(connection(), new, pictures, key)
+    drawing_of(current_app.extensions).draw_ahead(connection(), stored, services())
     return _linked(stored, base, token, status=201)
 
 
@@ -232,7 +232,7 @@ def _linked(of: Round, base: str, token: str, *, status: int = 200) -> Response:
     drawn = io.BytesIO()
     code = segno.make(link, error="m", micro=False, boost_error=False)
     code.save(drawn, kind="svg", xmldecl=False, border=4, light="#fff", omitsize=True)
-    shown = store.pictures_of(connection(), of)
+    shown = sql.pictures_of(connection(), of)
     return success(status=status, link=link, qr=drawn.getvalue().decode().strip(), round=_json(of, shown))
 
 
