@@ -64,12 +64,12 @@ from app.db.model_statistics import find_statistics, store_statistics
 from app.db.named import delete_named, list_named, save_named
 from app.db.ngrams import find_spans, read_search
 from app.db.notifications import (
+    add_notification,
     claim_notification,
     end_notification,
     find_backup_failure,
     forget_notifications,
     note_backup_failed,
-    note_round,
     retry_notification,
 )
 from app.db.orders import (

@@ -3,6 +3,7 @@
 import ast
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,27 +72,27 @@ MAY_IMPORT = {
     },
 }
 
+# Complete rooms: web_app registers what their page has, and the request is seen in their API and page alone.
+RIM = ("app.delivery", "app.rounds")
+IN_RIM = {
+    "web_app": {f"{room}.page" for room in RIM},
+    "app.rounds": {"app.delivery.archive", "app.delivery.plan"},
+}
+
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
     "flask": {
-        *(
-            "app.web",
-            "app.delivery.api",
-            "app.delivery.views",
-            "app.recipes.api",
-            "app.recipes.views",
-            "web_app",
-        ),
-        *("app.rounds.client", "app.rounds.studio"),
+        *("app.web", "web_app", "app.recipes.api", "app.recipes.views"),
+        *(f"{room}.{name}" for room in RIM for name in ("api", "page")),
         *("app.people.access", "app.people.api", "app.people.views"),
     },
-    "segno": {"app.rounds.studio"},
+    "segno": {"app.rounds.api"},
     "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},
     "wakepy": {"app.system.process"},
     "rjsmin": {"app.web.assets.routes"},
-    "zipstream": {"app.web.zip_stream", "app.delivery.archive"},
+    "zipstream": {"app.web.downloads", "app.web.zip_stream", "app.delivery.archive"},
     "sqlite3": {"app.db", "database"},
     "psycopg": {"app.db.postgres_connection", "app.db.postgres_links"},
     "requests": {"app.providers"},
@@ -142,6 +143,42 @@ def test_imports_point_in_one_direction() -> None:
         if unit_of(name) in MAY_IMPORT
         and unit_of(name) not in {unit_of(module)} | MAY_IMPORT.get(unit_of(module), set())
     ] == []
+
+
+def test_no_two_packages_may_import_each_other() -> None:
+    assert [(one, two) for one, may in MAY_IMPORT.items() for two in may if one in MAY_IMPORT[two]] == []
+
+
+def test_a_room_of_the_rim_is_imported_where_it_is_registered_and_imports_no_other() -> None:
+    assert [
+        (module, name)
+        for module, name in imported_names()
+        if unit_of(name) in {*RIM} - {unit_of(module)} and name not in IN_RIM.get(unit_of(module), ())
+    ] == []
+
+
+def test_rooms_of_the_rim_read_the_request_in_their_api_and_page_alone() -> None:
+    ways = {"connection", "services", "picture_notes"}
+    readers = modules_with(
+        lambda node: (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "app.web.services"
+            and not ways.isdisjoint(name.name for name in node.names)
+        )
+    )
+    assert [
+        name for name in readers if unit_of(name) in RIM and name.split(".")[2] not in ("api", "page")
+    ] == []
+
+
+def test_a_class_of_a_room_of_the_rim_shares_its_name_with_no_other() -> None:
+    names = Counter(
+        (node.name, unit_of(module) in RIM)
+        for module, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for (name, is_of_rim), n in names.items() if is_of_rim and n + names[name, False] > 1] == []
 
 
 def test_no_modules_of_the_database_import_each_other_in_a_circle() -> None:

@@ -46,7 +46,7 @@ def note_done(db: Connection, batch_id: str | None) -> None:
     minutes = _minutes(batch) if is_first else None
     facts |= {"cost": None if cost is None else f"{cost:.2f}", "minutes": minutes}
     facts |= {"batch": batch_id, "name": batch["name"]}
-    _add(db, NotificationEvent.DONE, facts, key=key if is_first else None)
+    add_notification(db, NotificationEvent.DONE, facts, key=key if is_first else None)
 
 
 def note_paused(db: Connection, batch_id: str | None, reason: Message, cause: PauseCause) -> None:
@@ -55,7 +55,7 @@ def note_paused(db: Connection, batch_id: str | None, reason: Message, cause: Pa
         return
     if cause == PauseCause.KEY:
         key = f"key:{int(time.time() // 3600)}"
-        _add(db, NotificationEvent.KEY, {"reason": str(reason)}, key=key)
+        add_notification(db, NotificationEvent.KEY, {"reason": str(reason)}, key=key)
         return
     batch = _batch(db, batch_id)
     if batch is None:
@@ -69,7 +69,7 @@ def note_paused(db: Connection, batch_id: str | None, reason: Message, cause: Pa
         {"id": batch_id},
     ).fetchone()["number"]
     facts = {"batch": batch_id, "name": batch["name"], "cause": cause, "reason": str(reason), "left": left}
-    _add(db, NotificationEvent.PAUSED, facts)
+    add_notification(db, NotificationEvent.PAUSED, facts)
 
 
 def note_budget(db: Connection, budget: Budget, *, period: str, batch_id: str | None) -> None:
@@ -85,18 +85,15 @@ def note_budget(db: Connection, budget: Budget, *, period: str, batch_id: str | 
         "name": batch["name"] if batch else "",
         "person": budget.person,
     }
-    _add(db, NotificationEvent.BUDGET, facts, key=f"budget:{budget.scope}:{period}:{budget.limit_text}")
-
-
-def note_round(db: Connection, facts: Mapping[str, Any]) -> None:
-    """Add the notification that a client submitted a round. In a transaction."""
-    _add(db, NotificationEvent.ROUND, facts)
+    add_notification(
+        db, NotificationEvent.BUDGET, facts, key=f"budget:{budget.scope}:{period}:{budget.limit_text}"
+    )
 
 
 def note_backup_failed(db: Connection, reason: Message, *, day: str) -> None:
     """Add the notification that the daily backup failed, once a day."""
     with transaction(db, durable=False):
-        _add(db, NotificationEvent.BACKUP, {"reason": reason}, key=f"backup:{day}")
+        add_notification(db, NotificationEvent.BACKUP, {"reason": reason}, key=f"backup:{day}")
 
 
 def find_backup_failure(db: Connection) -> tuple[float, Message | str] | None:
@@ -159,10 +156,10 @@ def forget_notifications(db: Connection, *, now: float) -> int:
         ).rowcount
 
 
-def _add(
+def add_notification(
     db: Connection, event: NotificationEvent, facts: Mapping[str, Any], *, key: str | None = None
 ) -> None:
-    """Insert a row unless there is one with the key."""
+    """Add a notification unless there is one with the key; in a transaction."""
     db.execute(
         """
         INSERT INTO notifications (event, key, content, created_at)

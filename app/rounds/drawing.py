@@ -14,7 +14,7 @@ from app.rounds.rules import Round
 from app.web.services import Services, Slots
 
 
-class Drawing:
+class PreviewDrawing:
     """Bounds how many previews a process draws at once."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Drawing:
         threads.start_apart(draw_all, "previews")
 
 
-def drawing_of(extensions: dict[str, Any]) -> Drawing:
+def drawing_of(extensions: dict[str, Any]) -> PreviewDrawing:
     """That of an app."""
-    found: Drawing = extensions.setdefault(__name__, Drawing())
+    found: PreviewDrawing = extensions.setdefault(__name__, PreviewDrawing())
     return found

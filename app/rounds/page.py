@@ -180,16 +180,19 @@ def state(token: str) -> Response:
     shown = {name: getattr(asked, name) for name in ("number", "client", "state", "at_most", "ends_at")}
     shown["chosen"] = rules.counts(pictures)["chosen"]
     shown["download"] = "chosen" if asked.download else "none"
-    return success(round=shown, pictures=[_picture_json(picture) for picture in pictures])
+    return success(
+        round=shown,
+        pictures=[
+            {"n": picture.n, "label": picture.label}
+            | dict(zip(("width", "height"), previews.size_of(picture.width, picture.height), strict=True))
+            | _mark_json(picture)
+            | ({"earlier": True} if picture.earlier_record_id else {})
+            for picture in pictures
+        ],
+    )
 
 
-def _picture_json(shown: Shown) -> dict[str, Any]:
-    width, height = previews.size_of(shown.width, shown.height)
-    found = {"n": shown.n, "label": shown.label, "width": width, "height": height, **_said(shown)}
-    return found | ({"earlier": True} if shown.earlier_record_id else {})
-
-
-def _said(shown: Shown) -> dict[str, Any]:
+def _mark_json(shown: Shown) -> dict[str, Any]:
     return {"mark": shown.mark or None, "comment": shown.comment}
 
 
@@ -231,7 +234,7 @@ def _counted(wanted: Mapping[int, Any]) -> dict[str, Any]:
         "chosen": rules.counts(pictures)["chosen"],
         "at_most": of.at_most,
         "state": of.state,
-        "marks": {str(each.n): _said(each) for each in pictures if each.n in wanted},
+        "marks": {str(each.n): _mark_json(each) for each in pictures if each.n in wanted},
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import database
 from app.delivery.plan import Plan, find_profile, pictures_of, plan_delivery, source_of, store_plan
 from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, Pick
+from app.domain.notifications import NotificationEvent
 from app.domain.times import utc_now
 from app.errors import NotFound
 from app.rounds import rules, sql
@@ -50,8 +51,8 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
                     submitted_version=version,
                     delivery_id=download and store_plan(db, download),
                 )
-                told = {"table": of.table_id, "name": table.name, "client": of.client, "number": of.number}
-                database.note_round(db, told | rules.counts(pictures))
+                facts = {"table": of.table_id, "name": table.name, "client": of.client, "number": of.number}
+                database.add_notification(db, NotificationEvent.ROUND, facts | rules.counts(pictures))
                 return sql.get_round(db, round_id)
         return None
 
@@ -114,7 +115,7 @@ def _plan_download(
     profile = replace(profile, workbook=False, note=False, parameters=False)
     records = list(database.list_selected(db, [*chosen]))
     sources = [
-        source_of(edit.table, row, pictures_of(each for each in records if chosen[each.id] == row.id))
+        source_of(edit.table, row, pictures_of(record for record in records if chosen[record.id] == row.id))
         for row in database.read_rows(db, edit.table.id, {*chosen.values()})
     ]
     shown = {source.row_id: source.record_ids for source in sources}

@@ -1,5 +1,6 @@
 """File responses: static files with their MIME types, streams, and attachments with Unicode names."""
 
+import logging
 import mimetypes
 import re
 from collections import deque
@@ -13,10 +14,14 @@ from urllib.parse import quote
 
 from flask import Flask, redirect, request, send_file
 from werkzeug.wrappers import Response
+from zipstream import ZipStream
+
+from app.images.filenames import unique_path
 
 _Chunk = TypeVar("_Chunk")
 _Item = TypeVar("_Item")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+READS_AT_ONCE = 4  # of images in OSS; as many are held in memory
 YEAR_SECONDS = 365 * 24 * 3600
 _TOKEN = re.compile("[a-z0-9]{1,20}")
 _MIME_TYPES = {
@@ -32,6 +37,8 @@ _MIME_TYPES = {
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
 }
+
+logging.getLogger("zipstream").setLevel(logging.ERROR)  # its warnings contain file names, so words of prompts
 
 
 def init_static_files(app: Flask) -> None:
@@ -86,6 +93,16 @@ def map_ahead(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[bytes]:
+    """The ZIP of these files, (name, reader) each, read by a few threads; names that repeat are numbered."""
+    archive, names, files = ZipStream(), set[str](), list(files)
+    contents = map_ahead(lambda file: file[1](), files, threads=READS_AT_ONCE, ahead=READS_AT_ONCE)
+    for (filename, _), content in zip(files, contents, strict=True):
+        archive.add(content, unique_path(filename, names))
+        yield from archive.file()
+    yield from archive.finalize()
 
 
 def zip_response(pieces: Iterator[bytes], length: int | None, close: Callable[[], object]) -> Response:

@@ -29,14 +29,11 @@ from app.web.openapi.schemas import (
     open_object,
     strict_object,
     text,
-    whole,
 )
 from app.web.params import whole_number
 from app.web.services import connection
 
 MAX_TEXT_LENGTH = 10_000
-MAX_LISTED = 200
-MAX_OFFSET = 999_999_999
 PICKS = (*Pick, database.NOT_PICKED)
 PHRASE = text(maxLength=MAX_TEXT_LENGTH)
 QUERY: dict[str, Schema] = {
@@ -116,24 +113,6 @@ def selection_from_request() -> database.Selection:
     if None in numbers:
         raise InvalidRequest("ids", "ids 应为用逗号分开的记录编号")
     return [number for number in numbers if number is not None]
-
-
-def page_query(default: int = 20) -> dict[str, Schema]:
-    """The description of ``limit`` and ``offset``."""
-    return {"limit": whole(1, MAX_LISTED, default=default), "offset": whole(0, MAX_OFFSET, default=0)}
-
-
-def page_numbers(page: int, pages: int) -> list[int]:
-    """The numbers to link to from page ``page`` of ``pages``; 0 stands for a gap."""
-    near = {1, pages, *range(page - 2, page + 3)}
-    shown: list[int] = []
-    for number in sorted(n for n in near if 1 <= n <= pages):
-        if shown and number - shown[-1] == 2:
-            shown.append(number - 1)
-        elif shown and number - shown[-1] > 2:
-            shown.append(0)
-        shown.append(number)
-    return shown
 
 
 def search_of(fields: Mapping[str, Any]) -> str:

@@ -18,7 +18,6 @@ from app.images import store
 from app.library.library import shown_at
 from app.web.batch_columns import option_texts
 from app.web.i18n import day_in_words, gettext, translate
-from app.web.search_hits import marked, other_hits
 from app.web.services import services
 
 _TRASH_DAYS = 30
@@ -44,7 +43,7 @@ def init_formatting(app: Flask) -> None:
         plain_amount,
         model_label,
     )
-    filters = (*of_values, format_time, marked, other_hits, mark_word, edge_problem, option_texts)
+    filters = (*of_values, format_time, mark_word, edge_problem, option_texts)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
     app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES, mark_places=PLACES)

@@ -10,10 +10,12 @@ from app.domain import MAX_ID, MAX_ROWS_A_BATCH
 from app.errors import InvalidRequest, TooLarge
 from app.web.openapi.check import DIGITS, check, read_fields
 from app.web.openapi.describe import body_schema, is_body_optional, query_of
+from app.web.openapi.schemas import Schema, whole
 
 # One byte of JSON can become a list of sixty. Brackets in prompts count too, hence a hundred a row.
 MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
 MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
+_MAX_LISTED, _MAX_OFFSET = 200, 999_999_999
 
 
 class _BoundedIntegerConverter(IntegerConverter):
@@ -63,3 +65,21 @@ def json_body() -> dict[str, Any]:
         raise InvalidRequest("", "请以 JSON 对象提交")
     check(body, body_schema(view, request.method))
     return body
+
+
+def page_query(default: int = 20) -> dict[str, Schema]:
+    """The description of ``limit`` and ``offset``, of a list that comes in pages."""
+    return {"limit": whole(1, _MAX_LISTED, default=default), "offset": whole(0, _MAX_OFFSET, default=0)}
+
+
+def page_numbers(page: int, pages: int) -> list[int]:
+    """The numbers to link to from page ``page`` of ``pages``; 0 stands for a gap."""
+    near = {1, pages, *range(page - 2, page + 3)}
+    shown: list[int] = []
+    for number in sorted(n for n in near if 1 <= n <= pages):
+        if shown and number - shown[-1] == 2:
+            shown.append(number - 1)
+        elif shown and number - shown[-1] > 2:
+            shown.append(0)
+        shown.append(number)
+    return shown

@@ -1,6 +1,5 @@
 """A ZIP of images and a workbook of their parameters, made while it is sent and never stored as a whole."""
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -18,16 +17,13 @@ from app.images import store
 from app.images.filenames import archive_path, delivered_names, unique_path
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
-from app.web.downloads import as_attachment, map_ahead, zip_response
+from app.web.downloads import READS_AT_ONCE, as_attachment, map_ahead, zip_response
 from app.web.i18n import translator
 from app.web.services import connection, services
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
-_READS_AT_ONCE = 4  # of images in OSS; as many are held in memory
 _ENTRY_BYTES = 46  # of a stored file besides its name and content: header and data descriptor
-
-logging.getLogger("zipstream").setLevel(logging.ERROR)  # its warnings contain file names, so words of prompts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +95,7 @@ class Archive:
     def _pieces(self) -> Iterator[bytes]:
         archive = ZipStream()
         in_oss = (image for image in self._images if image.copy_key and not image.path)
-        contents = map_ahead(self._fetch, in_oss, threads=_READS_AT_ONCE, ahead=_READS_AT_ONCE)
+        contents = map_ahead(self._fetch, in_oss, threads=READS_AT_ONCE, ahead=READS_AT_ONCE)
         for image in self._images:
             if image.path:
                 yield from _stored_pieces(archive, image.path, image)
@@ -146,16 +142,6 @@ def send_archive(records: Callable[[], Iterable[Record]], name_of: Callable[[Arc
         archive = Archive(connection(), records, current.outputs, copies, translate=translator())
         response = zip_response(iter(archive), archive.length, held.pop_all().close)
     return as_attachment(response, name_of(archive), "records.zip")
-
-
-def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[bytes]:
-    """The ZIP of these files, (name, reader) each, read by a few threads; names that repeat are numbered."""
-    archive, names, files = ZipStream(), set[str](), list(files)
-    contents = map_ahead(lambda file: file[1](), files, threads=_READS_AT_ONCE, ahead=_READS_AT_ONCE)
-    for (filename, _), content in zip(files, contents, strict=True):
-        archive.add(content, unique_path(filename, names))
-        yield from archive.file()
-    yield from archive.finalize()
 
 
 def _stored_pieces(archive: ZipStream, path: Path, image: _Image) -> Iterator[bytes]:

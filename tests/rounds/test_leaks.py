@@ -19,8 +19,8 @@ from app.config import Settings
 from app.domain.people import secret_digest
 from app.errors import DatabaseError, StoreLost
 from app.images.metadata import extract
+from app.rounds import sql
 from app.rounds.rules import pass_of
-from app.rounds.sql import get_round
 from tests.dump import dump
 from tests.rounds.harness import LAN, ROWS, Studio, Visitor
 
@@ -258,8 +258,6 @@ def test_a_lost_database_tells_a_client_no_path(
     error: type[DatabaseError],
     status: int,
 ) -> None:
-    from app.rounds import sql
-
     def lose(*_: object) -> None:
         raise error("数据库 /home/studio/generation_records.db 不见了")
 
@@ -510,7 +508,7 @@ def test_another_password_ends_the_cookie_of_the_one_before(studio: Studio) -> N
     assert again.open("", "POST", data={"password": "第二个词一二"}).status_code == 303
     assert again.open("/state").status_code == 200
     with closing(database.connect(studio.settings.database)) as db:
-        of = get_round(db, made["round"]["id"])
+        of = sql.get_round(db, made["round"]["id"])
     assert pass_of(of) != pass_of(replace(of, password_version=of.password_version + 1))
     assert pass_of(of) != pass_of(replace(of, id="another"))
 

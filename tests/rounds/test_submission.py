@@ -253,7 +253,7 @@ def test_a_round_that_is_closed_in_between_is_not_submitted(
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("step", ["store_edit", "insert_delivery", "note_applied", "note_round"])
+@pytest.mark.parametrize("step", ["store_edit", "insert_delivery", "note_applied", "add_notification"])
 def test_a_killed_server_has_submitted_all_or_nothing(studio: Studio, table: str, step: str) -> None:
     visitor = visitor_of(studio, table, download="chosen")
     visitor.mark({"1": {"mark": "heart", "comment": "好"}})
@@ -273,7 +273,7 @@ def test_a_killed_server_has_submitted_all_or_nothing(studio: Studio, table: str
 def submit_and_die(visitor: Visitor, step: str) -> None:
     """Submit, and end as by a kill right after one step of the transaction."""
     modules = {"store_edit": submission, "insert_delivery": plan}
-    modules |= {"note_applied": sql, "note_round": database}
+    modules |= {"note_applied": sql, "add_notification": database}
     done = getattr(modules[step], step)
 
     def then_die(*args: Any, **more: Any) -> None:

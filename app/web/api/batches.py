@@ -22,7 +22,6 @@ from app.orders.batches import check_rows, submit_rows
 from app.orders.place import SINGLE, Placed
 from app.orders.read import AGAIN, RowErrors
 from app.web.etags import etag_matches, with_etag
-from app.web.filters import page_query
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
@@ -38,7 +37,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import json_body, query
+from app.web.params import json_body, page_query, query
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import (

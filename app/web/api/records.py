@@ -34,7 +34,7 @@ from app.web.openapi.schemas import (
     or_null,
     strict_object,
 )
-from app.web.params import json_body, query
+from app.web.params import json_body, page_query, query
 from app.web.serializers import record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import Archive, send_archive
@@ -47,7 +47,7 @@ _MAX_SEARCH_IN_NAME = 40  # characters of a search in the name of a file
 @describe(
     "记录，一次一页；排队和生成中的要用 status 指明才有。没有整句时，words.total 是每个词都有的条数",
     answer(records=["Record"], total=int, words=or_null(closed_object(total=int))),
-    query={**filters.page_query(), **filters.QUERY},
+    query={**page_query(), **filters.QUERY},
 )
 def list_records() -> Response:
     """A page of records; queued and running ones only when ``status`` names them.

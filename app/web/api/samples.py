@@ -15,7 +15,7 @@ from app.errors import InvalidRequest
 from app.images import store
 from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
-from app.web.downloads import as_attachment, start_stream
+from app.web.downloads import as_attachment, start_stream, zip_files
 from app.web.filters import PHRASE, search_of
 from app.web.i18n import translate
 from app.web.library_order import SORTS, rank_of
@@ -36,7 +36,6 @@ from app.web.openapi.schemas import (
 from app.web.params import json_body, query
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.zip_stream import zip_files
 
 bp = Blueprint("samples", __name__)
 

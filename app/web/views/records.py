@@ -15,7 +15,8 @@ from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.etags import with_content_etag
 from app.web.filter_chips import Chip, chips_for
-from app.web.params import whole_number
+from app.web.params import page_numbers, whole_number
+from app.web.search_hits import marked, other_hits
 from app.web.services import connection, picture_notes, services
 
 MIN_LIMIT, MAX_LIMIT = 20, 200
@@ -38,6 +39,8 @@ _OF_API = (*_FILTERS, *_OF_SEARCH, "sort", "trash")
 _EXPORTS = {"archive": "api.records.archive_records", "export": "api.records.export_records"}
 _MIN_UNINDEXED_SHOWN = 1_000  # fewer are indexed before a notice could be read
 bp = Blueprint("records", __name__)
+bp.add_app_template_filter(marked)
+bp.add_app_template_filter(other_hits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +104,8 @@ class RecordsPage:
         return _list_url(self.query, changes)
 
     def numbers(self) -> list[int]:
-        """See ``filters.page_numbers``."""
-        return filters.page_numbers(self.page, self.pages)
+        """See ``page_numbers`` of ``params``."""
+        return page_numbers(self.page, self.pages)
 
 
 @bp.get("/records")
