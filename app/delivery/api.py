@@ -9,34 +9,12 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.delivery import sql
+from app.delivery import plan, profiles, sql
 from app.delivery.archive import DeliveryArchive, open_maker, send_zip
 from app.delivery.checks import FAIL, HINT, NOT_CHECKED, PASS, check_name, check_size
 from app.delivery.making import Maker
 from app.delivery.naming import DeliveryFile
-from app.delivery.plan import (
-    STORED_PROFILES,
-    changed_rows,
-    find_profile,
-    plan_records,
-    plan_table,
-    read_sources,
-    store_plan,
-)
-from app.delivery.profiles import (
-    BUILT_IN,
-    FITS,
-    FORMATS,
-    MAX_KB,
-    MAX_SIDE,
-    MAX_TEXT,
-    RULES,
-    Profile,
-    finish_of,
-    preview_of,
-    read_profile,
-    stored_profile,
-)
+from app.delivery.profiles import BUILT_IN, Profile, finish_of, preview_of, read_profile, stored_profile
 from app.delivery.sql import Delivery
 from app.domain import MAX_OWN_COLUMNS, MAX_OWN_NAME_LENGTH
 from app.domain.tables import MAX_ROWS_A_TABLE
@@ -70,8 +48,9 @@ bp = Blueprint("deliveries", __name__, url_prefix="/api")
 
 _MAKE_SECONDS, _MADE_AT_ONCE = 1.0, 500  # of a call
 _ALL_CHECKS = 1_000  # files of an answer whose passed checks are in it
-_BOUND = or_null({"type": "number", "minimum": 0, "maximum": MAX_KB})
-_RULE = closed_object(("at_least", "at_most"), rule=enum(*RULES), at_least=_BOUND, at_most=_BOUND)
+_STORED = plan.STORED_PROFILES
+_BOUND = or_null({"type": "number", "minimum": 0, "maximum": profiles.MAX_KB})
+_RULE = closed_object(("at_least", "at_most"), rule=enum(*profiles.RULES), at_least=_BOUND, at_most=_BOUND)
 _SHARE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=_SHARE, opacity=_SHARE)
 _COLUMNS = array_of(text(maxLength=MAX_OWN_NAME_LENGTH), maxItems=MAX_OWN_COLUMNS) | {
@@ -79,19 +58,19 @@ _COLUMNS = array_of(text(maxLength=MAX_OWN_NAME_LENGTH), maxItems=MAX_OWN_COLUMN
 }
 _PROFILE = from_dataclass(
     Profile,
-    fit=enum(*FITS),
+    fit=enum(*profiles.FITS),
     focus=enum(*POSITIONS),
-    format=enum(*FORMATS),
-    width=whole(0, MAX_SIDE, title="宽"),
-    height=whole(0, MAX_SIDE, title="高"),
-    max_kb=whole(0, MAX_KB, title="最大"),
-    min_kb=whole(0, MAX_KB, title="最小"),
-    background=text(maxLength=MAX_TEXT, title="底色"),
-    file_name=text(maxLength=MAX_TEXT, title="文件名"),
-    folder=text(maxLength=MAX_TEXT, title="文件夹"),
-    source=text(maxLength=MAX_TEXT, title="来源"),
-    checked_on=text(maxLength=MAX_TEXT),
-    rules=array_of(_RULE, maxItems=len(RULES)),
+    format=enum(*profiles.FORMATS),
+    width=whole(0, profiles.MAX_SIDE, title="宽"),
+    height=whole(0, profiles.MAX_SIDE, title="高"),
+    max_kb=whole(0, profiles.MAX_KB, title="最大"),
+    min_kb=whole(0, profiles.MAX_KB, title="最小"),
+    background=text(maxLength=profiles.MAX_TEXT, title="底色"),
+    file_name=text(maxLength=profiles.MAX_TEXT, title="文件名"),
+    folder=text(maxLength=profiles.MAX_TEXT, title="文件夹"),
+    source=text(maxLength=profiles.MAX_TEXT, title="来源"),
+    checked_on=text(maxLength=profiles.MAX_TEXT),
+    rules=array_of(_RULE, maxItems=len(profiles.RULES)),
     columns=_COLUMNS,
     overlay=or_null(_OVERLAY) | {"description": "image 是 PNG 的 data URL；size 占宽的几成"},
 )
@@ -126,7 +105,7 @@ _NAMES = closed_object(folder=str, file_name=str)
 @describe("交付规格：平台的尺寸，和自己的", answer(profiles=array_of(_PROFILE)))
 def list_all_profiles() -> Response:
     """The built-in profiles, then the stored ones by name."""
-    stored = map(stored_profile, database.list_named(connection(), STORED_PROFILES).values())
+    stored = map(stored_profile, database.list_named(connection(), _STORED).values())
     return success(profiles=[*BUILT_IN.values(), *stored])
 
 
@@ -134,7 +113,7 @@ def list_all_profiles() -> Response:
 @describe("一个交付规格", answer(profile=_PROFILE))
 def get_profile(name: str) -> Response:
     """One profile."""
-    return success(profile=find_profile(connection(), name))
+    return success(profile=plan.find_profile(connection(), name))
 
 
 @bp.put("/delivery-profiles/<path:name>")
@@ -143,7 +122,7 @@ def put_profile(name: str) -> Response:
     """Store a profile under the name of the path; one of the same name is replaced."""
     _require_own(name)
     profile = read_profile(name, json_body())
-    database.save_named(connection(), STORED_PROFILES, profile.name, asdict(profile))
+    database.save_named(connection(), _STORED, profile.name, asdict(profile))
     return success(profile=profile)
 
 
@@ -152,7 +131,7 @@ def put_profile(name: str) -> Response:
 def remove_profile(name: str) -> Response:
     """Delete a profile."""
     _require_own(name)
-    database.delete_named(connection(), STORED_PROFILES, name)
+    database.delete_named(connection(), _STORED, name)
     return success(deleted=name)
 
 
@@ -184,14 +163,15 @@ def deliver() -> Response:
     body, db = json_body(), connection()
     key = request_key(body)
     asked = {name: body[name] for name in ("note", "workbook", "counters", "columns") if name in body}
-    profile = replace(find_profile(db, body["profile"]), **asked)
-    plan = (plan_table if "table" in body else plan_records)(db, body, profile, current_person().id)
-    more = {"counts": plan.counts, "by_product": plan.by_product}
+    profile = replace(plan.find_profile(db, body["profile"]), **asked)
+    by = plan.plan_table if "table" in body else plan.plan_records
+    planned = by(db, body, profile, current_person().id)
+    more = {"counts": planned.counts, "by_product": planned.by_product}
     if not body.get("apply", 1):
-        return _state(plan.delivery, plan.files, id=None, **more)
+        return _state(planned.delivery, planned.files, id=None, **more)
     with database.transaction(db):
-        delivery_id = store_plan(db, plan, key)
-    delivery, files = plan.delivery, plan.files
+        delivery_id = plan.store_plan(db, planned, key)
+    delivery, files = planned.delivery, planned.files
     if delivery_id != delivery.id:  # of an earlier call with this request key
         delivery, files = sql.get_delivery(db, delivery_id), sql.list_files(db, delivery_id)
     response = _state(delivery, files, id=delivery_id, **more)
@@ -206,12 +186,12 @@ def list_of_table() -> Response:
     table = database.get_table(connection(), request.args.get("table", ""))
     deliveries = sql.list_deliveries(connection(), table.id)
     picks = {delivery.pick for delivery in deliveries}
-    now = {pick: read_sources(connection(), table, None, pick)[0] for pick in picks}
+    now = {pick: plan.read_sources(connection(), table, None, pick)[0] for pick in picks}
     names = database.shown_names(connection())
     listed = [
         {
             **{name: getattr(delivery, name) for name in _LISTED["required"] if name != "changed"},
-            "changed": len(changed_rows(delivery, now[delivery.pick])),
+            "changed": len(plan.changed_rows(delivery, now[delivery.pick])),
             **({"person": names.get(delivery.person_id or 0, "")} if names else {}),
         }
         for delivery in deliveries

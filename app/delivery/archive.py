@@ -122,23 +122,16 @@ class DeliveryArchive:
         maker, found = self._maker, list[tuple[str, bytes]]()
         taken = {file_key(file.name.partition("/")[0]) for file in self._files}
         if maker.profile.workbook:
+            made = [file for file in self._files if file.error is None]
             own, columns = _own_columns(db, maker.delivery, self._files)
-            lines = [
-                sheets.ListedFile(
-                    record_id=file.record_id,
-                    row_number=file.row,
-                    path=file.name,
-                    columns=columns.get(file.row_id or file.record_id, {}),
-                )
-                for file in self._files
-                if file.error is None
-            ]
-            ids = sorted(line.record_id for line in lines)
-            filenames = dict.fromkeys(ids, "")  # empty for records that were deleted since
-            filenames |= {record.id: record.filename for record in database.list_selected(db, ids)}
+            filenames = dict.fromkeys(sorted(file.record_id for file in made), "")  # "": was deleted since
+            filenames |= {record.id: record.filename for record in database.list_selected(db, [*filenames])}
             pieces = sheets.write_files(
                 "交付清单",
-                lines,
+                [
+                    (each.record_id, each.row, each.name, columns.get(each.row_id or each.record_id, {}))
+                    for each in made
+                ],
                 listed_columns(own, maker.profile),
                 thumbnails=record_thumbnails(self._settings, maker.originals, filenames),
                 translate=self._translate,
@@ -184,10 +177,7 @@ def note_of(title: str, profile: Profile, files: Sequence[DeliveryFile], transla
         message("尺寸按我们知道的要求做，平台会改，是否通过以平台为准。"),
     ]
     changes = (each for file in good for each in file.changes if each.id not in _FOR_THE_STUDIO)
-    blocks = [
-        ("改动", _counted(changes)),
-        ("AI 标识", _ai_lines(good)),
-    ]
+    blocks = [("改动", _counted(changes)), ("AI 标识", _ai_lines(good))]
     text = [translate(message("交付说明")), "", *map(translate, lines)]
     for heading, found in blocks:
         if found:

@@ -1,6 +1,6 @@
 """Which pictures a round shows: as they were asked for, or what is new since the round before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import database
 from app.domain import Pick
@@ -25,10 +25,9 @@ def choose(
     Each is shown once, also where equal rows share it. Raises NotFound for a record that is none of them.
     """
     wanted, found = set(records or ()), dict[int, Shown]()
-    for view in view_rows(db, table, rows):
-        for picture in _made(view, earlier=records is not None):
-            if picture.record_id in wanted if records is not None else _is_picked(picture, pick):
-                found.setdefault(picture.record_id, _shown(view, picture))
+    for view, picture in _made(view_rows(db, table, rows), earlier=records is not None):
+        if picture.record_id in wanted if records is not None else _is_picked(picture, pick):
+            found.setdefault(picture.record_id, _shown(view, picture))
     if missing := wanted - found.keys():
         raise NotFound("图片 {id} 不在这个表格里，它可能已被删除", id=min(missing))
     return list(found.values())
@@ -43,11 +42,9 @@ def choose_new(db: database.Connection, table: Table, before: Round) -> list[Sho
     old: dict[int, list[Shown]] = {}
     for each in shown[before.id]:
         old.setdefault(each.row_id, []).append(each)
-    views = view_rows(db, table, [*old])
     made = [
         (view, picture)
-        for view in views
-        for picture in _made(view)
+        for view, picture in _made(view_rows(db, table, [*old]))
         if _is_picked(picture, "all") and picture.record_id not in seen
     ]
     records = database.list_selected(db, [picture.record_id for _, picture in made])
@@ -60,11 +57,12 @@ def choose_new(db: database.Connection, table: Table, before: Round) -> list[Sho
     return list(found.values())
 
 
-def _made(view: RowView, *, earlier: bool = False) -> Iterator[RowPicture]:
-    for picture in view.pictures:
-        is_current = picture.fingerprint == view.row.fingerprint
-        if picture.standing is Standing.MADE and picture.filename and (earlier or is_current):
-            yield picture
+def _made(views: Iterable[RowView], *, earlier: bool = False) -> Iterator[tuple[RowView, RowPicture]]:
+    for view in views:
+        for picture in view.pictures:
+            is_asked = earlier or picture.fingerprint == view.row.fingerprint
+            if is_asked and picture.standing is Standing.MADE and picture.filename:
+                yield view, picture
 
 
 def _is_picked(picture: RowPicture, pick: str) -> bool:

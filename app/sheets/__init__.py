@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         read_for_results,
         write_own_results,
     )
-    from app.sheets.results_export import ListedFile, write_files, write_records, write_results
+    from app.sheets.results_export import write_files, write_records, write_results
     from app.sheets.row_reader import ImportedRow
     from app.sheets.statement import write_statement
     from app.sheets.template_export import write_requests, write_template
@@ -32,7 +32,6 @@ __all__ = [
     "THUMBNAIL_BOX",
     "Import",
     "ImportedRow",
-    "ListedFile",
     "OwnResults",
     "Problem",
     "Thumbnails",
@@ -63,7 +62,7 @@ _LATE = {
         "read_for_results",
         "write_own_results",
     ),
-    "results_export": ("ListedFile", "write_files", "write_records", "write_results"),
+    "results_export": ("write_files", "write_records", "write_results"),
     "row_reader": ("ImportedRow",),
     "statement": ("write_statement",),
     "template_export": ("write_requests", "write_template"),

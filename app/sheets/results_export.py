@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from operator import attrgetter
+from dataclasses import replace
+from operator import attrgetter, itemgetter
 from typing import IO, Any
 
 from app.domain import OPTIONS, Batch, Record, Status, mark_word, own_column_names
@@ -107,52 +107,49 @@ def write_results(
     they are sent.
     """
     records = _by_rows(records)
-    with WorkbookWriter(translate) as workbook:
-        title = workbook.translate("结果")
-        columns = _with_options(_RESULT_COLUMNS, {name for record in records for name in record.options})
-        columns += own_columns(own_column_names(map(_own_cells, records)), _own_cells)
-        sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
-        lines = [sheet.texts([column.value(record) for column in columns]) for record in records]
-        _add_summary(workbook, batch)
-        with workbook.save(in_memory=True) as file:
-            package = OoxmlPackage(file.read())
+    columns = _with_options(_RESULT_COLUMNS, {name for record in records for name in record.options})
+    columns += own_columns(own_column_names(map(_own_cells, records)), _own_cells)
     ids = [record.id if record.status == Status.SUCCESS else 0 for record in records]
-    return _with_lines(package, batch.id, sheet, ids, lines, thumbnails, translate(LEFT_OUT))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedFile:
-    """A line of a list of files: the picture's row, its path, and the row's own columns."""
-
-    record_id: int
-    row_number: int
-    path: str
-    columns: Mapping[str, str]
+    return _write_lines("结果", columns, records, ids, thumbnails, translate, batch)
 
 
 def write_files(
     title: str,
-    files: Sequence[ListedFile],
+    files: Sequence[tuple[int, int, str, Mapping[str, str]]],
     own_names: Iterable[str],
     *,
     thumbnails: Thumbnails,
     translate: Translate = str,
 ) -> Iterator[bytes]:
-    """The workbook for a client: one line per file, with its row number, thumbnail, path and own columns."""
+    """The workbook of files, as (record id, row number, path, own columns), a line with a thumbnail each."""
     columns = [
-        SheetColumn(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
+        SheetColumn(RESULT_LABELS["row_number"], 7, "number", itemgetter(1)),
         SheetColumn("缩略图", 14),
-        SheetColumn(RESULT_LABELS["image_file"], 40, value=attrgetter("path")),
-        *own_columns(own_names, _own_cells),
+        SheetColumn(RESULT_LABELS["image_file"], 40, value=itemgetter(2)),
+        *own_columns(own_names, itemgetter(3)),
     ]
+    return _write_lines(title, columns, files, [file[0] for file in files], thumbnails, translate)
+
+
+def _write_lines(
+    title: str,
+    columns: Sequence[SheetColumn],
+    items: Sequence[Any],
+    ids: Sequence[int],
+    thumbnails: Thumbnails,
+    translate: Translate,
+    batch: Batch | None = None,
+) -> Iterator[bytes]:
+    """A workbook with a line for each item, and with the summary of a batch; see ``_with_lines``."""
     with WorkbookWriter(translate) as workbook:
-        heading = workbook.translate(title)
-        sheet = SheetWriter(workbook, heading, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
-        lines = [sheet.texts([column.value(file) for column in columns]) for file in files]
-        with workbook.save(in_memory=True) as saved:
-            package = OoxmlPackage(saved.read())
-    ids = [file.record_id for file in files]
-    return _with_lines(package, "", sheet, ids, lines, thumbnails, translate(LEFT_OUT))
+        name = workbook.translate(title)
+        sheet = SheetWriter(workbook, name, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
+        lines = [sheet.texts([column.value(item) for column in columns]) for item in items]
+        if batch:
+            _add_summary(workbook, batch)
+        with workbook.save(in_memory=True) as file:
+            package = OoxmlPackage(file.read())
+    return _with_lines(package, batch.id if batch else "", sheet, ids, lines, thumbnails, translate(LEFT_OUT))
 
 
 def _with_options(columns: Sequence[SheetColumn], options: Collection[str]) -> list[SheetColumn]:

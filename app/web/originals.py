@@ -16,7 +16,7 @@ from app.library.outputs import Outputs
 from app.system import windows_files
 from app.web.downloads import map_ahead
 
-MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
+MAX_FROM_OSS = 200  # thumbnails per workbook of pictures that are not here; each is a blocking call
 _THREADS = 2
 _THREADS_FOR_OSS = 16
 _AHEAD = 32  # thumbnails computed before they are needed
@@ -64,33 +64,17 @@ def record_thumbnails(
             return None
 
     def thumbnails(ids: Iterable[int]) -> Iterator[bytes | None]:
-        wanted = list(ids)
+        wanted, copies, left = list(ids), None if outputs.in_oss else originals.copies, MAX_FROM_OSS
         with closing(database.connect(settings.database)) as db:
-            backups = _BackupThumbnails(db, None if outputs.in_oss else originals.copies)
             contents = map_ahead(stored, wanted, threads=threads, ahead=_AHEAD)
             for record_id, content in zip(wanted, contents, strict=True):
-                yield content or store.jpeg_of_webp(backups.thumbnail(names[record_id]), box=box)
+                filename = names[record_id] if copies and left and not content else ""
+                if copies and (key := filename and database.find_output_copy(db, filename)):
+                    left -= 1
+                    try:
+                        content = store.jpeg_of_webp(copies.fetch(key, thumbnail=True), box=box)
+                    except (NotFound, BucketError) as error:  # an error: the others do not wait for it too
+                        left = left if isinstance(error, NotFound) else 0
+                yield content
 
     return thumbnails
-
-
-class _BackupThumbnails:
-    """Thumbnails from OSS of pictures missing locally, up to MAX_FROM_OSS or the first bucket error."""
-
-    def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
-        self._db, self._copies = db, copies
-        self._left = MAX_FROM_OSS if copies else 0
-
-    def thumbnail(self, filename: str) -> bytes:
-        """WebP of 320 px; empty when there is none."""
-        key = database.find_output_copy(self._db, filename) if self._left and filename else ""
-        if self._copies is None or not key:
-            return b""
-        self._left -= 1
-        try:
-            return self._copies.fetch(key, thumbnail=True)
-        except NotFound:
-            return b""
-        except BucketError:
-            self._left = 0  # so that the remaining rows do not wait for it too
-            return b""

@@ -15,10 +15,9 @@ from app.domain import Record, file_key
 from app.errors import BucketError, NotFound, Translate
 from app.images import store
 from app.images.filenames import archive_path, delivered_names, unique_path
-from app.library.output_backup import OutputBackup
-from app.library.outputs import Outputs
 from app.web.downloads import READS_AT_ONCE, as_attachment, map_ahead, zip_response
 from app.web.i18n import translator
+from app.web.originals import Originals
 from app.web.services import connection, services
 
 WORKBOOK = "生成记录.xlsx"
@@ -53,16 +52,14 @@ class Archive:
         self,
         db: database.Connection,
         records: Callable[[], Iterable[Record]],
-        outputs: Outputs,
-        copies: OutputBackup | None = None,
+        originals: Originals,
         *,
         translate: Translate = str,
     ) -> None:
-        self._outputs = outputs
-        self._copies = copies
-        self._translate = translate
+        self._originals, self._translate = originals, translate
+        self._is_reachable = True
         with database.read_transaction(db):
-            self._images = list(_list_images(db, records, outputs, with_copies=copies is not None))
+            self._images = list(_list_images(db, records, originals))
             self._missing = [image for image in self._images if not image.path and not image.copy_key]
             self.count = len(self._images) - len(self._missing)
             self.batch_ids = {image.batch_id for image in self._images}
@@ -112,14 +109,11 @@ class Archive:
     def _fetch(self, image: _Image) -> bytes:
         """The copy in OSS; empty when it is missing. Called by several threads."""
         try:
-            if self._outputs.in_oss:
-                return self._outputs.read(image.filename, image.copy_key)
-            copies = self._copies  # another thread may have given it up
-            return copies.fetch(image.copy_key) if copies else b""
+            return self._originals.read(image.filename, image.copy_key) if self._is_reachable else b""
         except NotFound:
             return b""
-        except BucketError:
-            self._copies = None  # do not wait for OSS again for every other image
+        except BucketError:  # do not wait for OSS again for every other image
+            self._is_reachable = self._originals.outputs.in_oss
             return b""
 
     def _add_texts(self, archive: ZipStream) -> None:
@@ -138,8 +132,7 @@ def send_archive(records: Callable[[], Iterable[Record]], name_of: Callable[[Arc
     current = services()
     with ExitStack() as held:
         held.enter_context(current.archives)
-        copies = current.runtime.output_backup
-        archive = Archive(connection(), records, current.outputs, copies, translate=translator())
+        archive = Archive(connection(), records, current.originals, translate=translator())
         response = zip_response(iter(archive), archive.length, held.pop_all().close)
     return as_attachment(response, name_of(archive), "records.zip")
 
@@ -158,20 +151,18 @@ def _key_of(record: Record) -> tuple[object, ...]:
 
 
 def _list_images(
-    db: database.Connection, records: Callable[[], Iterable[Record]], outputs: Outputs, *, with_copies: bool
+    db: database.Connection, records: Callable[[], Iterable[Record]], originals: Originals
 ) -> Iterator[_Image]:
     """Each image of these records once a row, under the name that it is delivered with."""
-    seen: set[tuple[object, ...]] = set()
-    paths: set[str] = set()
+    outputs, seen, paths = originals.outputs, set[tuple[object, ...]](), set[str]()
     for record, name in zip(records(), delivered_names(records()), strict=True):
         filename = record.filename
         if not filename or _key_of(record) in seen:
             continue
         seen.add(_key_of(record))
-        key = database.find_output_copy(db, filename) if outputs.in_oss else ""
+        key = originals.key(db, filename) if outputs.in_oss else ""
         path, size = (None, 0) if key else _find(outputs.folder, filename)
-        if with_copies and not path:
-            key = key or database.find_output_copy(db, filename)
+        key = key if key or path else originals.key(db, filename)
         yield _Image(
             record_id=record.id,
             batch_id=record.batch_id or "",

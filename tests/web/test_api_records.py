@@ -25,6 +25,7 @@ from app.images import store
 from app.images.metadata import embed, format_parameters, parse_parameters
 from app.library.outputs import Outputs
 from app.runtime import Runtime
+from app.web.originals import Originals
 from app.web.zip_stream import Archive
 from database import RecordFilter
 from tests.db import queue
@@ -532,7 +533,7 @@ def test_a_zip_whose_image_changes_meanwhile_is_cut_short_instead_of_damaged(
     path = dataset.path("猫.png")
     path.write_bytes(random.Random(1).randbytes(200_000))
     records = partial(database.list_selected, dataset.db, [record_id])
-    archive = Archive(dataset.db, records, Runtime(dataset.settings).outputs)
+    archive = Archive(dataset.db, records, Originals(Runtime(dataset.settings).outputs, None))
     assert archive.length
     pieces = iter(archive)
     sent = [next(pieces), next(pieces)] if has_begun else []  # the header and some of the content
