@@ -4,7 +4,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Any
 
 import segno
@@ -69,7 +68,6 @@ _REFUSALS = {
     True: "现在只有这台电脑能打开。要让手机也能打开，请在「模型与密钥」的「谁能打开」里设；{way}",
     False: "这个网址没有 HTTPS，路上的人看得到图片：请用 HTTPS 打开（有代理要设 TRUSTED_PROXIES）；{way}",
 }
-_MARKED = attrgetter("n", "record_id", "row_id", "mark", "comment")
 _BY_WORKBOOK = "也可以下载结果表给客户（有提示词和费用），在「选中」「客户意见」两列写好再导入"
 
 
@@ -238,9 +236,10 @@ def _linked(of: Round, base: str, token: str, *, status: int = 200) -> Response:
 
 def _json(of: Round, pictures: Sequence[Shown], *, with_marks: bool = False) -> dict[str, Any]:
     marks = [
-        {"n": n, "record_id": record, "row": row, "mark": mark or None, "comment": comment}
-        for n, record, row, mark, comment in map(_MARKED, pictures)
-        if mark or comment
+        {name: getattr(shown, name) for name in ("n", "record_id", "comment")}
+        | {"row": shown.row_id, "mark": shown.mark or None}
+        for shown in pictures
+        if shown.mark or shown.comment
     ]
     names = database.shown_names(connection())
     return {
