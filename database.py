@@ -129,6 +129,7 @@ from app.db.records import (
     delete_with_undo,
     get_record,
     get_record_or_none,
+    is_reference_used,
     list_neighbours,
     list_options,
     list_own_columns,
@@ -143,7 +144,6 @@ from app.db.records import (
     restore_records,
     undo_delete,
 )
-from app.db.reference_usage import count_reference_uses, count_uses_by_name, is_reference_used
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
 from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
 from app.db.restoring import (

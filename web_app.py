@@ -35,6 +35,8 @@ from app.recipes.api import bp as recipes
 from app.recipes.views import bp as recipe_pages
 from app.rounds.page import BLUEPRINTS as ROUNDS
 from app.runtime import Runtime
+from app.samples.api import bp as samples_api
+from app.samples.page import bp as samples_page
 from app.system import folders, http_server, listener, process
 from app.web import api, views
 from app.web.assets.routes import assets, init_assets
@@ -54,6 +56,13 @@ from app.web.services import init_services, services_of
 from app.web.views.health import init_health_only
 from app.web.views.status import init_status_context
 
+# Each room: its API, below /api, and its pages.
+_ROOMS = ((samples_api, samples_page),)
+BLUEPRINTS = (
+    *(*views.BLUEPRINTS, api.blueprint(*(room[0] for room in _ROOMS)), *(room[1] for room in _ROOMS)),
+    *(*DELIVERY, recipes, recipe_pages, *ROUNDS, people, people_pages, login.bp),
+    *(language, assets),
+)
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
 _PROGRESS_SECONDS = 3.0
@@ -88,19 +97,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     init_compression(app)
     init_static_files(app)
     init_assets(app)
-    for blueprint in (
-        *views.BLUEPRINTS,
-        api.bp,
-        *DELIVERY,
-        recipes,
-        recipe_pages,
-        *ROUNDS,
-        people,
-        people_pages,
-        login.bp,
-        language,
-        assets,
-    ):
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app
 

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 # What executes SQL; tests/web/conftest.py says which modules of tests/web do.
 _OF_SQL = (
     *("tests/db/", "tests/orders/", "tests/people/", "tests/rounds/", "tests/tables/", "tests/worker/"),
-    *("tests/web/", "tests/library/test_output_backup.py", "tests/test_cli.py"),
+    *("tests/notifications/", "tests/samples/", "tests/settings/", "tests/usage/", "tests/web/"),
+    *("tests/library/test_output_backup.py", "tests/test_cli.py"),
 )
 _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "app.rounds": _BASE
     | {"app.delivery", "app.images", "app.log", "app.sheets", "app.tables", "app.web", "database"},
     "app.people": _BASE | {"app.web", "database"},
+    "app.samples": _BASE | {"app.images", "app.library", "app.web", "database"},
     "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
@@ -66,6 +67,7 @@ MAY_IMPORT = {
             "app.recipes",
             "app.rounds",
             "app.people",
+            "app.samples",
             "database",
         ),
         "generator",
@@ -85,6 +87,7 @@ ONLY_IN = {
         *("app.web", "web_app", "app.recipes.api", "app.recipes.views"),
         *(f"{room}.{name}" for room in RIM for name in ("api", "page")),
         *("app.people.access", "app.people.api", "app.people.views"),
+        *("app.samples.api", "app.samples.page"),
     },
     "segno": {"app.rounds.api"},
     "flask_babel": {"app.web"},

@@ -10,12 +10,8 @@ from typing import Any
 from flask import Flask
 from jsonschema import Draft202012Validator
 
-from app.delivery.api import bp as deliveries
-from app.people.api import bp as people
-from app.recipes.api import bp as recipes
-from app.rounds.api import bp as rounds
-from app.web import api, views
 from app.web.openapi.document import document
+from web_app import BLUEPRINTS
 
 Schema = dict[str, Any]
 
@@ -98,7 +94,7 @@ class Document:
 def api_document() -> Document:
     """The document of the product's routes."""
     app = Flask(__name__)
-    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, people, recipes, rounds):
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return Document(document(app))
 

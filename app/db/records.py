@@ -242,3 +242,9 @@ def portions(items: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
     while portion := list(islice(rest, size)):
         yield portion
+
+
+def is_reference_used(db: Connection, names: Iterable[str]) -> bool:
+    """Whether any record, trash included, used a reference with any of these names (hash, URL)."""
+    sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
+    return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)

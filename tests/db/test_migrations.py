@@ -15,6 +15,7 @@ from app.db import sqlite_connection
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import Status
 from app.domain.ledger import SpendTotals
+from app.samples.sql import count_reference_uses
 from tests.db.earlier_stores import make_0_2_0, make_unreleased
 from tests.db.queue import KEY, add, status_of
 
@@ -129,7 +130,7 @@ def test_an_upgrade_keeps_records_and_batches(settings: Settings) -> None:
         assert database.count_facets(db)["status"] == {"success": 1, "unknown": 1, "queued": 1}
         assert database.count_records(db, database.RecordFilter(search="猫")) == 1
         for name in ("/samples/files/a.png", "1f"):
-            assert database.count_reference_uses(db, [name]) == 1
+            assert count_reference_uses(db, [name]) == 1
         made = [add(db, stems=["a"], key=KEY) for _ in range(2)]
         assert made[0] == made[1]
         assert made[0][1] == [5]

@@ -9,6 +9,7 @@ import database
 from app.config import Settings
 from app.domain import ImageRequest, SampleImage, SkippedRow, Status
 from app.errors import Billed, Conflict
+from app.samples.sql import count_reference_uses
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, MODELS
 from tools import orders
@@ -40,7 +41,7 @@ def test_the_fingerprint_is_that_of_a_row_with_the_new_words(db: database.Connec
     changes = {"prompt": "白猫", "negative_prompt": "黑", "sample_images": (image,)}
     queue.retry(db, batch_id, failed, changes=dict.fromkeys(failed, changes))
     assert set(queue.column(db, "fingerprint")) == {queue.fingerprint_of(new)}
-    assert database.count_reference_uses(db, [image.url]) == 2
+    assert count_reference_uses(db, [image.url]) == 2
 
 
 def test_a_reference_that_was_replaced_is_used_no_more(db: database.Connection) -> None:

@@ -13,16 +13,21 @@ from app.web.api import (
     release,
     repair,
     results,
-    samples,
     settings,
     spreadsheets,
     tables,
     usage,
 )
 
-bp = Blueprint("api", __name__, url_prefix="/api")
-for module in (
-    *(tables, batches, release, repair, records, spreadsheets, results, samples, usage),
-    *(models, settings, notifications, openapi, edit, prompts),
-):
-    bp.register_blueprint(module.bp)
+
+def blueprint(*rooms: Blueprint) -> Blueprint:
+    """The API, with those of the rooms that are handed in."""
+    bp = Blueprint("api", __name__, url_prefix="/api")
+    for module in (
+        *(tables, batches, release, repair, records, spreadsheets, results, usage),
+        *(models, settings, notifications, openapi, edit, prompts),
+    ):
+        bp.register_blueprint(module.bp)
+    for room in rooms:
+        bp.register_blueprint(room)
+    return bp

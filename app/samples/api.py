@@ -15,10 +15,10 @@ from app.errors import InvalidRequest
 from app.images import store
 from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
+from app.samples.sql import SORTS, count_reference_uses, rank_of
 from app.web.downloads import as_attachment, start_stream, zip_files
 from app.web.filters import PHRASE, search_of
 from app.web.i18n import translate
-from app.web.library_order import SORTS, rank_of
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
@@ -69,7 +69,7 @@ _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
 def list_images() -> Response:
     """The library, ordered by ``?sort=``; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     asked = query()
-    search, rank = search_of(asked), rank_of(asked.get("sort", ""))
+    search, rank = search_of(asked), rank_of(connection(), asked.get("sort", ""))
     page = services().library.list_images(search, offset=asked["offset"], limit=asked["limit"], rank=rank)
     fields: dict[str, Any] = {"trouble": page.problem} if page.problem else {}
     fields |= {"stale": page.is_stale, "listed_at": page.listed_at, "total": page.total}
@@ -130,7 +130,7 @@ def archive_images() -> Response:
 def count_uses() -> Response:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     db, keys = connection(), json_body()["keys"]
-    uses = {key: database.count_reference_uses(db, names_of(key)) for key in keys}
+    uses = {key: count_reference_uses(db, names_of(key)) for key in keys}
     return success(uses=uses)
 
 

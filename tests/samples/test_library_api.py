@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.samples.sql import count_uses_by_name
 from tests.web.harness import get, post
 from tools.noise_images import noise_image
 
@@ -75,7 +76,7 @@ def test_uses_by_records_in_the_trash_do_not_count(client: FlaskClient, settings
     post(client, "/api/records/delete", {"ids": ids})
     assert names(client, "?sort=used") == ["甲.png", "乙.png"]
     with closing(database.connect(settings.database)) as db:
-        counted = database.count_uses_by_name(db)
+        counted = count_uses_by_name(db)
         assert {counted[image["url"]] for image in (first, second)} == {1, 0}
 
 

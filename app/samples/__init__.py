@@ -1,0 +1,1 @@
+"""示例图: the page of the reference images and its API."""
