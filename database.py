@@ -9,7 +9,7 @@ from sqlite3 import Error
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
 from app.db.batch_log import add_log, count_log, list_log
 from app.db.batch_models import check_models, count_ahead, count_running_by_model, list_queued_models
-from app.db.batch_names import list_batch_names
+from app.db.batch_names import NUMBER_IN_MINUTE, list_batch_names
 from app.db.batch_rows import list_delivered_records
 from app.db.batches import (
     Pause,
@@ -28,10 +28,18 @@ from app.db.batches import (
 )
 from app.db.budgets import BudgetReached, list_budgets, person_budget, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
-from app.db.connection import Connection, Storing, Target, now, read_transaction, transaction, until_stored
+from app.db.connection import (
+    Connection,
+    Row,
+    Storing,
+    Target,
+    now,
+    read_transaction,
+    transaction,
+    until_stored,
+)
 from app.db.connection_pool import ConnectionPool, connect
 from app.db.copy_to import Copied, CopyDiffers, copy_to
-from app.db.cost_groups import list_group_columns, spend_by_group
 from app.db.file_names import FileName, WantedName, are_taken, choose_names
 from app.db.fingerprints import (
     complete_fingerprints,
@@ -157,7 +165,7 @@ from app.db.restoring import (
     take_back,
     take_over_restore,
 )
-from app.db.row_mapping import IN_IDS, SqlList
+from app.db.row_mapping import IN_IDS, SqlList, object_of, priced, yuan
 from app.db.row_pictures import (
     known_pictures_of,
     link_new_pictures,
@@ -194,7 +202,7 @@ from app.db.table_changes import (
     rows_showing,
     save_change,
 )
-from app.db.table_list import ListedTable, TableTotals, has_tables, list_tables, table_totals
+from app.db.table_list import ListedTable, TableTotals, first_words, has_tables, list_tables, table_totals
 from app.db.table_repairs import RowRepair, repair_rows
 from app.db.table_versions import (
     batch_of_table,
@@ -233,15 +241,6 @@ from app.db.unresolved import (
     list_unresolved,
     resolve_charges,
     undo_resolution,
-)
-from app.db.usage import (
-    count_failures,
-    list_charged_columns,
-    list_charges,
-    list_differing,
-    spend_by_batch,
-    spend_by_span,
-    total_spend,
 )
 from app.db.versions import last_version, next_version, touch
 from app.db.whose import (

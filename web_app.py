@@ -38,6 +38,8 @@ from app.runtime import Runtime
 from app.samples.api import bp as samples_api
 from app.samples.page import bp as samples_page
 from app.system import folders, http_server, listener, process
+from app.usage.api import bp as usage_api
+from app.usage.page import bp as usage_page
 from app.web import api, views
 from app.web.assets.routes import assets, init_assets
 from app.web.downloads import init_static_files
@@ -57,7 +59,10 @@ from app.web.views.health import init_health_only
 from app.web.views.status import init_status_context
 
 # Each room: its API, below /api, and its pages.
-_ROOMS = ((samples_api, samples_page),)
+_ROOMS = (
+    (usage_api, usage_page),
+    (samples_api, samples_page),
+)
 BLUEPRINTS = (
     *(*views.BLUEPRINTS, api.blueprint(*(room[0] for room in _ROOMS)), *(room[1] for room in _ROOMS)),
     *(*DELIVERY, recipes, recipe_pages, *ROUNDS, people, people_pages, login.bp),

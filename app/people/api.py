@@ -34,9 +34,9 @@ from app.web.middleware.login import (
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, or_null, strict_object, text
 from app.web.params import json_body
+from app.web.person import note_change
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.setting_changes import note_change
 from app.web.urls import safe_urlsplit
 
 bp = Blueprint("people", __name__)

@@ -13,8 +13,8 @@ from app.people import store
 from app.people.api import person_json, sessions_of_me, tokens_of_me
 from app.people.rules import LEAST_PASSWORD, MAX_NAME, read_name, read_password
 from app.web.middleware.login import current_person, open_session
+from app.web.person import budgets_of_me, list_budgets
 from app.web.services import connection, services
-from app.web.usage_report import budgets_of_me, list_budgets
 
 bp = Blueprint("join", __name__)
 _GONE = "这个链接打不开了：它用过了，或过了 72 小时；请主人再发一个"

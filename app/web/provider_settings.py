@@ -28,8 +28,8 @@ from app.errors import (
 )
 from app.setting import is_loopback
 from app.web.middleware import login
+from app.web.person import note_change
 from app.web.services import connection, services
-from app.web.setting_changes import note_settings
 from app.web.urls import safe_urlsplit
 
 # Every variable that can be changed without a restart.
@@ -199,6 +199,13 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
         text, result = "没有测到，先存上了，默认模型不变：{notes}", "open"
     undo = _keep(changes, written, removed) if removed else ""
     return KeyTest(result=result, text=message(text, notes=notes, done=message(done)), undo=undo)
+
+
+def note_settings(names: Iterable[str]) -> None:
+    """Note who changed these settings."""
+    if variables := tuple(names):
+        what = message("设置：{names}", names=variables)
+        note_change("settings_changed", what, variables=",".join(variables))
 
 
 def _keep(changes: Iterable[str], written: Mapping[str, str], keys: set[str]) -> str:

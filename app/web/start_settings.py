@@ -11,9 +11,8 @@ from app.library.bucket_check import try_bucket
 from app.setting import is_address
 from app.system import listener
 from app.web.middleware.security import host_name
-from app.web.provider_settings import KeyTest, Variable, at_field, change_problem, variables_of
+from app.web.provider_settings import KeyTest, Variable, at_field, change_problem, note_settings, variables_of
 from app.web.services import services
-from app.web.setting_changes import note_settings
 
 START_VARIABLES = (*OSS, *ACCESS)
 _LEAST_PASSWORD = 8

@@ -16,6 +16,7 @@ from app.db.sqlite_connection import SqliteConnection
 from app.domain import Status
 from app.domain.ledger import SpendTotals
 from app.samples.sql import count_reference_uses
+from app.usage.sql import list_charges, spend_by_span, total_spend
 from tests.db.earlier_stores import make_0_2_0, make_unreleased
 from tests.db.queue import KEY, add, status_of
 
@@ -144,9 +145,9 @@ def test_an_upgrade_keeps_the_ledger_and_its_sums(settings: Settings) -> None:
         spent = SpendTotals(billed=price, pictures=1, open=price, open_charges=1) + SpendTotals(
             unknown=price, unknown_charges=1
         )
-        assert database.total_spend(db) == spent
-        assert database.spend_by_span(db, EVER) == [{"demo": spent}]
-        charges = list(database.list_charges(db, *EVER))
+        assert total_spend(db) == spent
+        assert spend_by_span(db, EVER) == [{"demo": spent}]
+        charges = list(list_charges(db, *EVER))
         assert [charge.task_id for charge in charges] == ["t-1", "t-2", ""]
         assert charges[0].opened_at == "2026-01-01 08:10:00.000"
         undo = database.resolve_charges(db, [3], billed=False).undo
@@ -154,7 +155,7 @@ def test_an_upgrade_keeps_the_ledger_and_its_sums(settings: Settings) -> None:
         assert database.undo_resolution(db, undo) == 1
         assert status_of(db, 3) is Status.UNKNOWN
         db.execute("UPDATE charges SET is_priced = 0, price_micros = 0 WHERE id = 1")
-        assert database.total_spend(db).unpriced_pictures == 1
+        assert total_spend(db).unpriced_pictures == 1
         found = db.execute("SELECT * FROM resolved_records").fetchone()
         assert tuple(found) == (9, 4, "断了", "", "network")
 

@@ -23,6 +23,7 @@ from app.db.sums import SUMS, add_up
 from app.domain import BatchStatus, Record, StopRule
 from app.domain.budgets import BudgetScope
 from app.errors import WriteRefused
+from app.usage.sql import total_spend
 from tests.db.queue import (
     CAT,
     NOW,
@@ -310,9 +311,9 @@ def test_sums_stay_the_same_when_their_rows_are_added_up(db: Connection) -> None
         record = claimed(db)
         open_charge(db, record, price=PRICE, budget=None)
         finish_record(db, record, SAVED)
-    before = database.total_spend(db), database.count_facets(db)
+    before = total_spend(db), database.count_facets(db)
     with transaction(db):
         add_up(db)
-    assert (database.total_spend(db), database.count_facets(db)) == before
+    assert (total_spend(db), database.count_facets(db)) == before
     numbers = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in SUMS]
     assert numbers == [1, 1, 1, 1]

@@ -15,6 +15,7 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.images.metadata import format_parameters
+from app.usage.sql import total_spend
 from tests.harness import Harness, crash_at, restart_after_crash
 from tests.worker.conftest import OpenFor
 from tests.worker.test_worker import stop_on_full_disk
@@ -108,7 +109,7 @@ def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(harne
     assert (record.status, record.seed, harness.files()) == (Status.SUCCESS, 7, [record.filename])
     assert [order.body["seed"] for order in harness.service.submissions] == [7, 7]
     assert harness.outcomes() == ["not_billed", "billed"]
-    spent = database.total_spend(harness.db)
+    spent = total_spend(harness.db)
     assert (spent.pictures, spent.unpaid_charges, spent.open_charges, spent.unknown_charges) == (1, 1, 0, 0)
     assert spent.billed == record.cost == record.at_stake == Decimal(0)
 

@@ -16,6 +16,7 @@ from app.config import Settings, read_settings
 from app.domain import BatchStatus, ModelSpec, Status
 from app.domain.ledger import SpendTotals
 from app.errors import SettingError
+from app.usage.sql import spend_by_span, total_spend
 from tests.harness import Harness, restart_after_crash
 from tests.web.harness import get
 from tests.worker.conftest import OpenFor
@@ -134,7 +135,7 @@ def test_a_charge_opened_without_a_price_stays_unpriced(harness: Harness) -> Non
     harness.step()
     batch = harness.batch(batch_id)
     assert (batch.cost, batch.estimated_cost) == (None, None)
-    spent = database.total_spend(harness.db)
+    spent = total_spend(harness.db)
     assert (spent.billed, spent.pictures, spent.unpriced_pictures) == (Decimal("0.3"), 2, 1)
 
 
@@ -154,13 +155,13 @@ def test_totals_count_unpriced_charges(harness: Harness) -> None:
     harness.service.fail_next("reset")
     harness.make("猫")
     harness.make("狗")
-    hours = database.spend_by_span(harness.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
-    lines = database.spend_by_span(harness.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
+    hours = spend_by_span(harness.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
+    lines = spend_by_span(harness.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
     totals = SpendTotals(pictures=1, unpriced_pictures=1, unknown_charges=1, unpriced_unknown=1)
     assert hours == lines == [{"gpt-image-2": totals}]
-    assert database.total_spend(harness.db) == totals
+    assert total_spend(harness.db) == totals
     harness.db.execute("DELETE FROM charges")
-    assert database.total_spend(harness.db) == SpendTotals()
+    assert total_spend(harness.db) == SpendTotals()
 
 
 def without_other_models(page: str) -> str:

@@ -16,7 +16,6 @@ from app.web.api import (
     settings,
     spreadsheets,
     tables,
-    usage,
 )
 
 
@@ -24,7 +23,7 @@ def blueprint(*rooms: Blueprint) -> Blueprint:
     """The API, with those of the rooms that are handed in."""
     bp = Blueprint("api", __name__, url_prefix="/api")
     for module in (
-        *(tables, batches, release, repair, records, spreadsheets, results, usage),
+        *(tables, batches, release, repair, records, spreadsheets, results),
         *(models, settings, notifications, openapi, edit, prompts),
     ):
         bp.register_blueprint(module.bp)

@@ -10,9 +10,9 @@ import database
 from app.domain import BudgetScope
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, or_null
+from app.web.person import list_budgets
 from app.web.serializers import pace_json, spec_json, success
 from app.web.services import connection, services
-from app.web.usage_report import list_budgets
 from app.worker.engines import Engine
 
 bp = Blueprint("models", __name__)

@@ -10,7 +10,6 @@ from app.web.views import (
     records,
     status,
     tables,
-    usage,
 )
 
 BLUEPRINTS = tuple(
@@ -20,7 +19,6 @@ BLUEPRINTS = tuple(
         batch,
         tables,
         records,
-        usage,
         model,
         media,
         status,

@@ -28,6 +28,7 @@ from app.errors import (
     message,
 )
 from app.system import windows_files
+from app.web.person import note_change
 from app.web.provider_settings import (
     VARIABLES,
     Variable,
@@ -38,7 +39,6 @@ from app.web.provider_settings import (
     test_key,
 )
 from app.web.services import connection, services
-from app.web.setting_changes import note_change
 from app.web.start_settings import (
     change_start_settings,
     list_start_variables,

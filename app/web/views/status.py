@@ -22,9 +22,9 @@ from app.web.i18n import translate
 from app.web.middleware.login import current_person
 from app.web.middleware.store_state import unreadable
 from app.web.model_states import ModelState, list_model_states
+from app.web.person import budgets_of_me, list_budgets
 from app.web.serializers import translated_spec
 from app.web.services import connection, services
-from app.web.usage_report import budgets_of_me, list_budgets
 
 bp = Blueprint("status", __name__)
 

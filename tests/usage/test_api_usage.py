@@ -11,6 +11,7 @@ import database
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Models, Record, Status
 from app.errors import Billed, Conflict, ModelError
+from app.usage.sql import count_failures, list_charges, spend_by_batch, spend_by_span, total_spend
 from tests.db import queue
 from tests.db.queue import MODELS, PRICE, REFUSED, SAVED
 from tests.specs import ANY
@@ -43,7 +44,7 @@ def test_confirmed_and_possible_charges_are_separate(db: database.Connection) ->
     queue.fail(db, Billed.UNKNOWN)
     database.fail_record(db, queue.charged(db), REFUSED)
     queue.charged(db)
-    spent = database.total_spend(db)
+    spent = total_spend(db)
     assert (spent.billed, spent.unknown, spent.open) == (PRICE, PRICE, PRICE)
     assert (spent.pictures, spent.unknown_charges, spent.open_charges, spent.unpaid_charges) == (1, 1, 1, 1)
     assert queue.spent(db) == 3 * PRICE
@@ -57,7 +58,7 @@ def test_costs_are_summed_by_period_and_model(db: database.Connection, clock: st
         finish(db, queue.charged(db))
         db.execute("UPDATE charges SET opened_at = ? WHERE id = (SELECT max(id) FROM charges)", [moment])
     days = [f"2026-{day} {clock}" for day in ("02-28", "03-01", "03-02", "03-03")]
-    spans = database.spend_by_span(db, days)
+    spans = spend_by_span(db, days)
     assert [span[MODEL].pictures for span in spans] == [1, 1, 1]
     assert spans[0][MODEL].billed == PRICE
 
@@ -67,12 +68,12 @@ def test_a_batch_has_its_totals(db: database.Connection) -> None:
     finish(db, queue.charged(db))
     queue.fail(db, Billed.UNKNOWN)
     second, _ = cats(db)
-    found = database.spend_by_batch(db, *EVER, limit=9)
+    found = spend_by_batch(db, *EVER, limit=9)
     assert [(b.id, b.name, b.spent.billed, b.spent.unknown) for b in found] == [
         (second, "", Decimal(0), Decimal(0)),
         (first, "春季", PRICE, PRICE),
     ]
-    assert database.spend_by_batch(db, EVER[1], EVER[1], limit=9) == []
+    assert spend_by_batch(db, EVER[1], EVER[1], limit=9) == []
 
 
 def test_failures_are_counted_by_cause(db: database.Connection) -> None:
@@ -80,7 +81,7 @@ def test_failures_are_counted_by_cause(db: database.Connection) -> None:
     for cause in ("moderation", "network", "moderation"):
         error = ModelError("坏了", cause=cause, billed=Billed.NO)
         database.fail_record(db, queue.charged(db), error)
-    assert database.count_failures(db, *EVER) == {"moderation": 2, "network": 1}
+    assert count_failures(db, *EVER) == {"moderation": 2, "network": 1}
 
 
 def test_ledger_lines_include_purged_records(db: database.Connection) -> None:
@@ -88,7 +89,7 @@ def test_ledger_lines_include_purged_records(db: database.Connection) -> None:
     finish(db, queue.submitted(db, "t-1"))
     queue.fail(db, Billed.UNKNOWN)
     db.execute("DELETE FROM generation_records WHERE id = ?", [ids[1]])
-    lines = list(database.list_charges(db, *EVER))
+    lines = list(list_charges(db, *EVER))
     assert [(line.record_id, line.task_id, line.billed, line.at_stake) for line in lines] == [
         (ids[0], "t-1", PRICE, Decimal(0)),
         (ids[1], "", Decimal(0), PRICE),
@@ -200,7 +201,7 @@ def test_a_written_off_charge_counts_as_the_user_states(
     assert (record.status, record.cause) == (Status.CANCELLED, "dropped")
     assert (record.cost, record.at_stake) == (PRICE if billed else Decimal(0), Decimal(0))
     assert queue.spent(db) == (PRICE if billed else 0)
-    [line] = database.list_charges(db, *EVER)
+    [line] = list_charges(db, *EVER)
     assert line.outcome == outcome
     assert line.resolved_at
     assert "放弃 1 张" in str(database.list_log(db, batch_id)[-1].text)
@@ -279,9 +280,9 @@ def test_totals_follow_every_change_of_the_ledger(db: database.Connection) -> No
     queue.charged(db)
     database.resolve_charges(db, None, billed=True)
     db.execute("DELETE FROM charges WHERE outcome = 'open'")
-    [by_hour] = database.spend_by_span(db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
-    [by_line] = database.spend_by_span(db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
-    assert by_hour == by_line == {MODEL: database.total_spend(db)}
+    [by_hour] = spend_by_span(db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
+    [by_line] = spend_by_span(db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
+    assert by_hour == by_line == {MODEL: total_spend(db)}
 
 
 def test_budgets_are_set_one_by_one_and_removed(settings: Settings) -> None:

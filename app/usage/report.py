@@ -1,6 +1,6 @@
 """The usage report of the page and the API, read as one snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,18 +9,17 @@ from app.domain import Budget, BudgetScope
 from app.domain.ledger import BatchSpend, SpendGroup, SpendTotals, UnresolvedCharge, UnresolvedCounts
 from app.domain.row_extras import MAX_OWN_NAME_LENGTH, column_name
 from app.errors import InvalidRequest
-from app.web.date_range import DateRange, days_around
+from app.usage import sql
+from app.usage.date_range import DateRange, days_around
+from app.usage.sql import COLUMN
 from app.web.formatting import batch_label, model_label
 from app.web.i18n import gettext
-from app.web.middleware.login import current_person
-from app.web.services import connection, services
 
 UNRESOLVED_SHOWN = 50
 BATCHES_SHOWN = 12
 DIFFERING_SHOWN = 20
 GROUPS_SHOWN = 100
 GROUPED_BY = {"model": "按模型", "batch": "按批次", "table": "按表格", "person": "按下单人"}
-COLUMN = "column:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class CostGroups:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class UsageReport:
     """``spent`` has one entry per bucket; ``models`` and ``total`` cover the whole range; amounts in CNY.
 
     ``differing`` is how many charges of the range the service reported differently than ordered, and the
@@ -94,15 +93,14 @@ def parse_grouping(text: str) -> str:
     return text
 
 
-def group_costs(span: DateRange, by: str, *, limit: int) -> CostGroups:
+def group_costs(db: database.Connection, span: DateRange, by: str, *, limit: int) -> CostGroups:
     """The charges of this range by what ``parse_grouping`` returned, read as one snapshot."""
-    db = connection()
     with database.read_transaction(db):
-        (models,) = database.spend_by_span(db, [span.low, span.high])
+        (models,) = sql.spend_by_span(db, [span.low, span.high])
         if by == "model":
             groups, number = _by_model(models), len(models)
         else:
-            groups, number = database.spend_by_group(db, span.low, span.high, by, limit=limit)
+            groups, number = sql.spend_by_group(db, span.low, span.high, by, limit=limit)
     return CostGroups(by=by, groups=groups[:limit], number=number, total=_sum(models))
 
 
@@ -111,53 +109,43 @@ def _by_model(models: Mapping[str, SpendTotals]) -> list[SpendGroup]:
     return [SpendGroup(key=model, spent=each) for model, each in spent]
 
 
-def build_usage_report(span: DateRange, by: str = "model") -> Usage:
-    """Build the report of this range in one read transaction."""
-    db = connection()
+def build_usage_report(
+    db: database.Connection,
+    span: DateRange,
+    by: str = "model",
+    *,
+    models: Collection[str],
+    budgets: Mapping[BudgetScope, Budget],
+    limit: Budget | None,
+) -> UsageReport:
+    """Build the report of this range, inside a read transaction. ``models`` can be ordered from, ``limit`` is
+    that of who asks."""
     days, month = days_around(date.today())
-    with database.read_transaction(db):
-        cuts = database.spend_by_span(db, span.bounds)
-        models: dict[str, SpendTotals] = {}
-        for cut in cuts:
-            for name, spent in cut.items():
-                models[name] = models.get(name, SpendTotals()) + spent
-        yesterday, today = (_sum(cut) for cut in database.spend_by_span(db, days))
-        return Usage(
-            span=span,
-            today=today,
-            yesterday=yesterday,
-            month=_sum(database.spend_by_span(db, month)[0]),
-            in_all=database.total_spend(db),
-            spent=[_sum(cut) for cut in cuts],
-            total=_sum(models),
-            models={group.key: group.spent for group in _by_model(models)},
-            groups=group_costs(span, by, limit=GROUPS_SHOWN),
-            batches=database.spend_by_batch(db, span.low, span.high, limit=BATCHES_SHOWN),
-            differing=database.list_differing(db, span.low, span.high, limit=DIFFERING_SHOWN),
-            failures=database.count_failures(db, span.low, span.high),
-            unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
-            counts=database.count_unresolved(db, models=services().models.ids),
-            budgets=list_budgets(db),
-            limit=limit_of_me(),
-            version=database.last_version(db),
-        )
-
-
-def list_budgets(db: database.Connection, batch_id: str | None = None) -> dict[BudgetScope, Budget]:
-    """The budgets, BUDGET included, and what is spent of them."""
-    return database.list_budgets(db, default=services().settings.budget, batch_id=batch_id)
-
-
-def limit_of_me() -> Budget | None:
-    """The monthly limit of who makes this request."""
-    person_id = current_person().id
-    return next(iter(database.person_budget(connection(), person_id)), None) if person_id else None
-
-
-def budgets_of_me(budgets: Mapping[BudgetScope, Budget]) -> list[Budget]:
-    """What may refuse the next order of who makes this request, but that of a batch; the least left first."""
-    shown = (budgets[BudgetScope.TOTAL], budgets[BudgetScope.MONTH], limit_of_me())
-    return sorted((each for each in shown if each and each.left is not None), key=lambda each: each.left or 0)
+    cuts = sql.spend_by_span(db, span.bounds)
+    spent_by_model: dict[str, SpendTotals] = {}
+    for cut in cuts:
+        for name, spent in cut.items():
+            spent_by_model[name] = spent_by_model.get(name, SpendTotals()) + spent
+    yesterday, today = (_sum(cut) for cut in sql.spend_by_span(db, days))
+    return UsageReport(
+        span=span,
+        today=today,
+        yesterday=yesterday,
+        month=_sum(sql.spend_by_span(db, month)[0]),
+        in_all=sql.total_spend(db),
+        spent=[_sum(cut) for cut in cuts],
+        total=_sum(spent_by_model),
+        models={group.key: group.spent for group in _by_model(spent_by_model)},
+        groups=group_costs(db, span, by, limit=GROUPS_SHOWN),
+        batches=sql.spend_by_batch(db, span.low, span.high, limit=BATCHES_SHOWN),
+        differing=sql.list_differing(db, span.low, span.high, limit=DIFFERING_SHOWN),
+        failures=sql.count_failures(db, span.low, span.high),
+        unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
+        counts=database.count_unresolved(db, models=models),
+        budgets=budgets,
+        limit=limit,
+        version=database.last_version(db),
+    )
 
 
 def _sum(spent: Mapping[str, SpendTotals]) -> SpendTotals:

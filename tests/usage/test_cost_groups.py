@@ -9,6 +9,7 @@ import database
 from app.domain import ImageRequest, RowExtras
 from app.domain.ledger import SpendTotals
 from app.errors import Billed
+from app.usage.sql import list_charged_columns, list_charges, list_group_columns, spend_by_group, total_spend
 from tests.db import queue
 from tests.db.queue import PRICE
 
@@ -27,12 +28,12 @@ def sums(
     db: database.Connection, by: str, low: str = EVER[0], high: str = EVER[1]
 ) -> dict[str, tuple[Decimal, Decimal]]:
     """Group -> (CNY charged, CNY that may have been charged)."""
-    groups, _ = database.spend_by_group(db, low, high, by, limit=99)
+    groups, _ = spend_by_group(db, low, high, by, limit=99)
     return {group.key: (group.spent.billed, group.spent.unconfirmed) for group in groups}
 
 
 def total(db: database.Connection, by: str) -> SpendTotals:
-    groups, _ = database.spend_by_group(db, *EVER, by, limit=99)
+    groups, _ = spend_by_group(db, *EVER, by, limit=99)
     return sum((group.spent for group in groups), SpendTotals())
 
 
@@ -63,8 +64,8 @@ def test_the_groups_add_up_to_the_ledger(db: database.Connection, by: str) -> No
     queue.charged(db, price=Decimal("0.07"))
     db.execute("INSERT INTO charges (record_id, model, price_micros, outcome) VALUES (999, 'x', 1, 'billed')")
     db.execute("UPDATE charges SET person_id = id % 3 WHERE id > 3")
-    assert total(db, by) == database.total_spend(db)
-    assert database.total_spend(db).billed == Decimal("0.320101")
+    assert total(db, by) == total_spend(db)
+    assert total_spend(db).billed == Decimal("0.320101")
 
 
 NAMES = ("a", 'a"b', "a\\b", "a.b", "$", "(a)", ",", ":", "}", "a'b", "列 名", "%s", "x:y")
@@ -101,7 +102,7 @@ def test_the_dearest_groups_are_returned_and_all_are_counted(db: database.Connec
     add(db, *[{"客户": str(n)} for n in range(4)])
     for cents in (1, 3, 0, 2):
         queue.fail(db, Billed.YES, price=Decimal(cents) / 100)
-    groups, number = database.spend_by_group(db, *EVER, "column:客户", limit=2)
+    groups, number = spend_by_group(db, *EVER, "column:客户", limit=2)
     assert ([group.key for group in groups], number) == (["1", "3"], 4)
 
 
@@ -124,7 +125,7 @@ def test_batches_and_tables_have_names_and_single_pictures_are_one_group(db: dat
         db.execute("UPDATE batches SET table_id = :table WHERE id = :id", {"table": table_id, "id": batch_id})
     for _ in batches:
         queue.fail(db, Billed.YES)
-    found = {by: database.spend_by_group(db, *EVER, by, limit=9)[0] for by in ("batch", "table")}
+    found = {by: spend_by_group(db, *EVER, by, limit=9)[0] for by in ("batch", "table")}
     assert {(group.key, group.name, bool(group.created_at)) for group in found["table"]} == {
         ("t-1", "新品", True),
         ("gone", "", False),
@@ -141,7 +142,7 @@ def test_batches_and_tables_have_names_and_single_pictures_are_one_group(db: dat
 def test_the_columns_of_most_tables_are_offered_first(db: database.Connection) -> None:
     for number, columns in enumerate(('["SKU"]', '["备注", "客户"]', '["客户"]', "[]")):
         add_table(db, f"t-{number}", columns)
-    names = database.list_group_columns(db)
+    names = list_group_columns(db)
     assert (names[0], {*names}) == ("客户", {"SKU", "客户", "备注"})
 
 
@@ -151,13 +152,13 @@ def test_a_record_that_is_deleted_for_good_leaves_its_columns_with_its_charges(
     ids = add(db, {"客户": "青禾", "SKU": "1"}, {"客户": "山海"}, {})
     for _ in ids:
         queue.fail(db, Billed.YES)
-    before = [line.columns for line in database.list_charges(db, *EVER)]
+    before = [line.columns for line in list_charges(db, *EVER)]
     database.delete_records(db, ids)
     queue.set_fields(db, "deleted_at = '2026-01-01 00:00:00'")
     assert database.empty_trash(db, days=30, remove=lambda *_: None) == len(ids)
     assert sums(db, "column:客户") == {"青禾": (PRICE, NONE), "山海": (PRICE, NONE), "": (PRICE, NONE)}
-    assert [line.columns for line in database.list_charges(db, *EVER)] == before
-    assert database.list_charged_columns(db, *EVER) == ["客户", "SKU"]
+    assert [line.columns for line in list_charges(db, *EVER)] == before
+    assert list_charged_columns(db, *EVER) == ["客户", "SKU"]
 
 
 def test_people_are_named_also_when_switched_off_and_what_was_bought_at_the_machine_comes_last(
@@ -169,7 +170,7 @@ def test_people_are_named_also_when_switched_off_and_what_was_bought_at_the_mach
     for person in (first, second, second, None):
         queue.fail(db, Billed.YES)
         db.execute("UPDATE charges SET person_id = ? WHERE id = (SELECT max(id) FROM charges)", [person])
-    groups, _ = database.spend_by_group(db, *EVER, "person", limit=99)
+    groups, _ = spend_by_group(db, *EVER, "person", limit=99)
     assert [(group.key, group.name, group.spent.billed) for group in groups] == [
         (str(second), "小李", 2 * PRICE),
         (str(first), "小周", PRICE),

@@ -1,15 +1,27 @@
-"""Heights and labels of the bar charts that ``templates/partials/chart.html`` draws as SVG."""
+"""用量: spending and unresolved charges, as a whole page or as the fragment that is refreshed.
+
+``templates/partials/chart.html`` draws the bar charts as SVG.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from flask import Blueprint, make_response, render_template, request
+from werkzeug.wrappers import Response
+
+import database
 from app.domain.ledger import SpendTotals
-from app.errors import CAUSES
-from app.web.date_range import DateRange
+from app.errors import CAUSES, InvalidRequest, Message
+from app.usage.api import read_report
+from app.usage.date_range import RANGES, DateRange, parse_date_range
+from app.usage.report import GROUPED_BY, parse_grouping
+from app.usage.sql import COLUMN, list_group_columns
 from app.web.formatting import money
 from app.web.i18n import gettext
+from app.web.services import connection
 
+bp = Blueprint("usage", __name__)
 CHARTS = {"pictures": "张数", "money": "花费"}
 HEIGHT = 120
 _MAX_CAUSES = 8
@@ -56,6 +68,51 @@ class CauseBar:
     share: float
     label: str
     number: int
+
+
+@bp.get("/usage")
+def index() -> str:
+    """The whole page, for ``?range=`` or ``?from=&to=``, ``?chart=`` (pictures or money) and ``?by=``."""
+    return _render("pages/usage.html")
+
+
+@bp.get("/live/usage")
+def summary() -> Response:
+    """The fragment that is refreshed."""
+    response = make_response(_render("usage/summary.html"))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _render(template: str) -> str:
+    span, by, problem = _requested()
+    report = read_report(span, by)
+    columns = {f"{COLUMN}{name}": name for name in list_group_columns(connection())}
+    by_person = by == "person" or database.had_several_people(connection())
+    usual = "money" if report.total.billed or report.total.unknown else "pictures"
+    shown = request.args.get("chart", usual)
+    chart = (pictures_chart if shown == "pictures" else money_chart)(span, report.spent)
+    return render_template(
+        template,
+        usage=report,
+        span=span,
+        problem=problem,
+        ranges=RANGES,
+        chart=chart,
+        charts=CHARTS,
+        query={**span.query, "chart": chart.name, "by": by},
+        grouped_by={name: label for name, label in GROUPED_BY.items() if name != "person" or by_person},
+        own_columns=columns | ({by: report.groups.column} if report.groups.column else {}),
+        causes=causes_chart(report.failures),
+    )
+
+
+def _requested() -> tuple[DateRange, str, Message | None]:
+    """(the requested date range and grouping, None), or (the default ones, the error)."""
+    try:
+        return parse_date_range(request.args), parse_grouping(request.args.get("by") or "model"), None
+    except InvalidRequest as error:
+        return parse_date_range({}), "model", error.message
 
 
 def pictures_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:

@@ -16,35 +16,20 @@ from app.domain.ledger import SpendTotals, known_amount
 from app.errors import Conflict, InvalidRequest, Translate, message
 from app.orders.place import Placed, place
 from app.orders.repeats import Refetch, Resubmit
-from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
+from app.usage import sql
+from app.usage.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
+from app.usage.report import UsageReport, build_usage_report, group_costs, parse_grouping
+from app.usage.sql import COLUMN
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.formatting import model_label
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import (
-    ID,
-    Shape,
-    answer,
-    array_of,
-    closed_object,
-    or_null,
-    strict_object,
-    text,
-)
+from app.web.openapi.schemas import ID, Shape, answer, array_of, closed_object, or_null, strict_object, text
 from app.web.params import json_body
+from app.web.person import limit_of_me, list_budgets, note_change
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.setting_changes import note_change
 from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, request_key
-from app.web.usage_report import (
-    COLUMN,
-    Usage,
-    build_usage_report,
-    group_costs,
-    limit_of_me,
-    list_budgets,
-    parse_grouping,
-)
 
 bp = Blueprint("usage", __name__)
 _UNRESOLVED: dict[str, Shape] = {"ids": [ID], "all": bool}
@@ -81,12 +66,20 @@ def get_usage() -> Response:
     """Spending in ``range``, or between ``from`` and ``to``; with ``by`` in groups, the dearest first."""
     span = parse_date_range(request.args)
     if not (by := request.args.get("by")):
-        return success(usage=_usage_json(build_usage_report(span)))
-    costs = group_costs(span, parse_grouping(by), limit=_GROUPS_RETURNED)
+        return success(usage=_usage_json(read_report(span)))
+    costs = group_costs(connection(), span, parse_grouping(by), limit=_GROUPS_RETURNED)
     groups = [
         {"key": group.key, "label": costs.label(group), **_group_json(group.spent)} for group in costs.groups
     ]
     return success(groups=groups, total={"groups": costs.number, **_group_json(costs.total)})
+
+
+def read_report(span: DateRange, by: str = "model") -> UsageReport:
+    """The report of this range for who asks, read as one snapshot."""
+    db = connection()
+    with database.read_transaction(db):
+        budgets, limit = list_budgets(db), limit_of_me()
+        return build_usage_report(db, span, by, models=services().models.ids, budgets=budgets, limit=limit)
 
 
 @bp.get("/usage/statement.xlsx")
@@ -102,7 +95,7 @@ def export_statement() -> Response:
         raise InvalidRequest("column", "请写明按自己的哪一列对账，例如 column=客户")
     column = parse_grouping(COLUMN + named).removeprefix(COLUMN)
     file = sheets.write_statement(
-        database.list_charges(connection(), span.low, span.high),
+        sql.list_charges(connection(), span.low, span.high),
         column,
         value=value,
         label=model_label,
@@ -120,8 +113,8 @@ def export_workbook() -> Response:
     """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
     db = connection()
-    names = database.list_charged_columns(db, span.low, span.high)
-    charges = database.list_charges(db, span.low, span.high)
+    names = sql.list_charged_columns(db, span.low, span.high)
+    charges = sql.list_charges(db, span.low, span.high)
     has_people = database.had_several_people(db)
     file = sheets.write_ledger(charges, names, has_people=has_people, translate=translator())
     return workbook(file, _file_name(span, "xlsx"))
@@ -155,8 +148,7 @@ def refetch_records() -> Response:
 )
 def resubmit_records() -> Response:
     """Submit unresolved records again, which may charge them twice."""
-    body = json_body()
-    current = conditions()
+    body, current = json_body(), conditions()
     order = Resubmit(
         models=current.models,
         person_id=current.person_id,
@@ -199,7 +191,7 @@ def get_budgets() -> Response:
     db, batch_id = connection(), request.args.get("batch_id")
     with database.read_transaction(db):
         budgets, mine = list_budgets(db, batch_id), limit_of_me()
-        total = database.total_spend(db)
+        total = sql.total_spend(db)
     return success(
         budgets={scope: budget.limit for scope, budget in budgets.items()},
         spent={
@@ -256,8 +248,8 @@ def _parse_unresolved(body: Mapping[str, Any]) -> list[int] | None:
 
 def _ledger_lines(settings: Settings, span: DateRange, translate: Translate) -> Iterator[str]:
     with closing(database.connect(settings.database)) as db:
-        names = database.list_charged_columns(db, span.low, span.high)
-        charges = start_stream(database.list_charges(db, span.low, span.high))
+        names = sql.list_charged_columns(db, span.low, span.high)
+        charges = start_stream(sql.list_charges(db, span.low, span.high))
         has_people = database.had_several_people(db)
         yield from sheets.ledger_lines(charges, names, has_people=has_people, translate=translate)
 
@@ -274,7 +266,7 @@ def _group_json(spent: SpendTotals) -> dict[str, Any]:
     }
 
 
-def _usage_json(usage: Usage) -> dict[str, Any]:
+def _usage_json(usage: UsageReport) -> dict[str, Any]:
     cuts = zip(usage.span.labels, usage.spent, strict=True)
     return {
         "from": str(usage.span.first),

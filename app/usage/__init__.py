@@ -1,0 +1,1 @@
+"""用量: what was spent, charges of unknown outcome, budgets, exports of the ledger."""
