@@ -37,6 +37,8 @@ from app.rounds.page import BLUEPRINTS as ROUNDS
 from app.runtime import Runtime
 from app.samples.api import bp as samples_api
 from app.samples.page import bp as samples_page
+from app.settings.api import bp as settings_api
+from app.settings.page import bp as settings_page
 from app.system import folders, http_server, listener, process
 from app.usage.api import bp as usage_api
 from app.usage.page import bp as usage_page
@@ -61,6 +63,7 @@ from app.web.views.status import init_status_context
 # Each room: its API, below /api, and its pages.
 _ROOMS = (
     (usage_api, usage_page),
+    (settings_api, settings_page),
     (samples_api, samples_page),
 )
 BLUEPRINTS = (

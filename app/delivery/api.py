@@ -39,7 +39,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import json_body
-from app.web.provider_settings import is_of_this_machine
+from app.web.person import is_of_this_machine
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key

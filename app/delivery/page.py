@@ -10,7 +10,7 @@ from app.delivery.profiles import BUILT_IN
 from app.domain import Pick, Status
 from app.tables.results import list_results
 from app.web.i18n import gettext
-from app.web.provider_settings import is_of_this_machine
+from app.web.person import is_of_this_machine
 from app.web.services import connection
 
 bp = Blueprint("delivery", __name__)

@@ -55,7 +55,7 @@ _BY_ROLE = {
     Role.OWNER: """
         model.index model.submit model.restore model.restored model.download_backup
         api.settings.get_settings api.settings.put_settings api.settings.post_test
-        api.notifications.send_test api.usage.put_budgets
+        api.settings.send_test api.usage.put_budgets
         people.list_people people.add_person people.change_person people.invite
     """,
 }

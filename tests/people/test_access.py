@@ -39,7 +39,7 @@ ROUTES = {
     # Harmless, also with a token: they read without secrets, ask for free, send a fixed sentence.
     "owner": """
         model.index api.settings.get_settings people.list_people
-        api.settings.post_test api.notifications.send_test
+        api.settings.post_test api.settings.send_test
     """,
     "owner, with a login only": """
         api.settings.put_settings api.usage.put_budgets people.add_person people.change_person people.invite

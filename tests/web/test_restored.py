@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from app.config import Settings
 from app.env_file import EnvFile
 from app.runtime import Runtime
+from app.settings import page
 from app.web.middleware.login import COOKIE
-from app.web.views import model
 from tests.people.harness import PASSWORD, join, log_in, password_of, token_of
 from tests.web.harness import WebHarness, answered
 from tools.fakes.jimeng import FakeJimeng
@@ -117,7 +117,7 @@ class Story(WebHarness):
 
 @pytest.fixture
 def story(settings: Settings, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch) -> Story:
-    monkeypatch.setattr(model, "_LOOKING_SECONDS", 600.0)  # also on a busy machine
+    monkeypatch.setattr(page, "_LOOKING_SECONDS", 600.0)  # also on a busy machine
     return Story(settings, service)
 
 

@@ -6,14 +6,12 @@ from app.web.api import (
     batches,
     edit,
     models,
-    notifications,
     openapi,
     prompts,
     records,
     release,
     repair,
     results,
-    settings,
     spreadsheets,
     tables,
 )
@@ -24,7 +22,7 @@ def blueprint(*rooms: Blueprint) -> Blueprint:
     bp = Blueprint("api", __name__, url_prefix="/api")
     for module in (
         *(tables, batches, release, repair, records, spreadsheets, results),
-        *(models, settings, notifications, openapi, edit, prompts),
+        *(models, openapi, edit, prompts),
     ):
         bp.register_blueprint(module.bp)
     for room in rooms:

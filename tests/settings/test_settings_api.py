@@ -21,7 +21,7 @@ from app.domain.workers import WorkerReport
 from app.env_file import EnvFile
 from app.errors import WriteRefused
 from app.providers import key_check
-from app.web import provider_settings
+from app.settings import providers
 from app.web.services import services_of
 from tests.harness import worker_of
 from tests.web.harness import WebHarness, answered, at_once
@@ -145,7 +145,7 @@ def test_a_deleted_key_comes_back_with_the_address_it_was_for_and_not_beside_ano
 def test_a_deleted_key_is_kept_for_some_minutes(
     open_studio: OpenStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_settings, "UNDO_SECONDS", 0)
+    monkeypatch.setattr(providers, "UNDO_SECONDS", 0)
     studio = open_studio(f"ARK_API_KEY={SECRET}\n")
     undo = studio.put(ARK_API_KEY="")["undo"]
     removed = services_of(studio.client.application).removed

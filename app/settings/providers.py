@@ -3,22 +3,17 @@
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
-
-from flask import request
 
 import database
 import generator
 from app import log
 from app.config import GENERAL, NOTIFY, SERVICES, SETTINGS, Settings
-from app.env_file import Edit
+from app.env_file import Edit, EnvFile
 from app.errors import (
     Conflict,
-    DatabaseError,
-    Forbidden,
     InvalidRequest,
     Message,
     ModelError,
@@ -26,17 +21,13 @@ from app.errors import (
     SettingError,
     message,
 )
-from app.setting import is_loopback
-from app.web.middleware import login
 from app.web.person import note_change
-from app.web.services import connection, services
-from app.web.urls import safe_urlsplit
+from app.web.services import Services
 
 # Every variable that can be changed without a restart.
 VARIABLES = ("IMAGE_MODEL", *GENERAL, *NOTIFY, *chain(*SERVICES.values()))
 MAX_LENGTH = 2000
 UNDO_SECONDS = 600  # for which a deleted key is kept, in memory only
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +60,13 @@ class KeyTest:
     undo: str = ""
 
 
-def list_variables() -> dict[str, Variable]:
+def list_variables(current: Services) -> dict[str, Variable]:
     """All variables that can be changed, by name. Raises SettingError when ``.env`` cannot be read."""
-    return variables_of(VARIABLES, services().settings)
+    return variables_of(VARIABLES, current.settings, current.env_file)
 
 
-def variables_of(names: Iterable[str], settings: Settings) -> dict[str, Variable]:
+def variables_of(names: Iterable[str], settings: Settings, file: EnvFile | None) -> dict[str, Variable]:
     """Variables of these settings by name, as ``.env`` writes them. Raises SettingError."""
-    file = services().env_file
     written = {**file.values(), **file.environ} if file else {}
     found = {}
     for name in names:
@@ -106,70 +96,30 @@ def _text(settings: Settings, variable: str) -> str | None:
     return str(value).lower() if isinstance(value, bool) else (None if value is None else str(value) or None)
 
 
-def change_problem() -> Message | None:
-    """Why this request may not change settings; None when it may."""
-    if _are_several():
-        return message("有几个进程一起工作：请在每个进程的 .env 或环境变量里改成一样，再都重新启动")
-    if services().env_file is None:
-        return message("程序不是用 .env 启动的，设置不能在这里改")
-    return access_problem()
-
-
-def access_problem() -> Message | None:
-    """Why this request may not see what only the owner may; None from this machine, or with a login."""
-    if login.is_logged_in() if services().settings.access_password else is_of_this_machine():
-        return None
-    return message("只有在运行程序的电脑上，或设置访问密码并登录后，才能改设置")
-
-
-def is_of_this_machine() -> bool:
-    """Whether a call is made here: a proxy adds headers, is trusted, passes its host on, or uses HTTP/1.0."""
-    address, host = request.remote_addr or "", safe_urlsplit(f"//{request.host}").hostname or ""
-    was_passed_on = any(name in request.headers for name in _FORWARDED) or login.is_trusted_proxy(address)
-    is_browsers = request.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
-    return is_loopback(address) and is_loopback(host) and is_browsers and not was_passed_on
-
-
-def _are_several() -> bool:
-    """Whether other processes make images, or this one makes none; False while the database fails."""
-    if services().settings.role != "all":
-        return True
-    with suppress(DatabaseError, database.Error):
-        return services().runtime.peers.has_others(connection())
-    return False
-
-
-def change_settings(wanted: Mapping[str, str]) -> KeyTest:
+def change_settings(
+    current: Services, file: EnvFile, db: database.Connection, wanted: Mapping[str, str]
+) -> KeyTest:
     """Write the variables that differ to ``.env`` and apply them; an empty value unsets one. ``undo`` alone
     puts back what an earlier change deleted.
 
     A new key is tested; one that fails the test is kept, but its service does not become the default.
-    Returns what happened, in one sentence. Raises Forbidden, TryLater, InvalidRequest with the variable, or
-    DiskError, with nothing changed; or DatabaseError, with the file written: the next call applies it.
+    Returns what happened, in one sentence. Raises TryLater, InvalidRequest with the variable, or DiskError,
+    with nothing changed; or DatabaseError, with the file written: the next call applies it.
     """
-    problem, current = change_problem(), services()
-    if problem or current.env_file is None:
-        raise Forbidden(problem or "")
-    wanted = _kept(wanted["undo"]) if "undo" in wanted else wanted
+    wanted = _kept(current, wanted["undo"]) if "undo" in wanted else wanted
     try:
-        with current.env_file.edit() as edit:
-            written = {**edit.values, **current.env_file.environ}
-            changes = {
-                name: value.strip()
-                for name, value in wanted.items()
-                if value.strip() != written.get(name, "").strip()
-            }
+        with file.edit() as edit:
+            written = {**edit.values, **file.environ}
+            changes = changed(wanted, written)
             old, new = current.settings, edit.settings(changes)
             _require_keys_for_new_address(new, changes, wanted)
-            tested = _test_new(old, new)
+            tested = _test_new(current, old, new)
             if tested:
-                changes |= _tested_default(edit, changes, tested)
+                changes |= _tested_default(old, edit, changes, tested)
                 new = edit.settings(changes)
             moved, notes = _keep_prices(old, new, changes)
             changes |= moved
-            for name in changes:
-                if name in current.env_file.environ:
-                    raise InvalidRequest(name, "{name} 由系统的环境变量设置，请在那里改", name=name)
+            require_own(changes, file)
             read = edit.settings(changes)
             new = replace(old, **{name.lower(): getattr(read, name.lower()) for name in VARIABLES})
             spec = generator.open_provider(new).spec
@@ -178,14 +128,14 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
                 return KeyTest(result="good", text=message("没有改动"))
             if changes:
                 edit.save(changes)
-            current.runtime.apply(new, connection())
+            current.runtime.apply(new, db)
     except SettingError as error:
         raise at_field(error) from error
     if old.image_model != new.image_model:
         notes = (message("默认模型现在是「{model}」", model=message(spec.label)), *notes)
     note_settings(changes)
     if tested:
-        _note(tested)
+        _note(current, db, tested)
         notes = (*notes, tested.text)
     result = tested.result if tested else "good"
     removed = {name for name in changes if SETTINGS[name].secret and written.get(name) and not changes[name]}
@@ -197,8 +147,24 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
         text = "存上了，但密钥没有通过测试，默认模型不变：{notes}"
     elif result == "bad":
         text, result = "没有测到，先存上了，默认模型不变：{notes}", "open"
-    undo = _keep(changes, written, removed) if removed else ""
+    undo = _keep(current, changes, written, removed) if removed else ""
     return KeyTest(result=result, text=message(text, notes=notes, done=message(done)), undo=undo)
+
+
+def changed(wanted: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:
+    """The variables that differ from what is written."""
+    return {
+        name: value.strip()
+        for name, value in wanted.items()
+        if value.strip() != written.get(name, "").strip()
+    }
+
+
+def require_own(names: Iterable[str], file: EnvFile) -> None:
+    """Raises InvalidRequest for a variable that the environment sets."""
+    for name in names:
+        if name in file.environ:
+            raise InvalidRequest(name, "{name} 由系统的环境变量设置，请在那里改", name=name)
 
 
 def note_settings(names: Iterable[str]) -> None:
@@ -208,11 +174,11 @@ def note_settings(names: Iterable[str]) -> None:
         note_change("settings_changed", what, variables=",".join(variables))
 
 
-def _keep(changes: Iterable[str], written: Mapping[str, str], keys: set[str]) -> str:
+def _keep(current: Services, changes: Iterable[str], written: Mapping[str, str], keys: set[str]) -> str:
     """Keep what a change replaced in memory, with the addresses of its deleted keys -> what undoes it."""
     providers = [each for each, variables in SERVICES.items() if keys & {*variables}]
     names = [*changes, *(name for each in providers for name in _addresses(each))]
-    undo, removed = secrets.token_urlsafe(), services().removed
+    undo, removed = secrets.token_urlsafe(), current.removed
     removed[undo] = {name: written.get(name, "") for name in names}
     timer = threading.Timer(UNDO_SECONDS, removed.pop, (undo, None))
     timer.daemon = True
@@ -220,31 +186,31 @@ def _keep(changes: Iterable[str], written: Mapping[str, str], keys: set[str]) ->
     return undo
 
 
-def _kept(undo: str) -> dict[str, str]:
+def _kept(current: Services, undo: str) -> dict[str, str]:
     """What this undoes. Raises NotFound, or Conflict when there is another key by now."""
-    before = services().removed.get(undo)
+    before = current.removed.get(undo)
     if before is None:
         raise NotFound("删掉的密钥只留 {n} 分钟，请重新填一遍", n=UNDO_SECONDS // 60)
-    if any(SETTINGS[name].secret and getattr(services().settings, name.lower()) for name in before):
+    if any(SETTINGS[name].secret and getattr(current.settings, name.lower()) for name in before):
         raise Conflict("已经填了新的密钥，没有恢复原来的")
     return before
 
 
-def _test_new(old: Settings, new: Settings) -> KeyTest | None:
+def _test_new(current: Services, old: Settings, new: Settings) -> KeyTest | None:
     """Test the service that has another key or address, or becomes the default; None: there is none."""
     for provider in sorted(SERVICES, key=lambda name: name != new.image_model):
         own = [name.lower() for name in SERVICES[provider] if SETTINGS[name].kind in ("key", "address")]
         is_changed = any(getattr(old, name) != getattr(new, name) for name in own)
         is_new_default = provider == new.image_model != old.image_model
         if own and new.is_ready(provider) and (is_changed or is_new_default):
-            return _test(new, provider)
+            return _test(current, new, provider)
     return None
 
 
-def _tested_default(edit: Edit, changes: Mapping[str, str], tested: KeyTest) -> dict[str, str]:
+def _tested_default(old: Settings, edit: Edit, changes: Mapping[str, str], tested: KeyTest) -> dict[str, str]:
     """The change of IMAGE_MODEL that a test makes: what fails does not become the default, but the first real
     model that passes replaces the demo."""
-    old, new = services().settings, edit.settings(changes)
+    new = edit.settings(changes)
     if tested.result == "bad":
         is_kept = new.image_model == tested.provider != old.image_model and new.is_ready(old.image_model)
         return {"IMAGE_MODEL": old.image_model} if is_kept else {}
@@ -304,28 +270,27 @@ def _moved(provider: str, old: Settings, new: Settings) -> str:
     return next(is_other, "")
 
 
-def test_key(provider: str) -> KeyTest:
+def test_key(current: Services, db: database.Connection, provider: str) -> KeyTest:
     """Test the stored key of a provider with a free call, one test at a time.
 
     Raises NotFound, Conflict while a key is missing, or TryLater.
     """
     if provider not in SERVICES:
         raise NotFound("没有叫「{name}」的模型，可选：{choices}", name=provider[:60], choices=tuple(SERVICES))
-    current = services()
     if missing := tuple(current.settings.missing_for(provider)):
         raise Conflict("还没有填 {keys}，填好并保存后再测", keys=missing)
     client = generator.open_provider(replace(current.settings, image_model=provider))
     if not SERVICES[provider]:
         raise Conflict("{model}不需要密钥", model=message(client.spec.setup.title))
-    tested = _test(current.settings, provider)
-    _note(tested)
+    tested = _test(current, current.settings, provider)
+    _note(current, db, tested)
     return tested
 
 
-def _test(settings: Settings, provider: str) -> KeyTest:
+def _test(current: Services, settings: Settings, provider: str) -> KeyTest:
     """Test the key of a provider in these settings. Raises TryLater."""
     try:
-        with services().key_tests:
+        with current.key_tests:
             found = generator.open_provider(replace(settings, image_model=provider)).check_key()
         tested = KeyTest("good" if found.verified else "open", found.text, provider)
     except ModelError as problem:
@@ -334,8 +299,8 @@ def _test(settings: Settings, provider: str) -> KeyTest:
     return tested
 
 
-def _note(tested: KeyTest) -> None:
+def _note(current: Services, db: database.Connection, tested: KeyTest) -> None:
     """Show the service as refusing, or as ready again."""
-    for engine in services().runtime.engines:
+    for engine in current.runtime.engines:
         if engine.spec.name == tested.provider and (tested.is_refused or tested.result == "good"):
-            engine.judge(tested.text if tested.is_refused else None, database.now(connection()))
+            engine.judge(tested.text if tested.is_refused else None, database.now(db))

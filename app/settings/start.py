@@ -3,63 +3,59 @@
 import re
 from collections.abc import Collection, Mapping
 
-from flask import request
-
 from app.config import ACCESS, OSS, Settings, read_settings
-from app.errors import AppError, Conflict, Forbidden, InvalidRequest, Message, SettingError, message
+from app.env_file import EnvFile
+from app.errors import AppError, Conflict, InvalidRequest, Message, SettingError, message
 from app.library.bucket_check import try_bucket
 from app.setting import is_address
+from app.settings.providers import (
+    KeyTest,
+    Variable,
+    at_field,
+    changed,
+    note_settings,
+    require_own,
+    variables_of,
+)
 from app.system import listener
-from app.web.middleware.security import host_name
-from app.web.provider_settings import KeyTest, Variable, at_field, change_problem, note_settings, variables_of
-from app.web.services import services
+from app.web.services import Services
 
 START_VARIABLES = (*OSS, *ACCESS)
 _LEAST_PASSWORD = 8
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"  # of a host name
 
 
-def list_start_variables() -> dict[str, Variable]:
+def list_start_variables(current: Services) -> dict[str, Variable]:
     """Those of ``START_VARIABLES`` as the next start would read them. Raises SettingError."""
-    return variables_of(START_VARIABLES, _next_settings())
+    return variables_of(START_VARIABLES, _next_settings(current), current.env_file)
 
 
-def waits_for_restart(names: tuple[str, ...]) -> Message | None:
+def waits_for_restart(current: Services, names: tuple[str, ...]) -> Message | None:
     """What the next start does with those of these variables that were saved after this one."""
-    now, then = services().settings, _next_settings()
-    changed = [name for name in names if getattr(now, name.lower()) != getattr(then, name.lower())]
-    return _saved(changed, then) if changed else None
+    now, then = current.settings, _next_settings(current)
+    saved = [name for name in names if getattr(now, name.lower()) != getattr(then, name.lower())]
+    return _saved(saved, then) if saved else None
 
 
-def _next_settings() -> Settings:
-    file = services().env_file
-    return read_settings({**file.values(), **file.environ}) if file else services().settings
+def _next_settings(current: Services) -> Settings:
+    file = current.env_file
+    return read_settings({**file.values(), **file.environ}) if file else current.settings
 
 
-def change_start_settings(wanted: Mapping[str, str]) -> KeyTest:
+def change_start_settings(now: Settings, file: EnvFile, wanted: Mapping[str, str], *, host: str) -> KeyTest:
     """Test the variables that differ, and write them to ``.env`` -> what happened; the next start reads them.
 
-    Raises Forbidden, Conflict when OSS fails the test, InvalidRequest with the variable, or DiskError, with
-    nothing changed.
+    ``host`` is the name that opened the page. Raises Conflict when OSS fails the test, InvalidRequest with
+    the variable, or DiskError, with nothing changed.
     """
-    problem, file = change_problem(), services().env_file
-    if problem or file is None:
-        raise Forbidden(problem or "")
     try:
         with file.edit() as edit:
-            written = {**edit.values, **file.environ}
-            changes = {
-                name: value.strip()
-                for name, value in wanted.items()
-                if value.strip() != written.get(name, "").strip()
-            }
-            for name in changes:
-                if name in file.environ:
-                    raise InvalidRequest(name, "{name} 由系统的环境变量设置，请在那里改", name=name)
+            changes = changed(wanted, {**edit.values, **file.environ})
+            require_own(changes, file)
             if not changes:
                 return KeyTest("good", message("没有改动"))
             new = edit.settings(changes)
-            _test(changes, new)
+            _test(now, changes, new, host)
             edit.save(changes)
     except SettingError as error:
         raise at_field(error) from error
@@ -70,7 +66,7 @@ def change_start_settings(wanted: Mapping[str, str]) -> KeyTest:
     return KeyTest("good", saved)
 
 
-def _test(changes: Mapping[str, str], new: Settings) -> None:
+def _test(now: Settings, changes: Mapping[str, str], new: Settings, host: str) -> None:
     if new.oss_enabled and any(name in changes for name in OSS):
         try:
             try_bucket(new)
@@ -81,27 +77,25 @@ def _test(changes: Mapping[str, str], new: Settings) -> None:
     if 0 < len(changes.get("ACCESS_PASSWORD", "")) < _LEAST_PASSWORD:
         raise InvalidRequest("ACCESS_PASSWORD", "访问密码至少 {n} 个字", n=_LEAST_PASSWORD)
     if "HOST" in changes or "PORT" in changes:
-        current = services().settings
-        held = current.host if new.port == current.port else ""
+        held = now.host if new.port == now.port else ""
         try:
             listener.require_bindable(new.host, new.port, held=held)
         except listener.PortTaken as error:
             text = "端口 {port} 已经被别的程序占用，请换一个"
             raise InvalidRequest("PORT", text, port=new.port) from error
     if "ALLOWED_HOSTS" in changes:
-        _require_hosts(new.allowed_hosts)
+        _require_hosts(new.allowed_hosts, host)
 
 
-def _require_hosts(names: tuple[str, ...]) -> None:
+def _require_hosts(names: tuple[str, ...], host: str) -> None:
     """Raises InvalidRequest for what no browser asks for, and when the name that opened this page is gone."""
     for name in names:
         if not (is_address(name) or (re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", name) and len(name) <= 253)):
             text = "「{name}」不是主机名，请写成 mac.local 这样，几个用英文逗号分开"
             raise InvalidRequest("ALLOWED_HOSTS", text, name=name[:60])
-    own = host_name(request.host)
-    if not (own == "localhost" or is_address(own) or own in names):
+    if not (host == "localhost" or is_address(host) or host in names):
         text = "您现在就是用 {name} 打开的，去掉它就打不开了，请留着"
-        raise InvalidRequest("ALLOWED_HOSTS", text, name=own)
+        raise InvalidRequest("ALLOWED_HOSTS", text, name=host)
 
 
 def _saved(changes: Collection[str], new: Settings) -> Message:
