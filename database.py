@@ -6,6 +6,7 @@ thread; every function takes it as its first argument, ``db``.
 
 from sqlite3 import Error
 
+from app.db.attempts import Limit, forget_attempts, seconds_to_wait, start_attempt
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
 from app.db.batch_log import add_log, count_log, list_log
 from app.db.batch_models import check_models, count_ahead, count_running_by_model, list_queued_models
@@ -175,23 +176,6 @@ from app.db.row_pictures import (
     rows_bought_for,
 )
 from app.db.search_index import index_progress, index_records, merge_index
-from app.db.sessions import (
-    Account,
-    Limit,
-    Pass,
-    add_session,
-    count_accounts,
-    delete_session,
-    find_account,
-    find_session,
-    find_token,
-    forget_attempts,
-    had_several_people,
-    note_use,
-    seconds_to_wait,
-    start_attempt,
-    to_person,
-)
 from app.db.setting_changes import add_setting_change, list_setting_changes
 from app.db.store_guard import StoreGuard, open_guard
 from app.db.table_changes import (
@@ -248,6 +232,7 @@ from app.db.whose import (
     find_earlier_user,
     find_person_of,
     find_picker,
+    had_several_people,
     list_names,
     name_of_buyer,
     set_payer,

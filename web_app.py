@@ -30,7 +30,9 @@ from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
 from app.people.access import init_access
 from app.people.api import bp as people
-from app.people.views import bp as people_pages
+from app.people.login import bp as login
+from app.people.login import find_person, init_login
+from app.people.page import bp as people_pages
 from app.recipes.api import bp as recipes
 from app.recipes.views import bp as recipe_pages
 from app.rounds.page import BLUEPRINTS as ROUNDS
@@ -48,7 +50,6 @@ from app.web.downloads import init_static_files
 from app.web.error_handlers import init_error_handlers
 from app.web.formatting import init_formatting
 from app.web.i18n import init_i18n, language
-from app.web.middleware import login
 from app.web.middleware.body_limits import body_limit, init_body_limits
 from app.web.middleware.compression import init_compression
 from app.web.middleware.request_log import init_request_log
@@ -68,7 +69,7 @@ _ROOMS = (
 )
 BLUEPRINTS = (
     *(*views.BLUEPRINTS, api.blueprint(*(room[0] for room in _ROOMS)), *(room[1] for room in _ROOMS)),
-    *(*DELIVERY, recipes, recipe_pages, *ROUNDS, people, people_pages, login.bp),
+    *(*DELIVERY, recipes, recipe_pages, *ROUNDS, people, people_pages, login),
     *(language, assets),
 )
 _HERE = Path(__file__).parent
@@ -88,7 +89,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     _restore_backup(runtime)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
-    init_services(app, runtime, env_file)
+    init_services(app, runtime, env_file, find_person)
     init_request_log(app)
     if settings.role == "worker":
         init_health_only(app)
@@ -97,6 +98,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     init_url_converters(app)
     init_json(app)
     init_security(app)
+    init_login(app)
     init_access(app)
     init_body_limits(app)
     init_store_state(app)

@@ -21,14 +21,12 @@ import database
 from app.cli_words import copied_lines, rebuild_lines
 from app.config import Settings, environment_of_programs, load_settings, read_settings
 from app.domain import file_key, nearest_choice, own_size
-from app.domain.people import secret_digest
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound, StoreLost
 from app.images import metadata, sidecar, store
 from app.images.marks import find_marks, has_c2pa
 from app.images.metadata import parse_parameters
 from app.library.output_backup import OutputBackup, digest_in, filename_in, open_output_backup
-from app.people.rules import new_secret
-from app.people.store import rescue_owner
+from app.people.sql import rescue_owner
 from app.system import listener, windows_files
 
 _MOST_LISTED = 50
@@ -137,9 +135,8 @@ def _run_owner(settings: Settings, args: argparse.Namespace) -> int:
     if settings.access_password:
         _require_file(settings)
         database.open_database(settings.database)
-        secret = new_secret()
         with closing(database.connect(settings.database)) as db:
-            name = rescue_owner(db, args.name, secret_digest(secret), now=time.time())
+            name, secret = rescue_owner(db, args.name, now=time.time())
         link = f"{listener.address(settings.host, settings.port)}/join/{secret}"
         _print(f"「{name}」是主人。72 小时内打开这个链接，设一个新密码，只能用一次：", link)
     else:

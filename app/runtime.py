@@ -17,13 +17,13 @@ from app.errors import DatabaseError
 from app.library.library import Library
 from app.library.output_backup import open_output_backup
 from app.library.outputs import Outputs
+from app.notifications.notifier import Notifier
 from app.system.process import StayAwake
 from app.worker.availability import Availability
 from app.worker.backups import Backups
 from app.worker.disk_space import DiskSpace
 from app.worker.engines import Engines
 from app.worker.maintenance import Maintenance
-from app.worker.notifier import Notifier
 from app.worker.peers import Peers
 from app.worker.pipeline import Pipeline
 from app.worker.threads import Threads

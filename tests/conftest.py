@@ -38,6 +38,7 @@ from tools.server_process import ServerProcess
 from tools.torture.proxy import Network, Proxy
 from web_app import create_app
 
+pytest_plugins = ["tests.over_http"]
 isolate_environment()
 ServerProcess.is_forked = sys.platform == "linux"
 _SELECTION = pytest.StashKey[Selection]()

@@ -16,7 +16,7 @@ from tools.chromium import browser_path
 from tools.postgres_server import is_installed
 
 ROOT = Path(__file__).parents[1]
-# What executes SQL; tests/web/conftest.py says which modules of tests/web do.
+# What executes SQL; tests/over_http.py says which modules of the tests over HTTP do.
 _OF_SQL = (
     *("tests/db/", "tests/orders/", "tests/people/", "tests/rounds/", "tests/tables/", "tests/worker/"),
     *("tests/notifications/", "tests/samples/", "tests/settings/", "tests/usage/", "tests/web/"),

@@ -39,8 +39,10 @@ MAY_IMPORT = {
     "oss_client": _BASE,
     "app.tables": _BASE | {"app.orders", "app.sheets", "database"},
     "app.orders": _BASE | {"app.images", "app.library", "database"},
-    "app.worker": _BASE | {"app.log", "app.images", "app.library", "database", "generator"},
-    "app.runtime": _BASE | {"app.library", "app.worker", "database"},
+    "app.notifications": _BASE | {"app.log", "database", "generator"},
+    "app.worker": _BASE
+    | {"app.log", "app.images", "app.library", "app.notifications", "database", "generator"},
+    "app.runtime": _BASE | {"app.library", "app.notifications", "app.worker", "database"},
     "app.web": _BASE
     | {
         "app.env_file",
@@ -59,22 +61,8 @@ MAY_IMPORT = {
     "app.cli_words": {"app.config", "app.domain", "database"},
     "web_app": _BASE
     | {
-        *(
-            "app.env_file",
-            "app.log",
-            "app.images",
-            "app.runtime",
-            "app.web",
-            "app.delivery",
-            "app.recipes",
-            "app.rounds",
-            "app.people",
-            "app.samples",
-            "app.settings",
-            "app.usage",
-            "database",
-        ),
-        "generator",
+        *("app.env_file", "app.log", "app.images", "app.runtime", "app.web", "app.delivery", "app.recipes"),
+        *("app.rounds", "app.people", "app.samples", "app.settings", "app.usage", "database", "generator"),
     },
 }
 
@@ -84,21 +72,21 @@ IN_RIM = {
     "web_app": {f"{room}.page" for room in RIM},
     "app.rounds": {"app.delivery.archive", "app.delivery.plan"},
 }
+# What a room at the rim serves, which alone asks for the services and the connection of a request.
+SERVED = (
+    *("app.people.api", "app.people.login", "app.people.page"),
+    *("app.samples.api", "app.samples.page"),
+    *("app.settings.api", "app.settings.page"),
+    *("app.usage.api", "app.usage.page"),
+)
 
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
     "flask": {
         *("app.web", "web_app", "app.recipes.api", "app.recipes.views"),
         *(f"{room}.{name}" for room in RIM for name in ("api", "page")),
-        *("app.people.access", "app.people.api", "app.people.views"),
-        *(
-            "app.samples.api",
-            "app.samples.page",
-            "app.settings.api",
-            "app.settings.page",
-            "app.usage.api",
-            "app.usage.page",
-        ),
+        "app.people.access",
+        *SERVED,
     },
     "segno": {"app.rounds.api"},
     "flask_babel": {"app.web"},
@@ -228,6 +216,12 @@ def test_each_foreign_library_is_imported_in_one_place() -> None:
         for module, name in imported_names()
         if not {module, unit_of(module)} & ONLY_IN.get(name.split(".")[0], {module})
     ] == []
+
+
+def test_the_rules_and_statements_of_a_room_are_handed_their_services_and_database() -> None:
+    rooms = {unit_of(module) for module in SERVED}
+    asking = modules_with(lambda node: isinstance(node, ast.Name) and node.id in ("connection", "services"))
+    assert [each for each in asking if unit_of(each) in rooms and each not in SERVED] == []
 
 
 def test_the_product_imports_no_tools_and_tools_import_no_tests() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from app.db.batch_log import add_log
 from app.db.connection import Connection
 from app.db.row_mapping import IN_IDS, SqlList
-from app.db.sessions import had_several_people
 from app.errors import Conflict, message
 
 # The id of the person who pays for a record; NULL: the one at the machine, or not known.
@@ -61,6 +60,12 @@ def name_of_buyer(db: Connection, person_id: int | None) -> str:
     if found and not found["active"]:
         raise Conflict("您的账号已停用，没有下单")
     return str(found["name"]) if found and had_several_people(db) else ""
+
+
+def had_several_people(db: Connection) -> bool:
+    """Whether there is another than the first person: active, once active, or a user of an earlier app."""
+    sql = "SELECT count(*) AS number FROM people WHERE active = 1 OR password <> '' OR legacy_user_id <> ''"
+    return bool(db.execute(sql).fetchone()["number"] > 1)
 
 
 def list_names(db: Connection) -> dict[int, str]:

@@ -23,7 +23,6 @@ from app.images.filenames import safe_stem
 from app.images.finishing import POSITIONS, finish, layout
 from app.web.downloads import as_attachment
 from app.web.i18n import gettext, translate, translator
-from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
@@ -39,7 +38,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import json_body
-from app.web.person import is_of_this_machine
+from app.web.person import current_person, is_of_this_machine
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key

@@ -7,24 +7,20 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-FIRST_ID = 1  # of the person whose password is ACCESS_PASSWORD until it has one of its own
 _COST, _BLOCK, _LANES = 14, 8, 1  # of scrypt: 50 ms and 16 MB
 
 
-class Role(StrEnum):
+class PersonRole(StrEnum):
     """Each may do what those before it may."""
 
     VIEWER = "viewer"
     MEMBER = "member"
     OWNER = "owner"
 
-    def covers(self, least: "Role") -> bool:
+    def covers(self, least: "PersonRole") -> bool:
         """Whether this role may do what ``least`` may."""
-        ranks = [*Role]
+        ranks = [*PersonRole]
         return ranks.index(self) >= ranks.index(least)
-
-
-ROLE_LABELS = {Role.OWNER: "主人", Role.MEMBER: "成员", Role.VIEWER: "只看"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +29,13 @@ class Person:
 
     id: int | None = None
     name: str = "主人"
-    role: Role = Role.OWNER
+    role: PersonRole = PersonRole.OWNER
     month_limit_micros: int | None = None
 
-
-def role_of(stored: str) -> Role:
-    """A stored role; what is none may only look."""
-    return Role(stored) if stored in [*Role] else Role.VIEWER
+    @property
+    def is_owner(self) -> bool:
+        """Whether they may do everything."""
+        return self.role is PersonRole.OWNER
 
 
 def fold_name(name: str) -> str:

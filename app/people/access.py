@@ -3,14 +3,14 @@
 from flask import Flask, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from app.domain.people import Role
+from app.domain.people import PersonRole
 from app.errors import Forbidden
-from app.web.middleware.login import bearer, current_person
 from app.web.middleware.security import is_open
+from app.web.person import bearer, current_person
 
 # What needs no login is in OPEN_ENDPOINTS of the security middleware; below /r/ the rounds guard themselves.
 _BY_ROLE = {
-    Role.VIEWER: """
+    PersonRole.VIEWER: """
         create.index create.results batch.index batch.dialogs batch.pictures
         records.index records.results records.details records.permalink records.batch_choices records.retouch
         samples.index samples.images samples.file samples.thumbnail media.output media.thumbnail
@@ -35,7 +35,7 @@ _BY_ROLE = {
         join.people people.get_me people.change_me people.end_session
         people.list_tokens people.add_token people.delete_token
     """,
-    Role.MEMBER: """
+    PersonRole.MEMBER: """
         create.generate batch.restore records.change
         api.batches.batch_generate api.batches.create_batch
         api.batches.pause_batch api.batches.resume_batch api.batches.cancel_batch api.batches.cancel_record
@@ -52,7 +52,7 @@ _BY_ROLE = {
         recipes.apply_to_table recipes.import_recipe recipes.put_recipe recipes.remove_recipe
         rounds.create rounds.follow rounds.renew rounds.close rounds.reopen rounds.remove
     """,
-    Role.OWNER: """
+    PersonRole.OWNER: """
         model.index model.submit model.restore model.restored model.download_backup
         api.settings.get_settings api.settings.put_settings api.settings.post_test
         api.settings.send_test api.usage.put_budgets
@@ -77,8 +77,8 @@ IN_BROWSER = [
     "model.download_backup",
 ]
 _REFUSALS = {
-    Role.MEMBER: "您的身份是「只看」，可以看、选、下载；要下单和修改，请找主人改成成员",
-    Role.OWNER: "只有主人可以做这件事，请找主人",
+    PersonRole.MEMBER: "您的身份是「只看」，可以看、选、下载；要下单和修改，请找主人改成成员",
+    PersonRole.OWNER: "只有主人可以做这件事，请找主人",
 }
 
 
@@ -90,12 +90,12 @@ def init_access(app: Flask) -> None:
 
 def may(role: str) -> bool:
     """Whether who asks for this page may do what this role may."""
-    return current_person().role.covers(Role(role))
+    return current_person().role.covers(PersonRole(role))
 
 
 def looking() -> list[str]:
     """The style sheet that hides what changes something from those who only look."""
-    return [] if may(Role.MEMBER) else ["looking"]
+    return [] if may(PersonRole.MEMBER) else ["looking"]
 
 
 def _check_role() -> Response | None:

@@ -9,14 +9,17 @@ from flask import Blueprint, request, url_for
 from werkzeug.wrappers import Response
 
 from app.domain import MAX_BUDGET
-from app.domain.people import FIRST_ID, ROLE_LABELS, Role, hash_password, secret_digest
+from app.domain.people import PersonRole, hash_password, secret_digest
 from app.errors import Conflict, InvalidRequest, TooManyAttempts, message
-from app.people import store
+from app.people import sessions, sql
+from app.people.login import check_password, session_digest
 from app.people.rules import (
+    FIRST_ID,
     LEAST_PASSWORD,
     MAX_NAME,
     MAX_PASSWORD,
     MAX_TOKEN_NAME,
+    ROLE_LABELS,
     in_micros,
     new_secret,
     read_end,
@@ -25,23 +28,17 @@ from app.people.rules import (
     shown_time,
 )
 from app.system.listener import address_for_others
-from app.web.middleware.login import (
-    came_by_https,
-    check_password,
-    current_person,
-    session_digest,
-)
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, or_null, strict_object, text
 from app.web.params import json_body
-from app.web.person import note_change
+from app.web.person import came_by_https, current_person, note_change
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.urls import safe_urlsplit
 
 bp = Blueprint("people", __name__)
 
-_ROLE = enum(*Role)
+_ROLE = enum(*PersonRole)
 _YUAN = {"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET), "title": "每月上限"}
 _LIMIT = or_null(_YUAN) | {"description": "元，每月"}
 _CHANGED = {"name": "名字", "role": "身份", "month_limit_micros": "每月上限", "active": "停用或启用"}
@@ -85,7 +82,7 @@ def get_me() -> Response:
 def sessions_of_me() -> list[dict[str, Any]]:
     """The logins of the person of this request, as the API has them."""
     me, here = current_person(), session_digest()
-    found = store.list_sessions(connection(), me.id, now=time.time()) if me.id else []
+    found = sessions.list_sessions(connection(), me.id, now=time.time()) if me.id else []
     return [
         {
             **{name: each[name] for name in ("id", "address", "agent")},
@@ -116,9 +113,9 @@ def change_me() -> Response:
             raise TooManyAttempts(text_of_wait, seconds=seconds, retry_after=seconds)
         if account is None or account.person.id != me.id:
             raise InvalidRequest("current", "现在的密码不对，请再试一次")
-        store.set_password(connection(), me.id or 0, hash_password(password), kept=session_digest())
+        sql.set_password(connection(), me.id or 0, hash_password(password), kept=session_digest())
     if name:
-        store.change_person(connection(), me.id or FIRST_ID, {"name": name})
+        sql.change_person(connection(), me.id or FIRST_ID, {"name": name})
         what = message("改了{name}：{names}", name=name, names=message(_CHANGED["name"]))
         note_change("person_changed", what, of=me.id or FIRST_ID, fields="name")
     return success()
@@ -128,7 +125,7 @@ def change_me() -> Response:
 @describe("结束我的一个登录", answer())
 def end_session(session_id: str) -> Response:
     """End one of the own logins."""
-    store.end_session(connection(), current_person().id or 0, session_id)
+    sessions.end_session(connection(), current_person().id or 0, session_id)
     return success()
 
 
@@ -136,7 +133,7 @@ def end_session(session_id: str) -> Response:
 @describe("所有人，停用的在最后", answer(people=array_of(_PERSON)))
 def list_people() -> Response:
     """Everybody."""
-    return success(people=[person_json(each) for each in store.list_people(connection())])
+    return success(people=[person_json(each) for each in sql.list_people(connection())])
 
 
 @bp.post("/api/people")
@@ -150,14 +147,12 @@ def add_person() -> Response:
     """Add a person, with an invitation."""
     body = json_body()
     _require_server_password()
-    name, role = read_name(body), Role(body.get("role", Role.MEMBER))
+    name, role = read_name(body), PersonRole(body.get("role", PersonRole.MEMBER))
     secret, limit = new_secret(), in_micros(body.get("month_limit"))
-    added = store.add_person(connection(), name, role, limit, secret_digest(secret), now=time.time())
+    added = sql.add_person(connection(), name, role, limit, secret_digest(secret), now=time.time())
     what = message("加了{name}，身份是{role}", name=name, role=message(ROLE_LABELS[role]))
     note_change("person_added", what, of=added)
-    return success(
-        status=201, person=person_json(store.get_person(connection(), added)), link=_link_of(secret)
-    )
+    return success(status=201, person=person_json(sql.get_person(connection(), added)), link=_link_of(secret))
 
 
 @bp.patch("/api/people/<int:person_id>")
@@ -173,13 +168,13 @@ def change_person(person_id: int) -> Response:
     if "name" in body:
         values["name"] = read_name(body)
     if "role" in body:
-        values["role"] = Role(body["role"])
+        values["role"] = PersonRole(body["role"])
     if "month_limit" in body:
         values["month_limit_micros"] = in_micros(body["month_limit"])
     if "active" in body:
         values["active"] = int(body["active"])
-    store.change_person(connection(), person_id, values, pauses=body.get("runs") != "go_on")
-    changed = store.get_person(connection(), person_id)
+    sql.change_person(connection(), person_id, values, pauses=body.get("runs") != "go_on")
+    changed = sql.get_person(connection(), person_id)
     names = tuple(message(_CHANGED[name]) for name in values)
     what = message("改了{name}：{names}", name=changed["name"], names=names)
     note_change("person_changed", what, of=person_id, fields=",".join(values))
@@ -192,8 +187,8 @@ def invite(person_id: int) -> Response:
     """Give a person a new link, also to one who has forgotten the password."""
     _require_server_password()
     secret = new_secret()
-    store.invite(connection(), person_id, secret_digest(secret), now=time.time())
-    name = store.get_person(connection(), person_id)["name"]
+    sql.invite(connection(), person_id, secret_digest(secret), now=time.time())
+    name = sql.get_person(connection(), person_id)["name"]
     note_change("person_invited", message("给{name}发了新的邀请链接", name=name), of=person_id)
     return success(link=_link_of(secret))
 
@@ -223,7 +218,7 @@ def tokens_of_me() -> list[dict[str, Any]]:
     times = ("created_at", "expires_at", "last_used_at")
     return [
         {"id": each["id"], "name": each["name"], **{name: shown_time(each[name]) for name in times}}
-        for each in (store.list_tokens(connection(), me.id) if me.id else [])
+        for each in (sessions.list_tokens(connection(), me.id) if me.id else [])
     ]
 
 
@@ -244,7 +239,9 @@ def add_token() -> Response:
     _require_server_password()
     name, ends_at = read_name(body, most=MAX_TOKEN_NAME), read_end(body.get("expires_at"))
     secret = new_secret("ait_")
-    added = store.add_token(connection(), me.id or 0, name, secret_digest(secret), ends_at, now=time.time())
+    added = sessions.add_token(
+        connection(), me.id or 0, name, secret_digest(secret), ends_at, now=time.time()
+    )
     return success(status=201, id=added, token=secret)
 
 
@@ -252,7 +249,7 @@ def add_token() -> Response:
 @describe("删掉我的一个令牌，马上不能用了", answer())
 def delete_token(token_id: int) -> Response:
     """Delete one of the own tokens."""
-    store.delete_token(connection(), current_person().id or 0, token_id)
+    sessions.delete_token(connection(), current_person().id or 0, token_id)
     return success()
 
 

@@ -8,12 +8,20 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain import times
+from app.domain.people import PersonRole
 from app.errors import InvalidRequest
 
+FIRST_ID = 1  # of the person whose password is ACCESS_PASSWORD until it has one of its own
+ROLE_LABELS = {PersonRole.OWNER: "主人", PersonRole.MEMBER: "成员", PersonRole.VIEWER: "只看"}
 MAX_NAME, MAX_TOKEN_NAME, MAX_TOKENS, MAX_PEOPLE = 40, 40, 50, 200
 LEAST_PASSWORD, MAX_PASSWORD = 8, 200  # characters
 INVITATION_SECONDS = 72 * 3600
 _TOKEN_BYTES = 32
+
+
+def role_of(stored: str) -> PersonRole:
+    """A stored role; what is none may only look."""
+    return PersonRole(stored) if stored in [*PersonRole] else PersonRole.VIEWER
 
 
 def read_name(body: Mapping[str, Any], field: str = "name", most: int = MAX_NAME) -> str:

@@ -28,7 +28,6 @@ from app.tables.check import Checker
 from app.tables.recipes import apply_recipe, recipe_of
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, is_english, translator
-from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FIELDS,
@@ -44,6 +43,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import json_body
+from app.web.person import current_person
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import find_model, row_reader

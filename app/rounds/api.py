@@ -24,7 +24,6 @@ from app.rounds.rules import MAX_WATERMARK, Mark, Round, RoundState, Shown
 from app.setting import is_loopback
 from app.system.listener import address_for_others
 from app.web.i18n import gettext
-from app.web.middleware.login import came_by_https, current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
@@ -38,6 +37,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import json_body, query
+from app.web.person import came_by_https, current_person
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key

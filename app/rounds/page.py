@@ -26,8 +26,8 @@ from app.web.downloads import as_attachment
 from app.web.error_handlers import STATUS
 from app.web.i18n import gettext, translator
 from app.web.middleware import SAFE_METHODS
-from app.web.middleware.login import came_by_https, client_address, client_key
 from app.web.params import json_body
+from app.web.person import came_by_https, client_address, client_key
 from app.web.serializers import failure, success
 from app.web.services import PICTURE_NOTES, Slots, connection, services
 from app.web.submit import row_reader

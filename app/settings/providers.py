@@ -12,15 +12,7 @@ import generator
 from app import log
 from app.config import GENERAL, NOTIFY, SERVICES, SETTINGS, Settings
 from app.env_file import Edit, EnvFile
-from app.errors import (
-    Conflict,
-    InvalidRequest,
-    Message,
-    ModelError,
-    NotFound,
-    SettingError,
-    message,
-)
+from app.errors import Conflict, InvalidRequest, Message, ModelError, NotFound, SettingError, message
 from app.web.person import note_change
 from app.web.services import Services
 

@@ -1,5 +1,7 @@
 """Who makes a request: from where, what may still be spent for them, and the log of what they change."""
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -8,13 +10,76 @@ from flask import request
 import database
 from app import log
 from app.domain import Budget, BudgetScope
-from app.errors import DatabaseError, Message, message
-from app.setting import is_loopback
-from app.web.middleware.login import current_person, is_logged_in, is_trusted_proxy
+from app.domain.people import Person
+from app.errors import DatabaseError, LoginRequired, Message, message
+from app.setting import is_address, is_loopback
 from app.web.services import connection, services
 from app.web.urls import safe_urlsplit
 
+COOKIE = "ai_image_generator"  # cookies ignore ports: another local program may use the name "session"
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+
+
+def is_logged_in() -> bool:
+    """Whether this request has a login or a token that is valid.
+
+    Raises TokenRefused, or StoreLost when the database cannot be read; the sentence is fit for anybody.
+    """
+    return services().find_person() is not None
+
+
+def current_person() -> Person:
+    """Who makes this request, where a login is required; without a password the owner at the machine.
+
+    Raises LoginRequired.
+    """
+    if not services().settings.access_password:
+        return Person()
+    if (person := services().find_person()) is None:
+        raise LoginRequired("没有登录，或登录过期了，请重新登录")
+    return person
+
+
+def bearer() -> str:
+    """The token of this request; empty without one, or where no password is set."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" and services().settings.access_password else ""
+
+
+def client_address() -> str:
+    """The address of the browser, as the proxies of TRUSTED_PROXIES pass it on."""
+    passed_on = request.headers.get("X-Forwarded-For", "").split(",")
+    hops = [hop for hop in map(_without_port, (*passed_on, request.remote_addr or "")) if hop]
+    while len(hops) > 1 and is_trusted_proxy(hops[-1]):
+        hops.pop()
+    return hops[-1] if hops else ""
+
+
+def came_by_https() -> bool:
+    """Whether the browser came by HTTPS, as the nearest proxy says if it is one of TRUSTED_PROXIES."""
+    said = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2]
+    return said.strip().lower() == "https" and is_trusted_proxy(request.remote_addr or "")
+
+
+def is_trusted_proxy(address: str) -> bool:
+    """Whether the address is in TRUSTED_PROXIES."""
+    proxies = services().settings.trusted_proxies
+    return is_address(address) and any(ipaddress.ip_address(address) in network for network in proxies)
+
+
+def _without_port(hop: str) -> str:
+    """The address in a hop; some proxies add the port, another one for each connection."""
+    found = re.fullmatch(r"\s*(?:\[(.*)\](?::\d+)?|([^:]*):\d+)\s*", hop)
+    return (found[1] or found[2] or "") if found else hop.strip()
+
+
+def client_key(address: str) -> str:
+    """Key of a client: its IPv4 address, or the /64 of its IPv6 address, all of which one machine owns."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
 
 
 def access_problem() -> Message | None:

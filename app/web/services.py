@@ -1,7 +1,7 @@
 """The services of a request: settings, image model, runtime, database connection."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -11,6 +11,7 @@ from flask import Flask, current_app, g, request
 import database
 from app.config import Settings
 from app.domain import Models, ModelSpec
+from app.domain.people import Person
 from app.env_file import EnvFile
 from app.errors import Message, TryLater, message
 from app.library.library import Library
@@ -54,6 +55,7 @@ class Services:
     """The objects that ``create_app`` passes to the web package."""
 
     runtime: Runtime
+    find_person: Callable[[], Person | None]  # of the login or token of a request
     env_file: EnvFile | None = None  # where settings are changed
     waiting_calls: Slots = field(default_factory=_waiting_calls)
     archives: Slots = field(default_factory=_downloads)
@@ -139,9 +141,11 @@ class Services:
         return (self.key_problem if is_default else None) or ended
 
 
-def init_services(app: Flask, runtime: Runtime, env_file: EnvFile | None) -> None:
+def init_services(
+    app: Flask, runtime: Runtime, env_file: EnvFile | None, find_person: Callable[[], Person | None]
+) -> None:
     """Attach the services to the app."""
-    app.extensions[_KEY] = Services(runtime=runtime, env_file=env_file)
+    app.extensions[_KEY] = Services(runtime=runtime, env_file=env_file, find_person=find_person)
     app.teardown_appcontext(_release_connection)
 
 

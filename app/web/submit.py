@@ -14,8 +14,8 @@ from app.errors import InvalidRequest, Message
 from app.orders.place import BatchOptions, Conditions
 from app.orders.read import AGAIN, REPEATS, SKIP, RowReader
 from app.web.i18n import in_english
-from app.web.middleware.login import current_person
 from app.web.openapi.schemas import enum, or_null, text
+from app.web.person import current_person
 from app.web.services import connection, services
 
 MAX_KEY_LENGTH = 200

@@ -13,6 +13,7 @@ from app import log
 from app.domain import Record
 from app.domain.workers import WorkerState
 from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, WriteRefused
+from app.notifications.notifier import BETWEEN_SECONDS, Notifier
 from app.system.process import StayAwake
 from app.worker.availability import Availability
 from app.worker.backups import Backups
@@ -21,7 +22,6 @@ from app.worker.decision import ModelRetired, decide
 from app.worker.disk_space import DiskLow
 from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
-from app.worker.notifier import BETWEEN_SECONDS, Notifier
 from app.worker.peers import Peers
 from app.worker.pipeline import Pipeline, WorkerAborting
 from app.worker.saving import pause_batch

@@ -6,12 +6,9 @@ import pytest
 
 from app.config import Settings
 from app.domain import people
-from app.web.middleware.login import LoginThrottle
+from app.people.login import LoginThrottle
 from tests.people.harness import Office
-from tests.web.conftest import module_settings
 from tools.fakes.clock import Clock
-
-__all__ = ["module_settings"]
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ import database
 from app import cli
 from app.config import Settings
 from app.domain import people
-from app.people import store
-from app.web.middleware.login import COOKIE
+from app.people import sql
+from app.people.sessions import add_session
+from app.people.sql import find_account
+from app.web.person import COOKIE
 from tests.dump import dump
 from tests.people.harness import PASSWORD, Office, join, log_in, me, password_of, token_of
 from tests.web.harness import answered, at_once
@@ -77,7 +79,7 @@ def test_a_wrong_name_takes_one_hash_as_a_wrong_password_does(
 
     monkeypatch.setattr(people, "_hash", quick)
     stored = people.hash_password(password_of("小周"))
-    store.set_password(db, 2, stored, kept="")
+    sql.set_password(db, 2, stored, kept="")
     office.app.extensions["ai_image_generator_guesses"]._of_server = people.hash_password(PASSWORD)
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     assert log_in(office.browser(), "猜", name) == 403
@@ -211,14 +213,14 @@ def test_a_login_that_was_checked_before_the_switching_off_does_not_count_after_
     office: Office, db: database.Connection
 ) -> None:
     person_id, _ = office.add("小周")
-    account = database.find_account(db, "小周")
+    account = find_account(db, "小周")
     assert account is not None
     office.change(person_id, active=False)
     how = {"now": 0.0, "expires_at": 9e9, "address": "", "agent": ""}
-    assert not database.add_session(db, "a", account, **how)  # type: ignore[arg-type]
+    assert not add_session(db, "a", account, **how)  # type: ignore[arg-type]
     office.change(person_id, active=True)
-    store.set_password(db, person_id, "another", kept="")
-    assert not database.add_session(db, "a", account, **how)  # type: ignore[arg-type]
+    sql.set_password(db, person_id, "another", kept="")
+    assert not add_session(db, "a", account, **how)  # type: ignore[arg-type]
 
 
 def test_the_last_owner_who_can_log_in_stays(office: Office) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.domain.notifications import Notice, NotificationEvent, notice_of
+from app.domain.notifications import Notice, NotificationEvent
+from app.notifications.words import notice_of
 from app.providers import webhook
 from app.providers.webhook import NotDelivered, Webhook
 from tools.fakes.robots import TOKEN, FakeRobot

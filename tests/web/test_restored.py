@@ -12,7 +12,7 @@ from app.config import Settings
 from app.env_file import EnvFile
 from app.runtime import Runtime
 from app.settings import page
-from app.web.middleware.login import COOKIE
+from app.web.person import COOKIE
 from tests.people.harness import PASSWORD, join, log_in, password_of, token_of
 from tests.web.harness import WebHarness, answered
 from tools.fakes.jimeng import FakeJimeng

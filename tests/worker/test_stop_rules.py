@@ -4,13 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import web
 from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
 
 pytestmark = pytest.mark.sqlite  # no statements of its own kind
-
-__all__ = ["web"]
 
 BAD = [{"prompt": f"违禁 {n}", "resolution": "1K"} for n in range(30)]
 

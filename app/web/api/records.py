@@ -21,7 +21,6 @@ from app.images.metadata import Parameters, format_parameters, parse_parameters
 from app.web import filters
 from app.web.downloads import XLSX, start_stream, workbook
 from app.web.i18n import gettext, translate, translator
-from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
@@ -35,6 +34,7 @@ from app.web.openapi.schemas import (
     strict_object,
 )
 from app.web.params import json_body, page_query, query
+from app.web.person import current_person
 from app.web.serializers import record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import Archive, send_archive

@@ -43,7 +43,6 @@ from app.tables.versions import (
 from app.web.api.batches import CHECKED
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, translate, translator
-from app.web.middleware.login import current_person
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
@@ -57,6 +56,7 @@ from app.web.openapi.schemas import (
     text,
 )
 from app.web.params import json_body
+from app.web.person import current_person
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import conditions, find_model, model_of, row_reader

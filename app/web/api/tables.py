@@ -34,7 +34,6 @@ from app.tables.versions import cells_of
 from app.tables.view import view_rows
 from app.web.api.batches import SHARED, placed_answer
 from app.web.etags import etag_matches, with_etag
-from app.web.middleware.login import current_person
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
@@ -51,6 +50,7 @@ from app.web.openapi.schemas import (
 )
 from app.web.openapi.tables import CHANGED, OPEN_TABLE, OPERATION, ROWS, SHOWN_ROW, TABLE
 from app.web.params import json_body, query
+from app.web.person import current_person
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import (

@@ -1,13 +1,13 @@
-"""Host, origin and password checks before each request, and security headers on each response."""
+"""Host and origin checks before each request, and security headers on each response."""
 
-from flask import Flask, Response, redirect, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Flask, Response, request
 
-from app.errors import DatabaseError, Forbidden, LoginRequired
+from app.errors import DatabaseError, Forbidden
 from app.setting import is_address
 from app.web.downloads import YEAR_SECONDS
-from app.web.middleware import SAFE_METHODS, is_call, login
-from app.web.services import services, services_of
+from app.web.middleware import SAFE_METHODS
+from app.web.person import bearer, came_by_https, is_logged_in
+from app.web.services import services
 from app.web.urls import safe_urlsplit
 
 OPEN_ENDPOINTS = (
@@ -34,9 +34,7 @@ def init_security(app: Flask) -> None:
     """Install the checks before every request and the headers of every response."""
     app.before_request(_check_host)
     app.before_request(_check_origin)
-    app.before_request(_require_login)
     app.after_request(_add_headers)
-    login.init_login(app, password=services_of(app).settings.access_password)
 
 
 def is_clients() -> bool:
@@ -54,7 +52,7 @@ def lets_in() -> bool:
     try:
         _check_host()
         _check_origin()
-        return not services().settings.access_password or login.is_logged_in()
+        return not services().settings.access_password or is_logged_in()
     except (Forbidden, DatabaseError):
         return False
 
@@ -71,7 +69,7 @@ def _check_host() -> None:
 
 def _check_origin() -> None:
     """Reject cross-site requests by Origin and Sec-Fetch-Site; clients that send neither are no browsers."""
-    if request.method in SAFE_METHODS or (login.bearer() and not is_open()):
+    if request.method in SAFE_METHODS or (bearer() and not is_open()):
         return  # a token is sent by no browser that another site has made a request
     origin = request.headers.get("Origin")
     if origin == "null" and request.endpoint == _FORM:
@@ -81,26 +79,10 @@ def _check_origin() -> None:
         raise Forbidden("这个请求来自别的网站，已拒绝")
 
 
-def _require_login() -> AnyResponse | None:
-    if not services().settings.access_password or is_open():
-        return None
-    is_page = request.method in SAFE_METHODS and not is_call()
-    try:
-        if login.is_logged_in():
-            return None
-    except DatabaseError as lost:
-        if is_page:
-            return login.unavailable(lost.message)
-        raise
-    if is_page:
-        return redirect(url_for("login.login_page", next=request.full_path.rstrip("?")))
-    raise LoginRequired("没有登录，或登录过期了，请重新登录")
-
-
 def _add_headers(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    if login.came_by_https():
+    if came_by_https():
         response.headers["Strict-Transport-Security"] = f"max-age={YEAR_SECONDS}"
     if services().settings.access_password and not is_open():
         response.cache_control.public = False  # a proxy would give it to those who have not logged in

@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import Flask
 
-from app.web.middleware.login import COOKIE
 from app.web.openapi.describe import JSON, operation_of
 from app.web.openapi.schemas import ID, SCHEMAS, schema_of, text
+from app.web.person import COOKIE
 
 _ABOUT = (
     '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'

@@ -10,8 +10,8 @@ from app.domain import BUILT_IN_NAMES, Batch, BatchStatus, Status
 from app.domain.tables import Table
 from app.web.batch_columns import batch_columns, batch_models
 from app.web.formatting import resolutions
-from app.web.middleware.login import current_person
 from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
+from app.web.person import current_person
 from app.web.serializers import ratios_of
 from app.web.services import connection, services
 from app.web.views.tables import render_tables

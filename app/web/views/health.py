@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response
 
 from app.errors import message
 from app.web.i18n import translate
-from app.web.middleware.login import is_logged_in
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import Shape, answer, closed_object, map_of, or_null
+from app.web.person import is_logged_in
 from app.web.serializers import failure, success
 from app.web.services import Services, services
 from app.worker.disk_space import DiskLow

@@ -11,9 +11,9 @@ import database
 from app.errors import NotFound
 from app.library.output_backup import SHOWN_SECONDS, OutputBackup
 from app.web.downloads import YEAR_SECONDS, picture
-from app.web.middleware.login import came_by_https
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import enum
+from app.web.person import came_by_https
 from app.web.services import connection, services
 
 bp = Blueprint("media", __name__)

@@ -15,14 +15,12 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain import Budget, BudgetScope, PauseCause
-from app.domain.people import Role
 from app.errors import DatabaseError, Message, message
 from app.web.etags import etag_matches, with_etag
 from app.web.i18n import translate
-from app.web.middleware.login import current_person
 from app.web.middleware.store_state import unreadable
 from app.web.model_states import ModelState, list_model_states
-from app.web.person import budgets_of_me, list_budgets
+from app.web.person import budgets_of_me, current_person, list_budgets
 from app.web.serializers import translated_spec
 from app.web.services import connection, services
 
@@ -111,7 +109,7 @@ def _store_lost(sentence: Message) -> ServerStatus:
 
 def _current_status() -> ServerStatus:
     work, budgets, me = _open_work(), list_budgets(connection()), current_person()
-    mine = {me.id, None} if me.role is Role.OWNER else {me.id}  # what nobody is known to pay is of the owners
+    mine = {me.id, None} if me.is_owner else {me.id}  # what nobody is known to pay is of the owners
     own = next((run for run in work.paused if run.payer in mine or me.id is None), None)
     limited = {run.payer for run in work.paused if run.cause == PauseCause.LIMIT}
     state, text = _state(own)
@@ -119,7 +117,7 @@ def _current_status() -> ServerStatus:
         state=state,
         state_text=translate(text),
         paused=own if state == "paused" else None,
-        at_limit=len(limited - mine) if me.id and me.role is Role.OWNER else 0,
+        at_limit=len(limited - mine) if me.id and me.is_owner else 0,
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,

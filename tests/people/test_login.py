@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from ipaddress import ip_network
@@ -12,30 +13,26 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db import sessions
+from app.db import attempts
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import people
 from app.domain.people import Person
-from app.web.middleware import login
-from app.web.middleware.login import COOKIE, LoginThrottle
+from app.people import login, sessions
+from app.people.login import LoginThrottle
+from app.people.sessions import Pass
+from app.people.sql import Account
+from app.web.person import COOKIE
 from tests.dump import dump
 from tools.fakes.clock import Clock
 from web_app import create_app
 
-SLOW_HASH = people._hash
 LIMIT = database.Limit("10.0.0.1")
-RIGHT = database.Account(person=Person(id=1), password="", password_version=0)
+RIGHT = Account(person=Person(id=1), password="", password_version=0)
 
 
 @pytest.fixture
 def app(settings: Settings) -> Flask:
     return create_app(replace(settings, access_password="开门"))
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare passwords directly: the slow hash has its own test."""
-    monkeypatch.setattr(people, "_hash", lambda text, *_how: f"0$0$0$0${text.encode().hex()}")
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +41,11 @@ def module_app(module_settings: Settings) -> Flask:
     return create_app(replace(module_settings, access_password="开门"))
 
 
-@pytest.fixture
-def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no delay end."""
-    monkeypatch.setattr(LoginThrottle.__init__, "__defaults__", (Clock(),))
-
-
-def right() -> database.Account | None:
+def right() -> Account | None:
     return RIGHT
 
 
-def wrong() -> database.Account | None:
+def wrong() -> Account | None:
     return None
 
 
@@ -95,7 +86,7 @@ def test_a_wrong_password_does_not_log_in(app: Flask) -> None:
 
 
 def test_passwords_are_compared_with_a_slow_memory_hard_hash(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+    app: Flask, monkeypatch: pytest.MonkeyPatch, quick: Callable[..., str]
 ) -> None:
     real, costs = hashlib.scrypt, []
 
@@ -103,7 +94,7 @@ def test_passwords_are_compared_with_a_slow_memory_hard_hash(
         costs.append((len(salt), n * r * 128))
         return real(text, salt=salt, n=n, r=r, p=p)
 
-    monkeypatch.setattr(people, "_hash", SLOW_HASH)
+    monkeypatch.setattr(people, "_hash", quick)
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     enter(app.test_client(), "猜")
     assert costs == [(16, 16 * 2**20)] * 2
@@ -161,16 +152,16 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, looked = app.test_client(), []
-    real = database.find_session
+    real = sessions.find_session
 
-    def find_session(db: database.Connection, digest: str, *, now: float) -> database.Pass | None:
+    def find_session(db: database.Connection, digest: str, *, now: float) -> Pass | None:
         assert isinstance(db, SqliteConnection)
         before = db.total_changes
         found = real(db, digest, now=now)
         looked.append(db.total_changes - before)
         return found
 
-    monkeypatch.setattr(database, "find_session", find_session)
+    monkeypatch.setattr(sessions, "find_session", find_session)
     assert not lets_in(client)
     client.set_cookie(COOKIE, "x" * 42)
     assert not lets_in(client)
@@ -313,13 +304,13 @@ def test_a_wrong_password_that_another_process_counts_meanwhile_delays(
     begin = database.transaction
 
     def begin_late(mine: database.Connection, **how: bool) -> AbstractContextManager[bool]:
-        monkeypatch.setattr("app.db.sessions.transaction", begin)
+        monkeypatch.setattr("app.db.attempts.transaction", begin)
         with closing(database.connect(settings.database)) as other:
-            assert sessions.start_attempt(other, LIMIT, now=0.0) == 0.0
+            assert attempts.start_attempt(other, LIMIT, now=0.0) == 0.0
         return begin(mine, **how)
 
-    monkeypatch.setattr("app.db.sessions.transaction", begin_late)
-    assert sessions.start_attempt(db, LIMIT, now=0.0) == 1.0
+    monkeypatch.setattr("app.db.attempts.transaction", begin_late)
+    assert attempts.start_attempt(db, LIMIT, now=0.0) == 1.0
 
 
 def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password(db: database.Connection) -> None:
@@ -371,7 +362,7 @@ def test_an_ipv6_network_counts_as_one_client(
 def test_the_number_of_remembered_clients_is_bounded(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_MAX_CLIENTS", 6)
+    monkeypatch.setattr(attempts, "_MAX_CLIENTS", 6)
     guesses = LoginThrottle(Clock())
     for number in range(50):
         guesses.check(db, wrong, f"10.0.0.{number}", str(number))
@@ -426,7 +417,7 @@ def test_a_client_that_has_to_wait_keeps_no_other_out(app: Flask) -> None:
 
 def test_a_logout_of_a_stranger_writes_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     deleted = []
-    monkeypatch.setattr(database, "delete_session", lambda _db, digest: deleted.append(digest))
+    monkeypatch.setattr(sessions, "delete_session", lambda _db, digest: deleted.append(digest))
     client = app.test_client()
     client.set_cookie(COOKIE, "x" * 43)
     assert client.post("/logout").status_code == 303

@@ -4,8 +4,9 @@ import database
 import generator
 from app import log
 from app.config import Settings
-from app.domain.notifications import NotificationEvent, notice_of
+from app.domain.notifications import NotificationEvent
 from app.errors import Message
+from app.notifications.words import notice_of
 from app.system import listener
 
 BETWEEN_SECONDS = 3.0  # robots take 20 messages a minute

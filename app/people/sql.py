@@ -1,15 +1,31 @@
-"""Stored people, with their invitations, logins and tokens. Times are Unix seconds."""
+"""Stored people, their passwords and invitations. Times are Unix seconds."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import database
 from app.domain import PauseCause
-from app.domain.people import FIRST_ID, Role, fold_name
+from app.domain.people import Person, PersonRole, fold_name, secret_digest
 from app.errors import Conflict, InvalidRequest, NotFound, message
-from app.people.rules import INVITATION_SECONDS, MAX_PEOPLE, MAX_TOKENS
+from app.people.rules import FIRST_ID, INVITATION_SECONDS, MAX_PEOPLE, new_secret, role_of
 
-_ID = "substr(digest, 1, 16)"  # of a login, in answers; it opens nothing
+PERSON_COLUMNS = "people.id, people.name, people.role, people.month_limit_micros"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What is compared at a login. ``password`` is as stored, empty where the person has none of its own;
+    only the first may then log in, with that of the server."""
+
+    person: Person
+    password: str
+    password_version: int
+
+    @property
+    def can_log_in(self) -> bool:
+        """Whether some password opens it."""
+        return bool(self.password) or self.person.id == FIRST_ID
 
 
 def list_people(db: database.Connection) -> list[dict[str, Any]]:
@@ -26,12 +42,12 @@ def list_people(db: database.Connection) -> list[dict[str, Any]]:
 
 def get_person(db: database.Connection, person_id: int) -> dict[str, Any]:
     """Raises NotFound."""
-    found: dict[str, Any] = _one([each for each in list_people(db) if each["id"] == person_id])
+    found: dict[str, Any] = require_one([each for each in list_people(db) if each["id"] == person_id])
     return found
 
 
 def add_person(
-    db: database.Connection, name: str, role: Role, limit: int | None, invitation: str, *, now: float
+    db: database.Connection, name: str, role: PersonRole, limit: int | None, invitation: str, *, now: float
 ) -> int:
     """Store a person with an invitation -> id. Raises Conflict."""
     with database.transaction(db):
@@ -59,7 +75,7 @@ def change_person(
     Raises NotFound, and Conflict where no owner would be left who can log in.
     """
     with database.transaction(db):
-        _one(db.execute("SELECT id FROM people WHERE id = :id", {"id": person_id}).fetchall())
+        require_one(db.execute("SELECT id FROM people WHERE id = :id", {"id": person_id}).fetchall())
         if name := values.get("name"):
             _require_free(db, name, person_id)
             values = {**values, "folded_name": fold_name(name)}
@@ -110,7 +126,7 @@ def invite(db: database.Connection, person_id: int, digest: str, *, now: float) 
     """Give a person a new invitation, in place of an earlier one. Raises NotFound, Conflict."""
     with database.transaction(db):
         sql = "SELECT active FROM people WHERE id = :id"
-        if not _one(db.execute(sql, {"id": person_id}).fetchall())["active"]:
+        if not require_one(db.execute(sql, {"id": person_id}).fetchall())["active"]:
             raise Conflict("这个人已停用，请先启用，再发邀请")
         _set_invitation(db, person_id, digest, now)
 
@@ -135,9 +151,7 @@ def find_invited(db: database.Connection, digest: str, *, now: float) -> dict[st
     return dict(row) if row else None
 
 
-def accept(
-    db: database.Connection, digest: str, name: str, password: str, *, now: float
-) -> database.Account | None:
+def accept(db: database.Connection, digest: str, name: str, password: str, *, now: float) -> Account | None:
     """Use an invitation up: the person has this name and password from now on, and no earlier login.
 
     None when it cannot be used, as when somebody else was faster. Raises Conflict for a name that is taken.
@@ -158,7 +172,7 @@ def accept(
         if changed.rowcount == 0:
             return None
         _set_password(db, invited["id"], password, kept="")
-    return database.find_account(db, fold_name(name))
+    return find_account(db, fold_name(name))
 
 
 def set_password(db: database.Connection, person_id: int, password: str, *, kept: str) -> None:
@@ -176,72 +190,41 @@ def _set_password(db: database.Connection, person_id: int, password: str, kept: 
     db.execute(sql, {"id": person_id, "kept": kept})
 
 
-def list_sessions(db: database.Connection, person_id: int, *, now: float) -> list[dict[str, Any]]:
-    """The logins of a person, the last one first."""
-    rows = db.execute(
+def find_account(db: database.Connection, folded_name: str) -> Account | None:
+    """The person of this name who is not switched off; without a name the first of them."""
+    row = db.execute(
         f"""
-        SELECT {_ID} AS id, digest, created_at, seen_at, address, agent
-        FROM sessions
-        WHERE person_id = :id AND expires_at > :now
-        ORDER BY seen_at DESC, digest
+        SELECT {PERSON_COLUMNS}, people.password, people.password_version
+        FROM people
+        WHERE active = 1 AND (folded_name = :name OR :name = '')
+        ORDER BY id
+        LIMIT 1
         """,
-        {"id": person_id, "now": now},
-    ).fetchall()
-    return [dict(row) for row in rows]
+        {"name": folded_name},
+    ).fetchone()
+    if row is None:
+        return None
+    return Account(person=to_person(row), password=row["password"], password_version=row["password_version"])
 
 
-def end_session(db: database.Connection, person_id: int, session_id: str) -> None:
-    """End a login of a person. Raises NotFound."""
-    sql = f"DELETE FROM sessions WHERE person_id = :id AND {_ID} = :session"
-    with database.transaction(db, durable=False):
-        if db.execute(sql, {"id": person_id, "session": session_id}).rowcount == 0:
-            raise NotFound("没有这个登录，它可能已经结束")
+def count_accounts(db: database.Connection) -> int:
+    """How many people can log in: who was invited and has not joined cannot."""
+    sql = "SELECT count(*) AS number FROM people WHERE active = 1 AND (password <> '' OR id = :first)"
+    return int(db.execute(sql, {"first": FIRST_ID}).fetchone()["number"])
 
 
-def list_tokens(db: database.Connection, person_id: int) -> list[dict[str, Any]]:
-    """The tokens of a person, the newest first."""
-    rows = db.execute(
-        """
-        SELECT id, name, created_at, expires_at, last_used_at
-        FROM tokens
-        WHERE person_id = :id
-        ORDER BY id DESC
-        """,
-        {"id": person_id},
-    ).fetchall()
-    return [dict(row) for row in rows]
+def to_person(row: Mapping[str, Any] | Any) -> Person:
+    """A row of ``people`` as who makes a request."""
+    limit = row["month_limit_micros"]
+    return Person(id=row["id"], name=row["name"], role=role_of(row["role"]), month_limit_micros=limit)
 
 
-def add_token(
-    db: database.Connection, person_id: int, name: str, digest: str, ends_at: float | None, *, now: float
-) -> int:
-    """Store a token of a person who is not switched off -> id. Raises Conflict."""
-    with database.transaction(db):
-        if len(list_tokens(db, person_id)) >= MAX_TOKENS:
-            raise Conflict("最多 {limit} 个令牌，请先删掉几个", limit=MAX_TOKENS)
-        added = db.execute(
-            """
-            INSERT INTO tokens (person_id, name, digest, created_at, expires_at)
-            SELECT id, :name, :digest, :now, :ends_at
-            FROM people
-            WHERE id = :id AND active = 1
-            RETURNING id
-            """,
-            {"id": person_id, "name": name, "digest": digest, "now": now, "ends_at": ends_at},
-        ).fetchone()
-    return int(_one([added] if added else [])["id"])
+def rescue_owner(db: database.Connection, name: str, *, now: float) -> tuple[str, str]:
+    """Make the person of this name, or the first owner, an owner who is invited.
 
-
-def delete_token(db: database.Connection, person_id: int, token_id: int) -> None:
-    """Raises NotFound."""
-    sql = "DELETE FROM tokens WHERE id = :token AND person_id = :id"
-    with database.transaction(db):
-        if db.execute(sql, {"token": token_id, "id": person_id}).rowcount == 0:
-            raise NotFound("没有这个令牌，它可能已被删除")
-
-
-def rescue_owner(db: database.Connection, name: str, digest: str, *, now: float) -> str:
-    """Make the person of this name, or the first owner, an owner who is invited -> name. Raises NotFound."""
+    Returns the name, and what the link ends in. Raises NotFound.
+    """
+    secret = new_secret()
     with database.transaction(db):
         found = db.execute(
             """
@@ -253,10 +236,10 @@ def rescue_owner(db: database.Connection, name: str, digest: str, *, now: float)
             """,
             {"name": fold_name(name), "first": FIRST_ID},
         ).fetchone()
-        person = _one([found] if found else [])
+        person = require_one([found] if found else [])
         db.execute("UPDATE people SET role = 'owner', active = 1 WHERE id = :id", {"id": person["id"]})
-        _set_invitation(db, person["id"], digest, now)
-    return str(person["name"])
+        _set_invitation(db, person["id"], secret_digest(secret), now)
+    return person["name"], secret
 
 
 def _require_free(db: database.Connection, name: str, person_id: int | None) -> None:
@@ -266,7 +249,8 @@ def _require_free(db: database.Connection, name: str, person_id: int | None) -> 
         raise InvalidRequest("name", "已经有人叫「{name}」，请换一个名字", name=name)
 
 
-def _one(found: list[Any]) -> Any:
+def require_one(found: list[Any]) -> Any:
+    """The first. Raises NotFound."""
     if not found:
         raise NotFound("没有这个人")
     return found[0]

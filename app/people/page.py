@@ -7,13 +7,13 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain.people import ROLE_LABELS, Role, hash_password, secret_digest
+from app.domain.people import hash_password, secret_digest
 from app.errors import InvalidRequest, Message, message
-from app.people import store
+from app.people import sql
 from app.people.api import person_json, sessions_of_me, tokens_of_me
-from app.people.rules import LEAST_PASSWORD, MAX_NAME, read_name, read_password
-from app.web.middleware.login import current_person, open_session
-from app.web.person import budgets_of_me, list_budgets
+from app.people.login import open_session
+from app.people.rules import LEAST_PASSWORD, MAX_NAME, ROLE_LABELS, read_name, read_password
+from app.web.person import budgets_of_me, current_person, list_budgets
 from app.web.services import connection, services
 
 bp = Blueprint("join", __name__)
@@ -24,14 +24,15 @@ _GONE = "这个链接打不开了：它用过了，或过了 72 小时；请主�
 def people() -> str:
     """The own account; for owners everybody."""
     me = current_person()
-    everybody = store.list_people(connection()) if me.role is Role.OWNER and me.id else []
+    everybody = sql.list_people(connection()) if me.is_owner and me.id else []
+    least = min(services().spec.prices.values(), default=Decimal(0))  # of a picture of the default model
     with database.read_transaction(connection()):
         limits = budgets_of_me(list_budgets(connection()))
     return render_template(
         "people/page.html",
         me=me,
         limits=limits,
-        is_refused=any(not each.left or each.left < _least_price() for each in limits[:1]),
+        is_refused=any(not each.left or each.left < least for each in limits[:1]),
         people=[person_json(each) for each in everybody],
         sessions=sessions_of_me(),
         tokens=tokens_of_me(),
@@ -40,15 +41,10 @@ def people() -> str:
     )
 
 
-def _least_price() -> Decimal:
-    """CNY for the cheapest picture of the default model; 0 without a known price."""
-    return min(services().spec.prices.values(), default=Decimal(0))
-
-
 @bp.get("/join/<token>")
 def form(token: str) -> Response:
     """The form of an invitation; opening it, as the preview of a chat does, uses nothing up."""
-    invited = store.find_invited(connection(), secret_digest(token), now=time.time())
+    invited = sql.find_invited(connection(), secret_digest(token), now=time.time())
     if invited is None or not services().settings.access_password:
         return _gone()
     return _form(invited["name"])
@@ -58,11 +54,11 @@ def form(token: str) -> Response:
 def join(token: str) -> Response:
     """Use the invitation up: name and password are set, and this browser is logged in."""
     digest, now, name = secret_digest(token), time.time(), request.form.get("name", "")
-    if not services().settings.access_password or not store.find_invited(connection(), digest, now=now):
+    if not services().settings.access_password or not sql.find_invited(connection(), digest, now=now):
         return _gone()  # nothing is hashed for it
     try:
         wanted, password = read_name(request.form), read_password(request.form.get("password"))
-        account = store.accept(connection(), digest, wanted, hash_password(password), now=now)
+        account = sql.accept(connection(), digest, wanted, hash_password(password), now=now)
     except InvalidRequest as problem:
         return _form(name[:MAX_NAME], problem.message, problem.field)
     answer = redirect("/", 303)

@@ -17,8 +17,8 @@ from app.config import Settings
 from app.db.restored import RESTORED, pause_all
 from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
+from app.notifications.notifier import Notifier
 from app.system import listener
-from app.worker.notifier import Notifier
 from tests.harness import Harness
 from tools import orders
 from tools.fakes.robots import FakeRobot

@@ -4,16 +4,14 @@ Logins and wrong passwords are in the database: they are shared by all web proce
 """
 
 import hmac
-import ipaddress
 import math
-import re
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from flask import Blueprint, Flask, current_app, g, make_response, redirect, render_template, request
+from flask import Blueprint, Flask, current_app, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 import database
@@ -29,11 +27,13 @@ from app.errors import (
     WriteRefused,
     message,
 )
-from app.setting import is_address
-from app.web.services import connection, services
+from app.people import sessions, sql
+from app.web.middleware import SAFE_METHODS, is_call
+from app.web.middleware.security import is_open
+from app.web.person import COOKIE, bearer, came_by_https, client_address, client_key, is_logged_in
+from app.web.services import connection, services, services_of
 from app.web.urls import safe_redirect_target
 
-COOKIE = "ai_image_generator"  # cookies ignore ports: another local program may use the name "session"
 _COOKIE_BYTES = 32
 _COOKIE_CHARS = 43  # in base64
 _SESSION_SECONDS = 7 * 24 * 3600
@@ -44,7 +44,7 @@ _AGENTS = (
     {"MicroMessenger": "WeChat", "Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"},
     {"Windows": "Windows", "Android": "Android", "iP": "iOS", "Mac OS": "macOS", "Linux": "Linux"},
 )
-_LookUp = Callable[[], database.Account | None]
+_LookUp = Callable[[], sql.Account | None]
 bp = Blueprint("login", __name__)
 
 
@@ -61,7 +61,7 @@ class LoginThrottle:
 
     def check(
         self, db: database.Connection, look_up: _LookUp, address: str, name: str = ""
-    ) -> tuple[database.Account | None, float]:
+    ) -> tuple[sql.Account | None, float]:
         """(whose the password is, seconds to wait when it was not checked); ``look_up`` hashes it.
 
         Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
@@ -90,91 +90,46 @@ class LoginThrottle:
         return self._of_server
 
 
-def find_account(db: database.Connection, name: str, attempt: str) -> database.Account | None:
+def find_account(db: database.Connection, name: str, attempt: str) -> sql.Account | None:
     """The account of this name, or without one of the first person, that this password opens.
 
     One hash in any case, so that a name that is not there takes as long as a wrong password.
     """
     throttle: LoginThrottle = current_app.extensions[_KEY]
     of_server = throttle.of_server(services().settings.access_password)
-    account = database.find_account(db, fold_name(name))
+    account = sql.find_account(db, fold_name(name))
     is_right = is_password(attempt, (account and account.password) or of_server)
     return account if is_right and account and account.can_log_in else None
 
 
-def check_password(name: str, attempt: str) -> tuple[database.Account | None, float]:
+def check_password(name: str, attempt: str) -> tuple[sql.Account | None, float]:
     """``LoginThrottle.check`` of a name and a password in this request."""
     throttle: LoginThrottle = current_app.extensions[_KEY]
     with _database() as db:
         return throttle.check(db, lambda: find_account(db, name, attempt), client_address(), name)
 
 
-def client_address() -> str:
-    """The address of the browser, as the proxies of TRUSTED_PROXIES pass it on."""
-    passed_on = request.headers.get("X-Forwarded-For", "").split(",")
-    hops = [hop for hop in map(_without_port, (*passed_on, request.remote_addr or "")) if hop]
-    while len(hops) > 1 and is_trusted_proxy(hops[-1]):
-        hops.pop()
-    return hops[-1] if hops else ""
-
-
-def came_by_https() -> bool:
-    """Whether the browser came by HTTPS, as the nearest proxy says if it is one of TRUSTED_PROXIES."""
-    said = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2]
-    return said.strip().lower() == "https" and is_trusted_proxy(request.remote_addr or "")
-
-
-def is_trusted_proxy(address: str) -> bool:
-    """Whether the address is in TRUSTED_PROXIES."""
-    proxies = services().settings.trusted_proxies
-    return is_address(address) and any(ipaddress.ip_address(address) in network for network in proxies)
-
-
-def _without_port(hop: str) -> str:
-    """The address in a hop; some proxies add the port, another one for each connection."""
-    found = re.fullmatch(r"\s*(?:\[(.*)\](?::\d+)?|([^:]*):\d+)\s*", hop)
-    return (found[1] or found[2] or "") if found else hop.strip()
-
-
-def client_key(address: str) -> str:
-    """Key of a client: its IPv4 address, or the /64 of its IPv6 address, all of which one machine owns."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
-
-
-def init_login(app: Flask, *, password: str) -> None:
-    """Set up the rate limit of logins."""
+def init_login(app: Flask) -> None:
+    """Set up the rate limit, and the guard of each request; to be called after ``init_security``."""
     app.extensions[_KEY] = LoginThrottle()
-    app.jinja_env.globals["has_password"] = bool(password)
+    app.jinja_env.globals["has_password"] = bool(services_of(app).settings.access_password)
+    app.before_request(_require_login)
 
 
-def is_logged_in() -> bool:
-    """Whether this request has a login or a token that is valid.
-
-    Raises TokenRefused, or StoreLost when the database cannot be read; the sentence is fit for anybody.
-    """
-    return _find_person() is not None
-
-
-def current_person() -> Person:
-    """Who makes this request, where a login is required; without a password the owner at the machine.
-
-    Raises LoginRequired.
-    """
-    if not services().settings.access_password:
-        return Person()
-    if (person := _find_person()) is None:
-        raise LoginRequired("没有登录，或登录过期了，请重新登录")
-    return person
-
-
-def bearer() -> str:
-    """The token of this request; empty without one, or where no password is set."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" and services().settings.access_password else ""
+def _require_login() -> Response | None:
+    if not services().settings.access_password or is_open():
+        return None
+    is_page = request.method in SAFE_METHODS and not is_call()
+    try:
+        if is_logged_in():
+            return None
+    except DatabaseError as lost:
+        if is_page:
+            return unavailable(lost.message)
+        raise
+    if is_page:
+        return redirect(url_for("login.login_page", next=request.full_path.rstrip("?")))
+    raise LoginRequired("没有登录，或登录过期了，请重新登录")
 
 
 def session_digest() -> str:
@@ -182,7 +137,11 @@ def session_digest() -> str:
     return _digest(request.cookies.get(COOKIE, ""))
 
 
-def _find_person() -> Person | None:
+def find_person() -> Person | None:
+    """The person of the login or token of this request, which is valid.
+
+    Raises TokenRefused, or StoreLost when the database cannot be read; the sentence is fit for anybody.
+    """
     if "person" not in g:
         g.person = None  # also when this raises: an attempt counts once
         token, cookie = bearer(), request.cookies.get(COOKIE, "")
@@ -191,7 +150,7 @@ def _find_person() -> Person | None:
         elif len(cookie) == _COOKIE_CHARS:
             with _database() as db:
                 digest, now = _digest(cookie), time.time()
-                g.person = _person_of(db, database.find_session(db, digest, now=now), digest, now)
+                g.person = _person_of(db, sessions.find_session(db, digest, now=now), digest, now)
     found: Person | None = g.person
     return found
 
@@ -200,7 +159,7 @@ def _of_token(token: str) -> Person:
     """Raises TokenRefused; TooManyAttempts for an address that goes on with wrong ones."""
     digest, now = secret_digest(token), time.time()
     with _database() as db:
-        if person := _person_of(db, database.find_token(db, digest, now=now), digest, now):
+        if person := _person_of(db, sessions.find_token(db, digest, now=now), digest, now):
             return person
         limit = database.Limit(f"token {client_key(client_address())}")
         wait = database.seconds_to_wait(db, limit, now=now) or database.start_attempt(db, limit, now=now)
@@ -212,12 +171,12 @@ def _of_token(token: str) -> Person:
 
 
 def _person_of(
-    db: database.Connection, found: database.Pass | None, digest: str, now: float
+    db: database.Connection, found: sessions.Pass | None, digest: str, now: float
 ) -> Person | None:
     """The person of a login or a token, whose use is noted from time to time."""
     if found and abs(now - found.seen_at) > _NOTED_SECONDS:
         with suppress(DatabaseError):
-            database.note_use(db, digest, now=now)
+            sessions.note_use(db, digest, now=now)
     return found.person if found else None
 
 
@@ -252,14 +211,14 @@ def log_in() -> tuple[str, int] | Response:
         return unavailable(error.message)
 
 
-def open_session(answer: Response, account: database.Account) -> bool:
+def open_session(answer: Response, account: sql.Account) -> bool:
     """Log this browser in with a new cookie -> whether the account still is as it was when it was read.
 
     Raises WriteRefused and StoreLost.
     """
     now, cookie = time.time(), secrets.token_urlsafe(_COOKIE_BYTES)
     with _database() as db:
-        is_open = database.add_session(
+        is_open = sessions.add_session(
             db,
             _digest(cookie),
             account,
@@ -269,7 +228,7 @@ def open_session(answer: Response, account: database.Account) -> bool:
             agent=agent_of(request.headers.get("User-Agent", "")),
         )
         if is_open and (earlier := request.cookies.get(COOKIE)):
-            database.delete_session(db, _digest(earlier))
+            sessions.delete_session(db, _digest(earlier))
     if is_open:
         answer.set_cookie(COOKIE, cookie, secure=came_by_https(), httponly=True, samesite="Strict")
     return is_open
@@ -283,7 +242,7 @@ def log_out() -> Response:
         try:
             if is_logged_in():  # a stranger writes nothing
                 with _database() as db:
-                    database.delete_session(db, _digest(cookie))
+                    sessions.delete_session(db, _digest(cookie))
         except DatabaseError as error:
             return unavailable(error.message)
         answer.delete_cookie(COOKIE, secure=came_by_https(), httponly=True, samesite="Strict")
@@ -298,7 +257,7 @@ def unavailable(problem: Message) -> Response:
 def _form(problem: Message | str = "") -> str:
     """The login form, which asks for a name where there are several people. Raises StoreLost."""
     with _database() as db:
-        asks_name = database.count_accounts(db) > 1
+        asks_name = sql.count_accounts(db) > 1
     name = request.form.get("name", "")[:100]
     return render_template("login.html", problem=problem, asks_name=asks_name, name=name)
 

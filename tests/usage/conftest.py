@@ -1,5 +1,0 @@
-"""Fixtures of the tests over HTTP."""
-
-from tests.web.conftest import module_client, module_demo, module_settings, pytest_itemcollected
-
-__all__ = ["module_client", "module_demo", "module_settings", "pytest_itemcollected"]
