@@ -31,16 +31,13 @@ def notice_of(event: NotificationEvent, facts: Mapping[str, Any], address: str) 
 
 
 def _done(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
-    counts = [
-        message(text, n=f"{facts[name]:,}")
-        for name, text in (
-            ("success", "完成 {n} 张"),
-            ("failed", "失败 {n} 张"),
-            ("unknown", "结果未知 {n} 张"),
-            ("cancelled", "取消 {n} 张"),
-        )
-        if facts[name] or name == "success"
-    ]
+    counts = _counts(
+        facts,
+        success="完成 {n} 张",
+        failed="失败 {n} 张",
+        unknown="结果未知 {n} 张",
+        cancelled="取消 {n} 张",
+    )
     if facts["cost"] is not None:
         counts.append(message("花了 ¥{cost}", cost=facts["cost"]))
     if facts["minutes"] is not None:
@@ -72,11 +69,7 @@ def _key(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
 
 
 def _round(facts: Mapping[str, Any]) -> tuple[Message, list[Message], str]:
-    counts = [
-        message(text, n=f"{facts[name]:,}")
-        for name, text in (("chosen", "选了 {n} 张"), ("rejected", "不要 {n} 张"), ("comments", "{n} 句话"))
-        if facts[name] or name == "chosen"
-    ]
+    counts = _counts(facts, chosen="选了 {n} 张", rejected="不要 {n} 张", comments="{n} 句话")
     text, client = "{name}：{client}第 {number} 轮，{figures}", message("「{name}」", name=facts["client"])
     line = message(text, name=_name(facts), client=client, number=facts["number"], figures=tuple(counts))
     return message("客户选好了"), [line], f"/batch?table={quote(str(facts['table']))}"
@@ -99,6 +92,13 @@ _WORDS = {
     NotificationEvent.BACKUP: _backup,
     NotificationEvent.TEST: _test,
 }
+
+
+def _counts(facts: Mapping[str, Any], **texts: str) -> list[Message]:
+    """The first, and those that are not 0."""
+    first = next(iter(texts))
+    counted = {name: text for name, text in texts.items() if facts[name] or name == first}
+    return [message(text, n=f"{facts[name]:,}") for name, text in counted.items()]
 
 
 def _name(facts: Mapping[str, Any]) -> Message:

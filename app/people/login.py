@@ -102,11 +102,19 @@ def find_account(db: database.Connection, name: str, attempt: str) -> sql.Accoun
     return account if is_right and account and account.can_log_in else None
 
 
-def check_password(name: str, attempt: str) -> tuple[sql.Account | None, float]:
-    """``LoginThrottle.check`` of a name and a password in this request."""
+def check_password(name: str, attempt: str) -> sql.Account | None:
+    """``LoginThrottle.check`` of this request. Raises TooManyAttempts, and TryLater."""
     throttle: LoginThrottle = current_app.extensions[_KEY]
     with _database() as db:
-        return throttle.check(db, lambda: find_account(db, name, attempt), client_address(), name)
+        account, wait = throttle.check(db, lambda: find_account(db, name, attempt), client_address(), name)
+    _require_no_wait(wait, "密码错误次数过多，请 {seconds} 秒后再试")
+    return account
+
+
+def _require_no_wait(wait: float, text: str) -> None:
+    if wait > 0:
+        seconds = math.ceil(wait)
+        raise TooManyAttempts(text, seconds=seconds, retry_after=seconds)
 
 
 def init_login(app: Flask) -> None:
@@ -163,10 +171,7 @@ def _of_token(token: str) -> Person:
             return person
         limit = database.Limit(f"token {client_key(client_address())}")
         wait = database.seconds_to_wait(db, limit, now=now) or database.start_attempt(db, limit, now=now)
-    if wait > 0:
-        seconds = math.ceil(wait)
-        text = "令牌错误次数过多，请 {seconds} 秒后再试"
-        raise TooManyAttempts(text, seconds=seconds, retry_after=seconds)
+    _require_no_wait(wait, "令牌错误次数过多，请 {seconds} 秒后再试")
     raise TokenRefused("令牌不对，或过期、停用了，请在「我的账号」里换一个")
 
 
@@ -198,15 +203,13 @@ def log_in() -> tuple[str, int] | Response:
     name, attempt = request.form.get("name", "")[:100], request.form.get("password", "")[:1000]
     answer = redirect(target)
     try:
-        account, wait = check_password(name, attempt)
-        if account and open_session(answer, account):
+        if (account := check_password(name, attempt)) and open_session(answer, account):
             return answer
-        if wait <= 0:
-            return _form(message("名字或密码不对，请再试一次" if name else "密码不对，请再试一次")), 403
-        seconds = math.ceil(wait)
-        return _later(message("密码错误次数过多，请 {seconds} 秒后再试", seconds=seconds), seconds)
+        return _form(message("名字或密码不对，请再试一次" if name else "密码不对，请再试一次")), 403
     except TryLater as busy:
-        return _later(busy.message, busy.retry_after)
+        refused = make_response(_form(busy.message), 429)
+        refused.headers["Retry-After"] = str(busy.retry_after)
+        return refused
     except DatabaseError as error:
         return unavailable(error.message)
 
@@ -260,12 +263,6 @@ def _form(problem: Message | str = "") -> str:
         asks_name = sql.count_accounts(db) > 1
     name = request.form.get("name", "")[:100]
     return render_template("login.html", problem=problem, asks_name=asks_name, name=name)
-
-
-def _later(problem: Message, seconds: int) -> Response:
-    answer = make_response(_form(problem), 429)
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
 
 
 def agent_of(header: str) -> str:

@@ -67,9 +67,9 @@ def join(token: str) -> Response:
     return answer
 
 
-def _form(name: str, problem: Message | str = "", field: str = "", status: int = 200) -> Response:
+def _form(name: str, problem: Message | str = "", field: str = "") -> Response:
     shown = render_template("people/join.html", name=name, problem=problem, field=field, least=LEAST_PASSWORD)
-    return _private(make_response(shown, 400 if problem else status))
+    return _private(make_response(shown, 400 if problem else 200))
 
 
 def _gone() -> Response:

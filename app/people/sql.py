@@ -83,7 +83,12 @@ def change_person(
             columns = ", ".join(f"{column} = :{column}" for column in values)
             db.execute(f"UPDATE people SET {columns} WHERE id = :id", {**values, "id": person_id})
         if values.get("active") == 0:
-            _end_everything(db, person_id)
+            for table in ("sessions", "tokens"):
+                db.execute(f"DELETE FROM {table} WHERE person_id = :id", {"id": person_id})
+            db.execute(
+                "UPDATE people SET invitation_digest = NULL, invitation_ends_at = NULL WHERE id = :id",
+                {"id": person_id},
+            )
             if pauses:
                 _pause_runs(db, person_id)
         left = db.execute(
@@ -96,15 +101,6 @@ def change_person(
         ).fetchone()["number"]
         if left == 0:
             raise Conflict("最后一个能登录的主人不能停用，也不能改成别的身份；请先让另一个人成为主人")
-
-
-def _end_everything(db: database.Connection, person_id: int) -> None:
-    for table in ("sessions", "tokens"):
-        db.execute(f"DELETE FROM {table} WHERE person_id = :id", {"id": person_id})
-    db.execute(
-        "UPDATE people SET invitation_digest = NULL, invitation_ends_at = NULL WHERE id = :id",
-        {"id": person_id},
-    )
 
 
 def _pause_runs(db: database.Connection, person_id: int) -> None:

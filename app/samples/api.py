@@ -95,9 +95,12 @@ def add_images() -> Response:
 
     The first file is listed as the newest, so that files added together are listed in their order.
     """
-    uploads, at = (
-        ([_picture_of_record()], time.time()) if request.is_json else (_uploaded_files(), _added_at())
-    )
+    if request.is_json:
+        record = database.get_record(connection(), json_body()["record_id"])
+        content = services().outputs.path(record.filename).read_bytes()
+        uploads, at = [store.validate_upload(record.filename, content)], time.time()
+    else:
+        uploads, at = _uploaded_files(), _added_at()
     add = services().library.add
     return _images_answer([add(upload, at - 0.001 * place) for place, upload in enumerate(uploads)])
 
@@ -138,10 +141,9 @@ def count_uses() -> Response:
 @describe("改名", _IMAGES, json=open_object("filename", filename=text(maxLength=MAX_FILENAME_LENGTH)))
 def rename_image(key: str) -> Response:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
-    filename = json_body()["filename"]
-    if not safe_stem(filename):
+    if not (stem := safe_stem(json_body()["filename"])):
         raise InvalidRequest("filename", "请写一个名字，最多 {limit} 字", limit=MAX_FILENAME_LENGTH)
-    return _images_answer([services().library.rename(key, safe_stem(filename))])
+    return _images_answer([services().library.rename(key, stem)])
 
 
 @bp.delete("/sample-images/<path:key>")
@@ -184,12 +186,5 @@ def _uploaded_files() -> list[ValidatedUpload]:
     return [store.validate_upload(file.filename or "", file.stream.read(limit)) for file in files]
 
 
-def _picture_of_record() -> ValidatedUpload:
-    record = database.get_record(connection(), json_body()["record_id"])
-    path = services().outputs.path(record.filename)
-    return store.validate_upload(record.filename, path.read_bytes())
-
-
 def _images_answer(images: list[LibraryImage]) -> Response:
-    source = services().library.source
-    return success(images=images, source=source)
+    return success(images=images, source=services().library.source)

@@ -51,11 +51,6 @@ class Chart:
     bars: list[Bar]
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to draw."""
-        return not self.rows
-
-    @property
     def rows(self) -> list[tuple[str, ...]]:
         """The rows of the table: the bars that are not zero."""
         return [(bar.label, *bar.cells) for bar in self.bars if bar.height or bar.unresolved]

@@ -16,15 +16,12 @@ from app.web.api import (
     tables,
 )
 
+_MODULES = (tables, batches, release, repair, records, spreadsheets, results, models, openapi, edit, prompts)
+
 
 def blueprint(*rooms: Blueprint) -> Blueprint:
     """The API, with those of the rooms that are handed in."""
     bp = Blueprint("api", __name__, url_prefix="/api")
-    for module in (
-        *(tables, batches, release, repair, records, spreadsheets, results),
-        *(models, openapi, edit, prompts),
-    ):
-        bp.register_blueprint(module.bp)
-    for room in rooms:
-        bp.register_blueprint(room)
+    for each in (*(module.bp for module in _MODULES), *rooms):
+        bp.register_blueprint(each)
     return bp

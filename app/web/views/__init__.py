@@ -2,16 +2,4 @@
 
 from app.web.views import batch, create, dialogs, health, media, records, status, tables
 
-BLUEPRINTS = tuple(
-    module.bp
-    for module in (
-        create,
-        batch,
-        tables,
-        records,
-        media,
-        status,
-        health,
-        dialogs,
-    )
-)
+BLUEPRINTS = (create.bp, batch.bp, tables.bp, records.bp, media.bp, status.bp, health.bp, dialogs.bp)
