@@ -104,7 +104,8 @@ def list_budgets(db: database.Connection, batch_id: str | None = None) -> dict[B
 
 def limit_of_me() -> Budget | None:
     """The monthly limit of who makes this request."""
-    return next(iter(database.person_budget(connection(), current_person().id)), None)
+    person_id = current_person().id
+    return next(iter(database.person_budget(connection(), person_id)), None) if person_id else None
 
 
 def budgets_of_me(budgets: Mapping[BudgetScope, Budget]) -> list[Budget]:
