@@ -242,15 +242,12 @@ def _to_charge(row: database.Row) -> Charge:
 
 
 def _with_names(db: database.Connection, by: str, rows: Sequence[database.Row]) -> list[SpendGroup]:
-    if by == "person":
-        people = db.execute("SELECT id, name FROM people").fetchall()
-        names = {str(row["id"]): row["name"] for row in people}
+    if by == "person" or by.startswith(COLUMN):
+        names = {str(key): name for key, name in database.list_names(db).items()} if by == "person" else {}
         return [
             SpendGroup(key=row["key"], name=names.get(row["key"], ""), spent=_total_of_group(row))
             for row in rows
         ]
-    if by.startswith(COLUMN):
-        return [SpendGroup(key=row["key"], spent=_total_of_group(row)) for row in rows]
     ids = database.SqlList(row["key"] for row in rows)
     number = database.NUMBER_IN_MINUTE if by == "batch" else "1"
     table = "batches" if by == "batch" else "tables"
