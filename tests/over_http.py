@@ -10,19 +10,17 @@ from app.config import Settings
 from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
 
-_FOLDERS = ("samples", "settings", "usage", "web")
 # The modules whose statements no test of tests/db runs; of the others, and of fixtures of a module, SQLite is
 # enough.
 ON_POSTGRES = {
     *("test_api", "test_api_records", "test_api_usage", "test_deliveries", "test_library_api"),
     *("test_one_role", "test_postgres", "test_records_page", "test_tables_api", "test_tables_page"),
-    "test_workbooks",
-    "test_cost_groups",
+    *("test_workbooks", "test_cost_groups"),
 }
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if item.path.parent.name in _FOLDERS and item.path.stem not in ON_POSTGRES:
+    if item.path.parent.name in ("samples", "settings", "usage", "web") and item.path.stem not in ON_POSTGRES:
         item.add_marker(pytest.mark.sqlite)
 
 

@@ -55,7 +55,6 @@ MAY_IMPORT = {
         "app.tables",
         "app.worker",
         "database",
-        "generator",
     },
     "app.cli": _BASE | {"app.cli_words", "app.images", "app.library", "app.people", "database"},
     "app.cli_words": {"app.config", "app.domain", "database"},

@@ -19,7 +19,6 @@ from app.domain import people
 from app.domain.people import Person
 from app.people import login, sessions
 from app.people.login import LoginThrottle
-from app.people.sessions import Pass
 from app.people.sql import Account
 from app.web.person import COOKIE
 from tests.dump import dump
@@ -154,7 +153,7 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     client, looked = app.test_client(), []
     real = sessions.find_session
 
-    def find_session(db: database.Connection, digest: str, *, now: float) -> Pass | None:
+    def find_session(db: database.Connection, digest: str, *, now: float) -> sessions.Pass | None:
         assert isinstance(db, SqliteConnection)
         before = db.total_changes
         found = real(db, digest, now=now)

@@ -14,7 +14,6 @@ from app.config import Settings
 from app.domain import people
 from app.people import sql
 from app.people.sessions import add_session
-from app.people.sql import find_account
 from app.web.person import COOKIE
 from tests.dump import dump
 from tests.people.harness import PASSWORD, Office, join, log_in, me, password_of, token_of
@@ -213,7 +212,7 @@ def test_a_login_that_was_checked_before_the_switching_off_does_not_count_after_
     office: Office, db: database.Connection
 ) -> None:
     person_id, _ = office.add("小周")
-    account = find_account(db, "小周")
+    account = sql.find_account(db, "小周")
     assert account is not None
     office.change(person_id, active=False)
     how = {"now": 0.0, "expires_at": 9e9, "address": "", "agent": ""}
