@@ -158,7 +158,7 @@ def remove_profile(name: str) -> Response:
     ),
 )
 def deliver() -> Response:
-    """Plan a delivery, and store it unless ``apply`` is 0."""
+    """DeliveryPlan a delivery, and store it unless ``apply`` is 0."""
     body, db = json_body(), connection()
     key = request_key(body)
     asked = {name: body[name] for name in ("note", "workbook", "counters", "columns") if name in body}

@@ -25,7 +25,7 @@ _CUT_OFF = "这一张有看得见的 AI 标识，裁剪会裁掉它，请换一�
 _COVERED = "这一张有看得见的 AI 标识，做白底会盖掉它，请换一种不要白底的规格"
 
 
-class Plan(NamedTuple):
+class DeliveryPlan(NamedTuple):
     """A delivery that is not stored yet, and its files; how many pictures there are of each pick, and the
     folder and file name by product and role that a built-in profile takes if it is asked to."""
 
@@ -46,7 +46,7 @@ def find_profile(db: database.Connection, name: str) -> Profile:
 
 def plan_table(
     db: database.Connection, body: Mapping[str, Any], profile: Profile, person: int | None
-) -> Plan:
+) -> DeliveryPlan:
     """The plan for rows of a table, as a body asks for it. Raises InvalidRequest and NotFound."""
     if "records" in body:
         raise InvalidRequest("records", "table 和 records 只写一个")
@@ -76,7 +76,7 @@ def plan_table(
 
 def plan_records(
     db: database.Connection, body: Mapping[str, Any], profile: Profile, person: int | None
-) -> Plan:
+) -> DeliveryPlan:
     """The plan for chosen records, as a body asks for it. Raises InvalidRequest and NotFound."""
     ids: list[int] = body.get("records", [])
     if not ids:
@@ -104,7 +104,7 @@ def plan_delivery(
     table_id: str = "",
     shown: Mapping[int, Sequence[int]] | None = None,
     **fields: Any,
-) -> Plan:
+) -> DeliveryPlan:
     """The plan for these rows of a table, or without one for chosen records."""
     safe = _without_visible_marks(db, sources, finish_of(profile))
     names = {name: getattr(profile, name) for name in ("file_name", "folder", "format", "counters")}
@@ -127,10 +127,10 @@ def plan_delivery(
         files=len(files),
         **fields,
     )
-    return Plan(delivery, files, {})
+    return DeliveryPlan(delivery, files, {})
 
 
-def store_plan(db: database.Connection, plan: Plan, key: database.RequestKey | None = None) -> str:
+def store_plan(db: database.Connection, plan: DeliveryPlan, key: database.RequestKey | None = None) -> str:
     """Store the delivery of a plan -> its id, or that of the one with this request key; in a transaction.
 
     Raises InvalidRequest when it has no file.

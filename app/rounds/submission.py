@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import database
-from app.delivery.plan import Plan, find_profile, pictures_of, plan_delivery, source_of, store_plan
+from app.delivery.plan import DeliveryPlan, find_profile, pictures_of, plan_delivery, source_of, store_plan
 from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, Pick
 from app.domain.notifications import NotificationEvent
 from app.domain.times import utc_now
@@ -103,7 +103,7 @@ def _named(of: Round, words: str) -> str:
 
 def _plan_download(
     db: database.Connection, edit: TableEdit, of: Round, pictures: Sequence[Shown]
-) -> Plan | None:
+) -> DeliveryPlan | None:
     """What the client may download: the chosen pictures by the profile, without papers and parameters."""
     chosen = {shown.record_id: shown.row_id for shown in pictures if shown.mark == Mark.HEART}
     if not of.download or not chosen:
