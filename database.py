@@ -1,62 +1,14 @@
 """The public data API: records, batches and the ledger of charges, stored in SQLite or PostgreSQL.
 
-Re-exports ``app.db``, which has all SQL. One connection per request or worker
-thread; every function takes it as its first argument, ``db``.
+Re-exports ``app.engine``, ``app.core`` and ``app.migrations``, which have all SQL of the core. One connection
+per request or worker thread; every function takes it as its first argument, ``db``.
 """
 
 from sqlite3 import Error
 
-from app.db.attempts import Limit, forget_attempts, seconds_to_wait, start_attempt
-from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
-from app.db.batch_log import add_log, count_log, list_log
-from app.db.batch_models import check_models, count_ahead, count_running_by_model, list_queued_models
-from app.db.batch_names import NUMBER_IN_MINUTE, list_batch_names
-from app.db.batch_rows import list_delivered_records
-from app.db.batches import (
-    Pause,
-    count_batches,
-    count_open_work,
-    finish_if_done,
-    get_batch,
-    get_batch_version,
-    list_batch_records,
-    list_batches,
-    list_pauses,
-    pause_batch,
-    pause_in_transaction,
-    resume_batch,
-    resume_in_transaction,
-)
-from app.db.budgets import BudgetReached, list_budgets, person_budget, set_budgets
-from app.db.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
-from app.db.connection import (
-    Connection,
-    Row,
-    Storing,
-    Target,
-    now,
-    read_transaction,
-    transaction,
-    until_stored,
-)
-from app.db.connection_pool import ConnectionPool, connect
-from app.db.copy_to import Copied, CopyDiffers, copy_to
-from app.db.file_names import FileName, WantedName, are_taken, choose_names
-from app.db.fingerprints import (
-    complete_fingerprints,
-    known_pictures,
-    lacks_fingerprints,
-    with_requested_seed,
-)
-from app.db.health import lacking_connections, require_writable
-from app.db.leases import (
-    extend_leases,
-    has_stalled_of_other_models,
-    list_reapable,
-    pause_other_models,
-    reap_stalled,
-)
-from app.db.ledger import (
+from app.core.attempts import Limit, forget_attempts, seconds_to_wait, start_attempt
+from app.core.money.budgets import BudgetReached, list_budgets, person_budget, set_budgets
+from app.core.money.ledger import (
     BatchNotActive,
     LeaseLost,
     check_affordable,
@@ -68,11 +20,15 @@ from app.db.ledger import (
     save_usage,
     withdraw_charge,
 )
-from app.db.migrations import is_outdated, open_database, open_to_read
-from app.db.model_statistics import find_statistics, store_statistics
-from app.db.named import delete_named, list_named, save_named
-from app.db.ngrams import find_spans, read_search
-from app.db.notifications import (
+from app.core.money.unresolved import (
+    Resolution,
+    count_unresolved,
+    list_unresolved,
+    resolve_charges,
+    undo_resolution,
+)
+from app.core.named import delete_named, list_named, save_named
+from app.core.notices import (
     add_notification,
     claim_notification,
     end_notification,
@@ -81,7 +37,14 @@ from app.db.notifications import (
     note_backup_failed,
     retry_notification,
 )
-from app.db.orders import (
+from app.core.orders.fingerprints import (
+    complete_fingerprints,
+    known_pictures,
+    lacks_fingerprints,
+    with_requested_seed,
+)
+from app.core.orders.names import FileName, WantedName, are_taken, choose_names
+from app.core.orders.orders import (
     HeldRows,
     RowColumns,
     activate_batch,
@@ -102,7 +65,49 @@ from app.db.orders import (
     requeue_as_they_are,
     rows_of_roles,
 )
-from app.db.output_backup_queue import (
+from app.core.orders.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
+from app.core.queue.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
+from app.core.queue.claim import claim_record, has_claimable
+from app.core.queue.delivered import list_delivered_records
+from app.core.queue.ends import fail_record, finish_record, requeue_record
+from app.core.queue.fold import FOLD_SECONDS, fold_changes
+from app.core.queue.leases import (
+    extend_leases,
+    has_stalled_of_other_models,
+    list_reapable,
+    pause_other_models,
+    reap_stalled,
+)
+from app.core.queue.log import add_log, count_log, list_log
+from app.core.queue.models import (
+    check_models,
+    count_ahead,
+    count_running_by_model,
+    find_statistics,
+    list_queued_models,
+    store_statistics,
+)
+from app.core.queue.pauses import (
+    Pause,
+    finish_if_done,
+    list_pauses,
+    pause_batch,
+    pause_in_transaction,
+    resume_batch,
+    resume_in_transaction,
+)
+from app.core.queue.runs import (
+    NUMBER_IN_MINUTE,
+    count_batches,
+    count_open_work,
+    get_batch,
+    get_batch_version,
+    list_batch_names,
+    list_batch_records,
+    list_batches,
+)
+from app.core.queue.workers import forget_worker, list_workers, open_wake_source, report_worker
+from app.core.records.copies import (
     CopyProgress,
     add_earlier_copies,
     count_output_copies,
@@ -113,18 +118,10 @@ from app.db.output_backup_queue import (
     reset_backoff,
     retry_output_copy,
 )
-from app.db.pending_changes import FOLD_SECONDS, fold_changes
-from app.db.postgres_backup import dump
-from app.db.prompts import EarlierPrompt, list_prompts
-from app.db.queue import (
-    claim_record,
-    fail_record,
-    finish_record,
-    has_claimable,
-    requeue_record,
-)
-from app.db.record_filter import NEWEST, NOT_PICKED, OLDEST, OPEN, RecordFilter
-from app.db.record_query import (
+from app.core.records.filter import NEWEST, NOT_PICKED, OLDEST, OPEN, RecordFilter
+from app.core.records.index import index_progress, index_records, merge_index
+from app.core.records.prompts import EarlierPrompt, list_prompts
+from app.core.records.query import (
     count_by_words,
     count_facets,
     count_kept,
@@ -132,7 +129,7 @@ from app.db.record_query import (
     list_id_portions,
     list_record_ids,
 )
-from app.db.records import (
+from app.core.records.records import (
     Selection,
     delete_records,
     delete_with_undo,
@@ -153,32 +150,20 @@ from app.db.records import (
     restore_records,
     undo_delete,
 )
-from app.db.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
-from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
-from app.db.restoring import (
-    Restored,
-    find_restored,
-    leave_off,
-    list_looked_for,
-    note_lost,
-    stage_restore,
-    staged_restore,
-    take_back,
-    take_over_restore,
+from app.core.records.versions import touch
+from app.core.records.whose import (
+    PAYER,
+    find_earlier_user,
+    find_person_of,
+    find_picker,
+    had_several_people,
+    list_names,
+    name_of_buyer,
+    set_payer,
+    shown_names,
 )
-from app.db.row_mapping import IN_IDS, SqlList, object_of, priced, yuan
-from app.db.row_pictures import (
-    known_pictures_of,
-    link_new_pictures,
-    link_pictures,
-    link_shared_pictures,
-    linked_pictures,
-    rows_bought_for,
-)
-from app.db.search_index import index_progress, index_records, merge_index
-from app.db.setting_changes import add_setting_change, list_setting_changes
-from app.db.store_guard import StoreGuard, open_guard
-from app.db.table_changes import (
+from app.core.setting_changes import add_setting_change, list_setting_changes
+from app.core.tables.changes import (
     get_change,
     list_changes,
     note_pictures,
@@ -186,16 +171,18 @@ from app.db.table_changes import (
     rows_showing,
     save_change,
 )
-from app.db.table_list import ListedTable, TableTotals, first_words, has_tables, list_tables, table_totals
-from app.db.table_repairs import RowRepair, repair_rows
-from app.db.table_versions import (
-    batch_of_table,
-    find_tables_of_file,
-    picks_of,
-    sample_cells,
-    set_picks,
+from app.core.tables.list import ListedTable, TableTotals, first_words, has_tables, list_tables, table_totals
+from app.core.tables.pictures import (
+    RowRepair,
+    known_pictures_of,
+    link_new_pictures,
+    link_pictures,
+    link_shared_pictures,
+    linked_pictures,
+    repair_rows,
+    rows_bought_for,
 )
-from app.db.tables import (
+from app.core.tables.rows import (
     add_table,
     add_table_workbook,
     copy_rows,
@@ -219,31 +206,49 @@ from app.db.tables import (
     update_rows,
     update_table,
 )
-from app.db.unresolved import (
-    Resolution,
-    count_unresolved,
-    list_unresolved,
-    resolve_charges,
-    undo_resolution,
-)
-from app.db.versions import last_version, next_version, touch
-from app.db.whose import (
-    PAYER,
-    find_earlier_user,
-    find_person_of,
-    find_picker,
-    had_several_people,
-    list_names,
-    name_of_buyer,
-    set_payer,
-    shown_names,
-)
-from app.db.workbooks import (
+from app.core.tables.workbooks import (
     add_workbook,
+    batch_of_table,
     check_workbook,
+    find_tables_of_file,
     find_workbook,
     forget_workbooks,
     get_workbook_file,
+    picks_of,
+    sample_cells,
+    set_picks,
     workbook_cells,
 )
-from app.db.workers import forget_worker, list_workers, open_wake_source, report_worker
+from app.engine.connection import (
+    Connection,
+    Row,
+    Storing,
+    Target,
+    last_version,
+    next_version,
+    now,
+    read_transaction,
+    transaction,
+    until_stored,
+)
+from app.engine.guard import StoreGuard, open_guard
+from app.engine.health import lacking_connections, require_writable
+from app.engine.ngrams import find_spans, read_search
+from app.engine.pool import ConnectionPool, connect
+from app.engine.values import IN_IDS, SqlList, object_of, priced, yuan
+from app.migrations import is_outdated, open_database, open_to_read
+from app.migrations.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
+from app.migrations.copy_to import Copied, CopyDiffers, copy_to
+from app.migrations.postgres_backup import dump
+from app.migrations.restored import RESTORED, note_sent, pause_all, require_not_moved
+from app.migrations.restoring import (
+    Restored,
+    find_restored,
+    leave_off,
+    list_looked_for,
+    note_lost,
+    stage_restore,
+    staged_restore,
+    take_back,
+    take_over_restore,
+)

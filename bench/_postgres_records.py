@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 
 import database
-from app.db.ngrams import document, own_values
-from app.db.search_index import FACETS, SEARCHED, VISIBLE, facet_tag
+from app.core.records.index import FACETS, SEARCHED, VISIBLE, facet_tag
+from app.engine.ngrams import document, own_values
 from bench._million_records import SCHEMA, build
 from tools.postgres_server import PostgresServer
 

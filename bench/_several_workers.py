@@ -17,8 +17,8 @@ import psycopg
 import requests
 
 import database
-from app.db.connection import Target
 from app.domain import ImageRequest, Models
+from app.engine.connection import Target
 from bench._million_records import MODEL
 from bench.batch_time import fake_jimeng
 from bench.search import SAVED, Promise

@@ -17,8 +17,8 @@ from contextlib import closing
 from pathlib import Path
 
 import database
-from app.db.connection import Target
 from app.domain import ImageRequest, Models
+from app.engine.connection import Target
 from bench import NOT_MEASURED
 from bench._million_records import MODEL, build, prompt
 from bench._postgres_records import records, server

@@ -22,10 +22,10 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db.connection import Target
-from app.db.ngrams import normalise, own_values
-from app.db.search_index import SEARCHED
+from app.core.records.index import SEARCHED
 from app.domain import ImageRequest, Models, SavedImage
+from app.engine.connection import Target
+from app.engine.ngrams import normalise, own_values
 from app.web.services import services_of
 from bench._million_records import MODEL, build, prompt
 from database import RecordFilter

@@ -20,8 +20,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 import database
 import oss_client
+from app import migrations
 from app.config import Settings
-from app.db import migrations
 from app.domain import ModelSpec
 from app.providers import latency
 from app.web.assets import routes

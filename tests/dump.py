@@ -1,7 +1,7 @@
 """What a database has stored, to compare and to search."""
 
 import database
-from app.db.sqlite_connection import SqliteConnection
+from app.engine.sqlite import SqliteConnection
 
 
 def dump(db: database.Connection) -> list[str]:

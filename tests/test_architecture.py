@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+DATABASE = ("app.engine", "app.core", "app.migrations")
 ROOT = Path(__file__).parents[1]
 TOP_LEVEL = ("web_app", "database", "generator", "oss_client")
 
@@ -21,7 +22,9 @@ MAY_IMPORT = {
     "app.domain": {"app.errors"},
     "app.log": {"app.domain"},
     "app.system": {"app.errors", "app.setting"},
-    "app.db": {"app.errors", "app.domain", "app.system"},
+    "app.engine": {"app.errors", "app.domain", "app.system"},
+    "app.core": {"app.errors", "app.domain", "app.system", "app.engine"},
+    "app.migrations": {"app.errors", "app.domain", "app.system", "app.engine", "app.core"},
     "app.providers": _BELOW_CONFIG | {"app.images"},
     "app.images": _BELOW_CONFIG,
     "app.sheets": {"app.errors", "app.domain", "app.system"},
@@ -34,7 +37,7 @@ MAY_IMPORT = {
     "app.usage": _BASE | {"app.orders", "app.sheets", "app.web", "database"},
     "app.samples": _BASE | {"app.images", "app.library", "app.web", "database"},
     "app.library": _BASE | {"app.images", "oss_client"},
-    "database": {"app.db"},
+    "database": {"app.engine", "app.core", "app.migrations"},
     "generator": _BASE | {"app.providers"},
     "oss_client": _BASE,
     "app.tables": _BASE | {"app.orders", "app.sheets", "database"},
@@ -88,8 +91,8 @@ ONLY_IN = {
     "wakepy": {"app.system.process"},
     "rjsmin": {"app.web.assets.routes"},
     "zipstream": {"app.web.downloads", "app.web.zip_stream", "app.delivery.archive"},
-    "sqlite3": {"app.db", "database"},
-    "psycopg": {"app.db.postgres_connection", "app.db.postgres_links"},
+    "sqlite3": {*DATABASE, "database"},
+    "psycopg": {"app.engine"},
     "requests": {"app.providers"},
     "PIL": {
         *("app.images.cutout", "app.images.decode", "app.images.finishing", "app.images.ground"),
@@ -112,7 +115,7 @@ def module_of(path: Path) -> str:
 
 
 def unit_of(module: str) -> str:
-    """``app.db.queue`` -> ``app.db``: a package of ``app``, or a module at top level."""
+    """``app.core.queue.claim`` -> ``app.core``: a package of ``app``, or a module at top level."""
     return ".".join(module.split(".")[: 2 if module.startswith("app.") else 1])
 
 
@@ -176,21 +179,21 @@ def test_a_class_of_a_room_of_the_rim_shares_its_name_with_no_other() -> None:
 
 def test_no_modules_of_the_database_import_each_other_in_a_circle() -> None:
     """Imports inside functions count too."""
-    left = {name: database_imports(name, tree) for name, tree in trees().items() if name.startswith("app.db")}
+    left = {name: database_imports(name, tree) for name, tree in trees().items() if name.startswith(DATABASE)}
     while ends := [name for name, found in left.items() if not found & left.keys()]:
         left = {name: found for name, found in left.items() if name not in ends}
     assert left == {}
 
 
 def database_imports(module: str, tree: ast.Module) -> set[str]:
-    """The modules of ``app.db`` that it imports, but the packages that it is in."""
+    """The modules of the database that it imports, but the packages that it is in."""
     found = {
         f"{node.module}.{name.name}" if f"{node.module}.{name.name}" in trees() else node.module or ""
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for name in node.names
     }
-    return {name for name in found if name.startswith("app.db") and not f"{module}.".startswith(f"{name}.")}
+    return {name for name in found if name.startswith(DATABASE) and not f"{module}.".startswith(f"{name}.")}
 
 
 def test_records_are_queued_by_orders_that_are_placed_and_by_the_queue_alone() -> None:
@@ -198,7 +201,7 @@ def test_records_are_queued_by_orders_that_are_placed_and_by_the_queue_alone() -
     assert modules_with(lambda node: getattr(node, "attr", "") in writers) == ["app.orders.place"]
     assigned = re.compile(r"status = '(?:queued|held)',")
     files = [path for path in product_files() if assigned.search(path.read_text("utf-8"))]
-    assert [module_of(path) for path in files] == ["app.db.orders", "app.db.queue"]
+    assert [module_of(path) for path in files] == ["app.core.orders.orders", "app.core.queue.ends"]
 
 
 def test_each_foreign_library_is_imported_in_one_place() -> None:
@@ -230,7 +233,7 @@ def test_the_top_level_holds_nothing_else() -> None:
 
 def test_threads_start_and_bare_exceptions_are_caught_in_the_worker_and_settings_are_read_in_config() -> None:
     starts = modules_with(lambda node: isinstance(node, ast.Call) and named(node.func, "Thread"))
-    assert starts == ["app.db.postgres_links", *WORKER]  # the first to ask a silent server
+    assert starts == ["app.engine.links", *WORKER]  # the first to ask a silent server
     assert modules_with(catches_everything) == WORKER
     assert modules_with(reads_environment) == ["app.config"]
 

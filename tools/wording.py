@@ -30,12 +30,12 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/system/folders.py": ("ensure_writable", "_problem"),  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
     "app/cli_words.py": None,
-    "app/db/backup.py": ("rebuild",),  # what that command does
-    "app/db/copy_to.py": None,
+    "app/migrations/backup.py": ("rebuild",),  # what that command does
+    "app/migrations/copy_to.py": None,
     "web_app.py": None,  # starts at the terminal
     "app/recipes/examples.py": None,  # words for the models
-    "app/db/migrations/one_role.py": None,  # names of recipes
-    "app/db/migrations/baseline.py": ("FIRST_ROWS",),  # the name of the first person
+    "app/migrations/one_role.py": None,  # names of recipes
+    "app/migrations/baseline.py": ("FIRST_ROWS",),  # the name of the first person
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
     "app/recipes/views.py": ("_OWN_REFERENCES",),  # a column
     "app/rounds/rules.py": ("_NAMING",),  # columns

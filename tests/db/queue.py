@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import database
 from app.config import Settings
-from app.db.sqlite_connection import SqliteConnection
 from app.domain import BatchStatus, BudgetScope, ImageRequest, Models, Record, SavedImage, Status, fingerprint
+from app.engine.sqlite import SqliteConnection
 from app.errors import Billed, ModelError
 from app.orders.doors import NewBatch
 from app.orders.place import Placed, place

@@ -12,7 +12,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import budgets as db_budgets
+from app.core.money import budgets as db_budgets
 from app.domain import BudgetScope
 from app.errors import Billed, ModelError
 from tests.db import queue

@@ -8,7 +8,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.postgres_connection import PostgresConnection
+from app.engine.postgres import PostgresConnection
 from app.web.services import connection, services_of
 from tools.server_process import running_server
 from web_app import create_app

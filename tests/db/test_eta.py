@@ -98,7 +98,8 @@ def test_an_image_takes_from_its_claim_to_its_end(
     db: database.Connection, pace: Pace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = START
-    monkeypatch.setattr("app.db.queue.utc_now", lambda: utc_text(now))
+    for module in ("claim", "ends"):
+        monkeypatch.setattr(f"app.core.queue.{module}.utc_now", lambda: utc_text(now))
     for seconds in (8, 12):
         record = queue.claimed(db)
         now += timedelta(seconds=seconds)

@@ -9,8 +9,8 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.fingerprints import add_fingerprints, known_pictures
-from app.db.records import EMPTIED
+from app.core.orders.fingerprints import add_fingerprints, known_pictures
+from app.core.records.records import EMPTIED
 from app.domain import (
     KNOWN_PICTURES_A_NUMBER,
     MAX_SEED,

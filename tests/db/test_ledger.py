@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.db.ledger import list_differing_usage
+from app.core.money.ledger import list_differing_usage
 from app.domain import BudgetScope, Models, ModelSpec, Status
 from app.domain.ledger import ReportedUsage
 from app.errors import Billed, ModelError

@@ -276,7 +276,7 @@ def test_an_incomplete_backup_is_discarded_and_nothing_is_migrated(
     with written(settings) as old:
         add_row(old)
     before = settings.database_path.read_bytes()
-    monkeypatch.setattr("app.db.migrations.Path.replace", _full)
+    monkeypatch.setattr("app.migrations.Path.replace", _full)
     with pytest.raises(StorageError, match="打不开"):
         database.open_database(settings.database)
     assert not list(settings.database_path.parent.glob("*backup*"))

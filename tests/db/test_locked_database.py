@@ -12,9 +12,10 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import connection, sqlite_connection
-from app.db.sqlite_connection import SqliteConnection
 from app.domain import Status
+from app.engine import connection
+from app.engine import sqlite as sqlite_connection
+from app.engine.sqlite import SqliteConnection
 from app.errors import WriteRefused
 from app.runtime import Runtime
 from tests.db.queue import add, status_of

@@ -11,10 +11,10 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import sqlite_connection
-from app.db.sqlite_connection import SqliteConnection
 from app.domain import Status
 from app.domain.ledger import SpendTotals
+from app.engine import sqlite as sqlite_connection
+from app.engine.sqlite import SqliteConnection
 from app.people.sessions import find_session
 from app.samples.sql import count_reference_uses
 from app.usage.sql import list_charges, spend_by_span, total_spend
@@ -228,7 +228,7 @@ def test_an_upgrade_that_is_interrupted_changes_nothing_and_is_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.db.migrations.m0025_one_schema.add_indexes", interrupted)
+        patch.setattr("app.migrations.m0025_one_schema.add_indexes", interrupted)
         with pytest.raises(KeyboardInterrupt):
             database.open_database(settings.database)
     with closing(sqlite3.connect(settings.database)) as old:

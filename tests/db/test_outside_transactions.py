@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import database
-from app.db import connection
+from app.engine import connection
 from app.errors import DiskError
 from app.images.filenames import TakenStems
 from tests.db.queue import CAT, DOG, REFUSED, add, end, set_fields, stems

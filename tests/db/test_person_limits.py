@@ -11,8 +11,8 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import budgets as db_budgets
-from app.db.whose import find_payer
+from app.core.money import budgets as db_budgets
+from app.core.records.whose import find_payer
 from app.domain import BudgetScope
 from app.errors import Billed
 from app.orders.place import place

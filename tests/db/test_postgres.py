@@ -13,11 +13,13 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import connection, postgres_connection, postgres_links
-from app.db.migrations import postgres as migrations
-from app.db.store_guard import open_guard
 from app.domain import Record
+from app.engine import connection
+from app.engine import links as postgres_links
+from app.engine import postgres as postgres_connection
+from app.engine.guard import open_guard
 from app.errors import AppError, DatabaseError, SettingError, StoreDamaged, StoreLost, WriteRefused
+from app.migrations import postgres as migrations
 from tests.db.conftest import of_another_process
 from tests.harness import Harness
 from tools.postgres_server import PostgresServer, are_running
@@ -482,7 +484,7 @@ def test_a_counter_that_another_thread_reads_later_is_not_taken_for_an_older_dat
             assert guard.watch(other) is None
         return version
 
-    monkeypatch.setattr("app.db.postgres_guard.last_version", read_slowly)
+    monkeypatch.setattr("app.engine.postgres_guard.last_version", read_slowly)
     assert guard.watch(db) is None
     guard.require(db)
 

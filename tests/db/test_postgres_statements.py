@@ -3,7 +3,7 @@
 import pytest
 
 import database
-from app.db.ngrams import document, piece_code
+from app.engine.ngrams import document, piece_code
 from app.errors import DatabaseError
 
 pytestmark = pytest.mark.postgres

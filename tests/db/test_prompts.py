@@ -3,7 +3,7 @@
 import pytest
 
 import database
-from app.db import prompts
+from app.core.records import prompts
 from tests.db.test_search import add_records, index_all
 
 

@@ -6,9 +6,9 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.restored import RESTORED, mark_restored, note_sent, pause_all
-from app.db.restoring import find_restored
 from app.domain import ModelSpec, PauseCause, Status
+from app.migrations.restored import RESTORED, mark_restored, note_sent, pause_all
+from app.migrations.restoring import find_restored
 from tests.db.queue import CAT, PRICE, REFUSED, add, add_sample, claimed, outcomes
 from tests.db.test_batches import state
 
@@ -86,7 +86,9 @@ def test_a_second_charge_is_missing_although_its_record_has_an_earlier_one(
 ) -> None:
     batch_id, ids = add(db)
     for second in (1, 2):
-        monkeypatch.setattr("app.db.ledger.utc_now", lambda second=second: f"2026-11-01 12:00:0{second}.000")
+        monkeypatch.setattr(
+            "app.core.money.ledger.utc_now", lambda second=second: f"2026-11-01 12:00:0{second}.000"
+        )
         sent(db)
         database.requeue_record(db, database.get_record(db, ids[0]), not_before=0, error=REFUSED)
     db.execute("DELETE FROM charges WHERE opened_at = '2026-11-01 12:00:02.000'")
@@ -117,7 +119,7 @@ def test_what_is_said_of_the_backup_stays_when_charges_are_missing_in_it(
 def test_a_charge_of_another_record_of_the_same_moment_is_not_that_of_this_one(
     db: database.Connection, beside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.db.ledger.utc_now", lambda: "2026-11-01 12:00:00.000")
+    monkeypatch.setattr("app.core.money.ledger.utc_now", lambda: "2026-11-01 12:00:00.000")
     batch_id, _ = add(db, CAT, CAT)
     first = sent(db)
     sent(db)

@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db.open_files import damage_text
-from app.db.restoring import staged_restore
 from app.domain import BatchStatus, ImageRequest, Models, ModelSpec
+from app.engine.sqlite import damage_text
 from app.env_file import EnvFile
+from app.migrations.restoring import staged_restore
 from app.worker.backups import Backups
 from tools import orders
 from web_app import create_app
@@ -80,7 +80,7 @@ def test_it_can_be_taken_back_before_the_restart(restored: Restored) -> None:
 def test_nothing_is_restored_while_another_process_has_the_database_open(
     restored: Restored, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("app.db.connection.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("app.engine.connection.BUSY_SECONDS", 0.1)
     restored.choose()
     with closing(database.connect(restored.path)) as other:
         other.execute("SELECT 1 FROM generation_records").fetchone()

@@ -8,7 +8,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.row_mapping import quoted
+from app.engine.values import quoted
 from tests.db.earlier_stores import make_0_2_0, make_unreleased
 
 pytestmark = pytest.mark.postgres

@@ -15,8 +15,8 @@ from hypothesis import strategies as texts
 
 import database
 from app.config import Settings
-from app.db import search_index
-from app.db.ngrams import grams
+from app.core.records import index as search_index
+from app.engine.ngrams import grams
 from database import RecordFilter
 from tools.unusual_text import PROMPTS, TERMS
 

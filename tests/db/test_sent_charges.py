@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import database
-from app.db.sqlite_connection import SqliteConnection
 from app.domain import BatchStatus, GeneratedImage, Record, Status
+from app.engine.sqlite import SqliteConnection
 from app.images import store
 from app.images.metadata import format_parameters
 from tests.db.queue import set_fields
@@ -120,7 +120,7 @@ def test_the_list_stays_short(harness: Harness, monkeypatch: pytest.MonkeyPatch)
     for prompt in "猫狗鸟":
         harness.make(prompt)
     size = beside(harness).stat().st_size
-    monkeypatch.setattr("app.db.restored._MAX_BYTES", size // 2)
+    monkeypatch.setattr("app.migrations.restored._MAX_BYTES", size // 2)
     database.open_database(harness.settings.database)
     lines = beside(harness).read_bytes().splitlines()
     assert beside(harness).stat().st_size < size / 2 + 1

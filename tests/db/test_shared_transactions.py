@@ -12,16 +12,17 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import queue
-from app.db.connection import Connection, transaction
-from app.db.leases import extend_leases
-from app.db.ledger import open_charge, save_task_id, still_owned
-from app.db.pending_changes import fold_changes, note_success
-from app.db.postgres_links import Link
-from app.db.queue import claim_record, finish_record
-from app.db.sums import SUMS, add_up
+from app.core.money.ledger import open_charge, save_task_id, still_owned
+from app.core.queue import claim as queue
+from app.core.queue.claim import claim_record
+from app.core.queue.ends import finish_record
+from app.core.queue.fold import fold_changes, note_success
+from app.core.queue.leases import extend_leases
+from app.core.queue.sums import SUMS, add_up
 from app.domain import BatchStatus, Record, StopRule
 from app.domain.budgets import BudgetScope
+from app.engine.connection import Connection, transaction
+from app.engine.links import Link
 from app.errors import WriteRefused
 from app.usage.sql import total_spend
 from tests.db.queue import (

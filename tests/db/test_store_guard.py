@@ -13,11 +13,11 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
+from app import migrations
 from app.config import Settings
-from app.db import migrations
-from app.db.sqlite_connection import SqliteConnection, connect
-from app.db.store_guard import FileGuard
 from app.domain import Record, Status
+from app.engine.guard import FileGuard
+from app.engine.sqlite import SqliteConnection, connect
 from app.errors import StoreDamaged, StoreLost
 from app.images import metadata
 from tests.harness import Harness
@@ -202,7 +202,7 @@ def test_a_submission_waits_for_the_check_under_way(
         assert may_end.wait(TIMEOUT)
         return "broken"
 
-    monkeypatch.setattr("app.db.store_guard.check_pages", check_pages)
+    monkeypatch.setattr("app.engine.guard.check_pages", check_pages)
     harness.ask("猫")
     with ThreadPoolExecutor(1) as threads:
         checking = threads.submit(harness.runtime.store_guard.check)

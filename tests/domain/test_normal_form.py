@@ -7,8 +7,8 @@ from itertools import groupby
 
 import pytest
 
-from app.db.ngrams import find_spans, grams, read_search
 from app.domain import file_key, has_too_many_marks, normal_text, normalised
+from app.engine.ngrams import find_spans, grams, read_search
 from app.images.filenames import safe_stem
 from app.library.catalogue import folded
 

@@ -13,8 +13,8 @@ import requests
 
 import database
 from app.config import Settings, read_settings
-from app.db.sqlite_connection import SqliteConnection
 from app.domain import Record
+from app.engine.sqlite import SqliteConnection
 from app.errors import SettingError, message
 from app.images import store
 from app.runtime import Runtime

@@ -14,9 +14,9 @@ import pytest
 import database
 import generator
 from app.config import Settings
-from app.db.restored import RESTORED, pause_all
 from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
+from app.migrations.restored import RESTORED, pause_all
 from app.notifications.notifier import Notifier
 from app.system import listener
 from tests.harness import Harness

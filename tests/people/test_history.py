@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db import setting_changes
+from app.core import setting_changes
 from app.env_file import EnvFile
 from app.errors import message
 from app.tables import history

@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db import attempts
-from app.db.sqlite_connection import SqliteConnection
+from app.core import attempts
 from app.domain import people
 from app.domain.people import Person
+from app.engine.sqlite import SqliteConnection
 from app.people import login, sessions
 from app.people.login import LoginThrottle
 from app.people.sql import Account
@@ -303,12 +303,12 @@ def test_a_wrong_password_that_another_process_counts_meanwhile_delays(
     begin = database.transaction
 
     def begin_late(mine: database.Connection, **how: bool) -> AbstractContextManager[bool]:
-        monkeypatch.setattr("app.db.attempts.transaction", begin)
+        monkeypatch.setattr("app.core.attempts.transaction", begin)
         with closing(database.connect(settings.database)) as other:
             assert attempts.start_attempt(other, LIMIT, now=0.0) == 0.0
         return begin(mine, **how)
 
-    monkeypatch.setattr("app.db.attempts.transaction", begin_late)
+    monkeypatch.setattr("app.core.attempts.transaction", begin_late)
     assert attempts.start_attempt(db, LIMIT, now=0.0) == 1.0
 
 

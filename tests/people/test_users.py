@@ -7,8 +7,8 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.migrations import legacy_import
-from app.db.sqlite_connection import SqliteConnection
+from app.engine.sqlite import SqliteConnection
+from app.migrations import legacy_import
 from tests.db.test_legacy_files import add_row, written
 from tests.people.harness import Office, join, listed, me
 from tests.web.harness import answered

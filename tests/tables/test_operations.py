@@ -92,7 +92,7 @@ def test_a_change_ends_after_ten_seconds(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch, seconds: int, is_alone: list[bool]
 ) -> None:
     clock, seen = Clock(), list[bool]()
-    monkeypatch.setattr("app.db.connection.time.monotonic", clock)
+    monkeypatch.setattr("app.engine.connection.time.monotonic", clock)
 
     def attempt(_storing: database.Storing) -> bool | None:
         clock.now += seconds

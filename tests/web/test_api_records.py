@@ -91,7 +91,7 @@ def test_pages_and_neighbours_follow_the_order_of_the_ids(
 def test_the_last_page_is_counted_from_the_end(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.db.record_query.REVERSE_FROM", 100)
+    monkeypatch.setattr("app.core.records.query.REVERSE_FROM", 100)
     db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("猫",)] * 305)
     for wanted in (RecordFilter(), RecordFilter(search="猫"), RecordFilter(model="", resolution="")):
         for offset in (110, 290, 300):

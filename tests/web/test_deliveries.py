@@ -373,7 +373,7 @@ def test_a_delivery_that_is_deleted_while_it_is_made_is_not_found(
 
 def test_own_profiles_are_not_too_large_together(demo: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     own_profile(demo)
-    monkeypatch.setattr("app.db.named._MAX_LENGTH", 600)
+    monkeypatch.setattr("app.core.named._MAX_LENGTH", 600)
     refused = demo.client.put("/api/delivery-profiles/另一个", json={**SMALL, "source": "长" * 200})
     assert (refused.status_code, "先删掉不用的" in refused.get_json()["error"]) == (409, True)
 

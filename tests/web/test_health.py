@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db import connection
+from app.engine import connection
 from app.errors import StoreDamaged
 from app.runtime import Runtime
 from app.web.services import services_of

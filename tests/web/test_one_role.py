@@ -9,7 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 import database
-from app.db.migrations import one_role
+from app.migrations import one_role
 from tests.web.harness import WebHarness, answered
 from tests.web.test_table_import import import_version, new_table
 from tools.fakes.jimeng import FakeJimeng

@@ -73,7 +73,7 @@ def test_the_examples_are_in_the_language_of_the_page(web: WebHarness) -> None:
 
 
 def test_there_are_at_most_a_hundred_own_recipes(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.db.named.MAX_NAMED", 2)
+    monkeypatch.setattr("app.core.named.MAX_NAMED", 2)
     body = {"roles": [{"role": "主图", "prompt": "猫"}]}
     answers = [web.client.put(f"/api/recipes/{n}", json=body).status_code for n in (1, 2, 3, 2)]
     assert answers == [200, 200, 409, 200]

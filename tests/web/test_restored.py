@@ -204,7 +204,7 @@ def test_a_start_that_is_killed_while_it_restores_is_completed_by_the_next(
     def crash(*_: object) -> NoReturn:
         raise SystemExit
 
-    where = "app.db.migrations" if step == "pause_if_older" else "app.db.restored"
+    where = "app.migrations" if step == "pause_if_older" else "app.migrations.restored"
     story.choose()
     with monkeypatch.context() as patched:
         patched.setattr(f"{where}.{step}", crash)

@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
-from app.db import workbooks
+from app.core.tables import workbooks
 from tests.web.harness import get, import_sheet, post
 from tools.workbooks.written import by_openpyxl, saved
 

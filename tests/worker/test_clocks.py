@@ -8,8 +8,8 @@ import pytest
 
 import database
 import generator
-from app.db.server_clock import ServerClock
 from app.domain import Status
+from app.engine.connection import ServerClock
 from app.errors import Billed, ModelError, StoreLost
 from app.runtime import Runtime
 from tests.harness import Harness, running

@@ -13,9 +13,9 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import queue
-from app.db.row_mapping import SqlList
+from app.core.queue import claim as queue
 from app.domain import BatchStatus, ImageRequest, PauseCause, Record, Status
+from app.engine.values import SqlList
 from app.errors import Conflict
 from app.runtime import Runtime
 from app.worker import worker as worker_module

@@ -10,9 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from app.db import postgres_links
-from app.db.postgres_connection import PostgresConnection
 from app.domain import Status
+from app.engine import links as postgres_links
+from app.engine.postgres import PostgresConnection
 from app.images import store
 from app.runtime import Runtime
 from app.web.services import services_of
@@ -157,7 +157,7 @@ def test_a_charge_that_cannot_be_confirmed_sends_nothing_and_is_closed_as_not_bi
 
     def ask_in_vain(db: PostgresConnection) -> bool:
         postgres.stop()
-        monkeypatch.setattr("app.db.postgres_connection._CONFIRM_SECONDS", 0.0)
+        monkeypatch.setattr("app.engine.postgres._CONFIRM_SECONDS", 0.0)
         return has_committed(db)
 
     def withdraw_late(db: database.Connection, mine: Any) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.connection import transaction
 from app.domain import ImageRequest, ModelStatistics
+from app.engine.connection import transaction
 from app.orders.place import place
 from app.runtime import Runtime
 from tests.harness import Harness, running

@@ -606,7 +606,7 @@ def test_references_of_many_rows_are_looked_up_over_one_connection(
         opened.append(target)
         return connect(target, **options)
 
-    monkeypatch.setattr("app.db.connection_pool.connect", count)
+    monkeypatch.setattr("app.engine.pool.connect", count)
     images = [SampleImage(url=each.image_path, filename=each.filename) for each in records]
     with machine.runtime.pool.keep_open():
         facts = machine.runtime.library.facts(images)

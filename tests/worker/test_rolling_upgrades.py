@@ -15,7 +15,7 @@ from web_app import create_app
 
 def upgrade(settings: Any, *, is_additive: bool) -> None:
     """Start and end a later version of the program, whose schema has one step more."""
-    from app.db.migrations import postgres  # psycopg is optional
+    from app.migrations import postgres
 
     number = postgres.LATEST + 1
     with pytest.MonkeyPatch.context() as patch:

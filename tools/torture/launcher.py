@@ -76,7 +76,8 @@ def end_with_parent() -> None:
 def shorten_waits() -> None:
     """Shorten every wait without changing a decision."""
     from app import runtime
-    from app.db import budgets, connection
+    from app.core.money import budgets
+    from app.engine import connection
     from app.library import outputs
     from app.worker import decision, disk_space, peers, threads, worker
 
@@ -90,7 +91,7 @@ def shorten_waits() -> None:
     runtime._WATCH_SECONDS = 0.2
     outputs._PROBE_SECONDS, worker._BACKUP_POLL_SECONDS = 0.3, 0.3
     if os.environ.get("DATABASE_URL"):
-        from app.db import postgres_links
+        from app.engine import links as postgres_links
 
         postgres_links._SESSION = postgres_links._SESSION.replace("=60s", "=3s")
         postgres_links.STATEMENT_SECONDS, postgres_links._ANSWER_SECONDS = 4.0, 0.5
@@ -99,7 +100,7 @@ def shorten_waits() -> None:
 
 def upgrade(how: str) -> None:
     """Be a later version of the program: with a step that adds a column, a table and an index."""
-    from app.db.migrations import postgres
+    from app.migrations import postgres
 
     number = postgres.LATEST + 1
 

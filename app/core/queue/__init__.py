@@ -1,0 +1,1 @@
+"""The queue: claim, leases, ends, runs."""

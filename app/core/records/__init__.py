@@ -1,0 +1,1 @@
+"""Records: mapping, search, changes."""
