@@ -33,8 +33,6 @@ from app.people.api import bp as people
 from app.people.login import bp as login
 from app.people.login import find_person, init_login
 from app.people.page import bp as people_pages
-from app.recipes.api import bp as recipes
-from app.recipes.views import bp as recipe_pages
 from app.rounds.page import BLUEPRINTS as ROUNDS
 from app.runtime import Runtime
 from app.samples.api import bp as samples_api
@@ -69,7 +67,7 @@ _ROOMS = (
 )
 BLUEPRINTS = (
     *(*views.BLUEPRINTS, api.blueprint(*(room[0] for room in _ROOMS)), *(room[1] for room in _ROOMS)),
-    *(*DELIVERY, recipes, recipe_pages, *ROUNDS, people, people_pages, login),
+    *(*DELIVERY, *ROUNDS, people, people_pages, login),
     *(language, assets),
 )
 _HERE = Path(__file__).parent

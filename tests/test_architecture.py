@@ -28,7 +28,6 @@ MAY_IMPORT = {
     "app.providers": _BELOW_CONFIG | {"app.images"},
     "app.images": _BELOW_CONFIG,
     "app.sheets": {"app.errors", "app.domain", "app.system"},
-    "app.recipes": _BASE | {"app.images", "app.sheets", "app.tables", "app.web", "database"},
     "app.delivery": _BASE | {"app.images", "app.library", "app.sheets", "app.tables", "app.web", "database"},
     "app.rounds": _BASE
     | {"app.delivery", "app.images", "app.log", "app.sheets", "app.tables", "app.web", "database"},
@@ -63,7 +62,7 @@ MAY_IMPORT = {
     "app.cli_words": {"app.config", "app.domain", "database"},
     "web_app": _BASE
     | {
-        *("app.env_file", "app.log", "app.images", "app.runtime", "app.web", "app.delivery", "app.recipes"),
+        *("app.env_file", "app.log", "app.images", "app.runtime", "app.web", "app.delivery"),
         *("app.rounds", "app.people", "app.samples", "app.settings", "app.usage", "database", "generator"),
     },
 }
@@ -80,7 +79,7 @@ IN_RIM = {
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
     "flask": {
-        *("app.web", "web_app", "app.recipes.api", "app.recipes.views"),
+        *("app.web", "web_app"),
         *(f"{room}.{name}" for room in RIM for name in SERVING),
         "app.people.access",
     },

@@ -33,11 +33,11 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/migrations/backup.py": ("rebuild",),  # what that command does
     "app/migrations/copy_to.py": None,
     "web_app.py": None,  # starts at the terminal
-    "app/recipes/examples.py": None,  # words for the models
+    "app/tables/recipe_examples.py": None,  # words for the models
     "app/migrations/one_role.py": None,  # names of recipes
     "app/migrations/baseline.py": ("FIRST_ROWS",),  # the name of the first person
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
-    "app/recipes/views.py": ("_OWN_REFERENCES",),  # a column
+    "app/web/views/dialogs.py": ("_OWN_REFERENCES",),  # a column
     "app/rounds/rules.py": ("_NAMING",),  # columns
     "app/delivery/naming.py": ("_UNNAMED", "NAME", "NUMBER", "ROW"),  # a file name; columns
     "app/delivery/profiles.py": ("{文件名}",),

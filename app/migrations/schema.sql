@@ -551,7 +551,7 @@ CREATE TABLE setting_changes (
     what TEXT NOT NULL
 );
 
--- What counts wrong passwords (app/core/attempts.py): how many, and until when, in Unix seconds.
+-- What counts wrong passwords (Limit in app/db/sessions.py): how many, and until when, in Unix seconds.
 CREATE TABLE login_attempts (
     client TEXT PRIMARY KEY,
     failures INTEGER NOT NULL,

@@ -15,7 +15,7 @@ _BY_ROLE = {
         records.index records.results records.details records.permalink records.batch_choices records.retouch
         samples.index samples.images samples.file samples.thumbnail media.output media.thumbnail
         usage.index usage.summary status.index dialogs.search_list dialogs.shortcuts
-        tables.tables tables.menu delivery.dialog delivery.contact_sheet recipe_pages.dialog
+        tables.tables tables.menu delivery.dialog delivery.contact_sheet dialogs.recipes
         api.openapi.get_document api.models.list_models api.prompts.list_prompts
         api.batches.list_batches api.batches.get_batch api.batches.check
         api.results.batch_results api.results.table_results api.results.table_archive
@@ -31,7 +31,8 @@ _BY_ROLE = {
         api.usage.export_statement
         deliveries.list_all_profiles deliveries.get_profile deliveries.preview deliveries.list_of_table
         deliveries.deliver deliveries.make deliveries.show deliveries.download
-        recipes.list_recipes recipes.get_recipe recipes.export_recipe rounds.list_of_table rounds.dialog
+        api.recipes.list_recipes api.recipes.get_recipe api.recipes.export_recipe
+        rounds.list_of_table rounds.dialog
         join.people people.get_me people.change_me people.end_session
         people.list_tokens people.add_token people.delete_token
     """,
@@ -49,7 +50,7 @@ _BY_ROLE = {
         api.usage.refetch_records api.usage.resubmit_records
         api.usage.write_off api.usage.undo_write_off
         deliveries.put_profile deliveries.remove_profile deliveries.copy_to_folder deliveries.forget
-        recipes.apply_to_table recipes.import_recipe recipes.put_recipe recipes.remove_recipe
+        api.recipes.apply_to_table api.recipes.import_recipe api.recipes.put_recipe api.recipes.remove_recipe
         rounds.create rounds.follow rounds.renew rounds.close rounds.reopen rounds.remove
     """,
     PersonRole.OWNER: """

@@ -33,7 +33,7 @@ ROUTES = {
         api.tables.restore api.tables.run api.tables.undo_change
         api.usage.refetch_records api.usage.resubmit_records api.usage.undo_write_off api.usage.write_off
         deliveries.copy_to_folder deliveries.forget deliveries.put_profile deliveries.remove_profile
-        recipes.apply_to_table recipes.import_recipe recipes.put_recipe recipes.remove_recipe
+        api.recipes.apply_to_table api.recipes.import_recipe api.recipes.put_recipe api.recipes.remove_recipe
         rounds.close rounds.create rounds.follow rounds.remove rounds.renew rounds.reopen
     """,
     # Harmless, also with a token: they read without secrets, ask for free, send a fixed sentence.

@@ -8,6 +8,7 @@ from app.web.api import (
     models,
     openapi,
     prompts,
+    recipes,
     records,
     release,
     repair,
@@ -16,7 +17,20 @@ from app.web.api import (
     tables,
 )
 
-_MODULES = (tables, batches, release, repair, records, spreadsheets, results, models, openapi, edit, prompts)
+_MODULES = (
+    tables,
+    batches,
+    release,
+    repair,
+    records,
+    spreadsheets,
+    results,
+    models,
+    openapi,
+    edit,
+    prompts,
+    recipes,
+)
 
 
 def blueprint(*rooms: Blueprint) -> Blueprint:

@@ -22,9 +22,9 @@ from app.domain.recipes import (
 from app.domain.tables import MAX_ROWS_A_TABLE, Row
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.images.filenames import safe_stem
-from app.recipes.examples import CHINESE, ENGLISH, EXAMPLES
-from app.recipes.sheet import read_sheet, write_sheet
 from app.tables.check import Checker
+from app.tables.recipe_examples import CHINESE, ENGLISH, EXAMPLES
+from app.tables.recipe_sheet import read_sheet, write_sheet
 from app.tables.recipes import apply_recipe, recipe_of
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, is_english, translator
@@ -48,7 +48,7 @@ from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import find_model, row_reader
 
-bp = Blueprint("recipes", __name__, url_prefix="/api")
+bp = Blueprint("recipes", __name__)
 _STORED = "recipes"
 _IMAGE = strict_object(column=text(description="产品自己的图：表里的列名"), url=str, filename=str)
 _ROLE = strict_object(
