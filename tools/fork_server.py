@@ -28,14 +28,16 @@ class ForkedProcess:
 
     def __init__(self, parent: "_Parent", pid: int) -> None:
         self._parent = parent
+        self._lock = threading.Lock()
         self.pid = pid
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """Its exit code, negative for a signal; None while it runs."""
-        if self.returncode is None:
-            self.returncode = self._parent.ask({"poll": self.pid})
-        return self.returncode
+        with self._lock:  # the exit code is there once
+            if self.returncode is None:
+                self.returncode = self._parent.ask({"poll": self.pid})
+            return self.returncode
 
     def wait(self, timeout: float) -> int:
         """Its exit code, once it has ended. Raises TimeoutExpired."""
