@@ -10,22 +10,20 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from tools.fakes.service import Call
+from tools.fakes.service import Call, FakeService
 from tools.torture.disruptions import Disruption
 from tools.torture.plan import (
     AT_RANDOM,
     MISSING_DATABASE,
     SERVICE_POINTS,
     SIGTERM,
+    Plan,
     PlannedCrash,
     PlannedDisruption,
 )
-from tools.torture.site import FastServer, Unreadable
-
-if TYPE_CHECKING:
-    from tools.torture.round import Round
+from tools.torture.site import FastServer, Site, Unreadable
 
 CHAOS_SECONDS = 30.0  # at most, of a busy machine, and those of each disruption
 _RECORDS = """
@@ -50,10 +48,30 @@ class Crash:
     ended: dict[int, str] = field(default_factory=dict)
 
 
+class Disturbed(Protocol):
+    """What the phase needs of its round, which uses the phase."""
+
+    plan: Plan
+    service: FakeService
+    site: Site
+    batch_id: str
+
+    @property
+    def outcome(self) -> Any:
+        """The outcome of the round, to which its crashes, disruptions and breaches are added."""
+
+    def begin(self) -> None: ...
+    def go_on(self) -> None: ...
+    def is_finished(self) -> bool: ...
+    def submit_batch_twice(self) -> None: ...
+    def post_action(self, button: str) -> None: ...
+    def prompt_of(self, call: Call) -> str: ...
+
+
 class ChaosPhase:
     """Carries out the crashes of the plan one after the other, and meanwhile the disruptions likewise."""
 
-    def __init__(self, round: Round) -> None:
+    def __init__(self, round: Disturbed) -> None:
         self.round = round
         self.plan = round.plan
         self.pending_crashes = list(round.plan.crashes)
