@@ -8,11 +8,7 @@ from typing import NamedTuple
 from app.engine.connection import Connection, transaction
 
 _MAX_DELAY = 60.0
-
-
 _FORGET_SECONDS = 3600.0
-
-
 _MAX_CLIENTS = 12_000
 
 

@@ -8,11 +8,7 @@ from app.engine.connection import Connection, transaction
 from app.errors import Conflict, NotFound
 
 _MAX_LENGTH = 2_000_000  # characters of all of a table
-
-
 MAX_NAMED = 100
-
-
 _SENTENCES = {  # by table: there are too many, there is none
     "delivery_profiles": ("交付规格已有 {limit} 个，请先删掉几个", "没有交付规格「{name}」"),
     "recipes": ("配方已有 {limit} 个，请先删掉几个", "没有配方「{name}」"),

@@ -18,14 +18,8 @@ from app.engine.values import priced
 from app.errors import Message, from_json, to_json
 
 LEASE_SECONDS = 60.0
-
-
 MAX_DELAY_SECONDS = 600.0
-
-
 _DAY = 86_400.0
-
-
 _BUDGETS_KEPT = 40 * _DAY
 
 

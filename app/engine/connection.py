@@ -10,14 +10,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from app.errors import DatabaseError, Message, TryLater
 
 _KEPT_SECONDS = 5.0
-
-
 _JUMP_SECONDS = 1.0  # by which the wall clock is set, or the machine was suspended
-
-
 _QUICK_SECONDS = 0.5
-
-
 _TRIES = 3
 
 
@@ -74,17 +68,10 @@ def _measurements(ask: Callable[[], float]) -> list[_Measured]:
 
 
 BUSY_SECONDS = 15.0  # how long a writer waits for others, of this process and of others
-
-
 CHANGE_SECONDS = 10.0  # how long a change is worked out anew
 
-
 Target = Path | str
-
-
 Storing = Callable[[], AbstractContextManager[object]]
-
-
 Stored = TypeVar("Stored")
 
 

@@ -10,10 +10,7 @@ from functools import lru_cache
 
 _LONGEST_KEPT = 10_000  # characters; a longer statement has ids in it and is hardly sent again
 
-
 _LITERAL = re.compile(r"('(?:[^']|'')*')")
-
-
 # (pattern, replacement), applied in this order outside of literals.
 _RULES = (
     # A list as a parameter: JSON for SQLite, an array for PostgreSQL (see ``row_mapping.SqlList``).

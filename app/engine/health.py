@@ -9,8 +9,6 @@ from app.engine.values import quoted
 from app.errors import WriteRefused
 
 CONNECTIONS_OF_A_PROCESS = 12  # at most: see postgres_links
-
-
 _STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond
 
 

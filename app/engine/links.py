@@ -22,35 +22,15 @@ from app.engine.values import ServerRow
 from app.errors import SettingError, StoreLost, WriteRefused, message
 
 _T = TypeVar("_T")
-
-
 MOST_LINKS = 8  # and one that listens: however many threads there are, a process has at most twelve
-
-
 STATEMENT_SECONDS = 30.0  # writers wait for each other for 15
-
-
 LONG_SECONDS = 3600.0  # of a migration or a move
-
-
 _ANSWER_SECONDS = 5.0  # more, for the server to say that it has ended the statement
-
-
 _CONNECT_SECONDS = 3
-
-
 _PATIENCE_SECONDS = 1.5  # without an answer, before the server is asked whether it answers anybody
-
-
 _BETWEEN_PROBES_SECONDS = 1.0
-
-
 _FULL_SECONDS = 1.0  # after a connection was refused the process makes do with those that it has
-
-
 _IDLE_SECONDS = 30.0  # then a link is closed: other processes may need it
-
-
 _OPTIONS: dict[str, Any] = {
     "connect_timeout": _CONNECT_SECONDS,
     "application_name": "ai-image-generator",
@@ -61,8 +41,6 @@ _OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-
-
 # Settings of a session; PgBouncer ignores them, the role then has them. The server ends the transaction of a
 # machine that vanished, whose lock would stop every other writer. To compile a query or start processes for
 # it takes longer than most queries; work_mem is for the ids of a word.

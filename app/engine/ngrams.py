@@ -17,17 +17,9 @@ from app.engine.values import text_of
 
 # Version of the index entries; an index made with another one, or another Unicode version, is rebuilt.
 NORMALISER = f"2/{unicodedata.unidata_version}"
-
-
 BETWEEN = "\x00"
-
-
 _MOST_GRAMS = 24
-
-
 _MOST_WORDS = 16  # in an expression; FTS5 allows a depth of 256
-
-
 _FIRST_WIDE = "\u2e80"
 
 
@@ -38,11 +30,7 @@ def _unused_sign(code: int) -> int:
 
 # The FTS5 tokenizer splits at ASCII signs and spaces; substitutes keep them inside grams.
 _SIGNS = {code: _unused_sign(code) for code in range(128) if not chr(code).isalnum()}
-
-
 _SIGN_OF_NUL = chr(_SIGNS[0])
-
-
 SEPARATOR = _SIGN_OF_NUL  # of the texts of a document
 
 

@@ -23,39 +23,17 @@ from app.engine.values import ServerRow, quoted
 from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused
 
 _WRITERS, _ELECTED = 4_114_001, 4_114_002  # keys of advisory locks in this database
-
-
 _NOT_ELECTED = "not elected"
-
-
 _CONFIRM_SECONDS = 10.0
-
-
 _UNCONFIRMED = "数据库连不上，不知道刚才的操作存下没有：请在恢复后刷新核对，再决定要不要重做"
-
-
 _IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
-
-
 _ROWS_AT_ONCE = 500
-
-
 _READS = re.compile(r"\s*SELECT\b")
-
-
 _HAS_NO_RESULT = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b(?!.*\bRETURNING\b)", re.DOTALL)
-
-
 # (up to the values, the values) of a statement that inserts one row.
 _INSERTS_A_ROW = re.compile(r"(\s*INSERT\b.*?\bVALUES\s*)(\((?:[^()]|\([^()]*\))*\))\s*", re.DOTALL)
-
-
 _DAMAGED = ("XX001", "XX002")
-
-
 _BUSY = ("55P03", "40P01", "57014")  # locked for too long, deadlock, statement_timeout
-
-
 # No disk space, memory or connections; read-only; shutting down or starting.
 _REFUSED = ("53", "25006", "57P0")
 

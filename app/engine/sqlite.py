@@ -20,11 +20,7 @@ from app.engine.values import SqlList
 from app.errors import Message, StoreDamaged, StoreLost, WriteRefused, message
 
 FileId = tuple[int, int]
-
-
 _BESIDE = ("-wal", "-shm")
-
-
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 

@@ -11,11 +11,8 @@ from app.errors import Message
 
 MICROS = 1_000_000
 
-
 # A condition on a list of ids, passed as the parameter ``ids`` = ``SqlList(…)``.
 IN_IDS = "IN (SELECT value FROM json_each(:ids))"
-
-
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

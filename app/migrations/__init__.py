@@ -25,13 +25,10 @@ from app.system import windows_files
 
 _CHECKED_BYTES = 8_000_000  # a larger file is checked in the background, before anything is submitted
 
-
 # Append only: (the version that it leads to, the step), each in its own transaction.
 _STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = (
     (25, m0025_one_schema.upgrade),
 )
-
-
 LATEST = _STEPS[-1][0]
 
 

@@ -22,20 +22,14 @@ from app.migrations.restored import RESTORED, pause_all
 from app.system import windows_files
 
 _FILES_AT_ONCE = 2_000
-
-
 _PAGES_AT_ONCE = 256
-
-
 _BETWEEN_PAGES_SECONDS = 0.02  # 50 MB a second at most: the disk is for the pictures
-
 
 _FOUND = """
     id, created_at, finished_at, prompt, negative_prompt, seed, steps, width, height, aspect_ratio,
     resolution, model, filename, image_path, reserved_stem, file_key, format, file_size,
     sha256, marks, status, cost_unpriced
 """
-
 
 Remove = Callable[[str, int, str], object]
 

@@ -15,8 +15,6 @@ FIRST_ROWS = {
     "output_copy_scan": "INSERT INTO output_copy_scan (up_to) VALUES (0)",
     "people": "INSERT INTO people (name, folded_name, role, created_at) VALUES ('主人', '主人', 'owner', '')",
 }
-
-
 _OWN = "name NOT LIKE 'sqlite_%' AND name NOT LIKE 'record_search_%'"
 
 

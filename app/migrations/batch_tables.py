@@ -14,10 +14,7 @@ from app.engine.connection import Row as StoredBatch
 # Called with the number of records done, and of all.
 Progress = Callable[[int, int], object]
 
-
 _OF_A_TABLE = "source = 'batch' AND table_id IS NULL"
-
-
 _SAME = ("id", "name", "created_at", "filled_on", "workbook_id")
 
 

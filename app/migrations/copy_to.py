@@ -54,18 +54,10 @@ COPIED = (
     "output_copy_scan",
     "change_counter",
 )
-
-
 _HAVE_A_ROW = ("output_copy_scan", "change_counter", "people")  # also in an empty database
-
-
 _HAVE_TRIGGERS = ("generation_records", "batches", "charges")
-
-
 # Logins, living workers, and messages that the earlier program sends.
 LEFT_OUT = ("sessions", "login_attempts", "workers", "notifications")
-
-
 DERIVED = {
     **{table: filled(table) for table in SUMS},
     "reference_uses": """
@@ -75,19 +67,10 @@ DERIVED = {
         WHERE sample_images <> '[]'
     """,
 }
-
-
 _TYPES: dict[str, type] = {"bigint": int, "double precision": float, "text": str, "bytea": bytes}
-
-
 _BUSY_SECONDS = 3.0
-
-
 _ROWS_AT_ONCE = 1_000
-
-
 _LARGE = ("workbooks",)  # a row may have many megabytes
-
 
 # (table, rows done, rows in all)
 Progress = Callable[[str, int, int], object]

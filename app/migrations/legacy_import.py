@@ -23,25 +23,12 @@ _SHARED = (
     *("model", "error"),
 )
 
-
 _NAMES = ("nickname", "display_name", "name", "username", "user_name", "email")  # the best first
-
-
 _MOST_USERS, _NAME_LENGTH = 190, 30
-
-
 _PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")
-
-
 _UNIX_TIME = re.compile(r"[0-9]{9,16}(\.[0-9]+)?")
-
-
 _PICTURE = re.compile(r"\.(png|jpe?g|webp|gif)$", re.IGNORECASE)
-
-
 _IN_OUTPUT = re.compile(r"(^|.*[/\\])output[/\\][^/\\]+$", re.IGNORECASE | re.DOTALL)
-
-
 _ODD_ID = "typeof(id) <> 'integer' AND (id IS NULL OR CAST(CAST(id AS INTEGER) AS TEXT) <> CAST(id AS TEXT))"
 
 

@@ -23,11 +23,7 @@ from app.migrations.batch_tables import Progress, add_tables_of_batches
 from app.migrations.legacy_import import set_aside_columns, set_aside_tables, take_over_users
 
 KEEP_FAVOURITES = "UPDATE generation_records SET pick = 'keep' WHERE favourite = 1 AND pick = ''"
-
-
 _0_2_0 = (18, 19)
-
-
 # What 0.1.0 calls otherwise.
 _TABLES = {
     "sends": "charges",
@@ -37,8 +33,6 @@ _TABLES = {
     "settled_records": "resolved_records",
     "copies_noted": "output_copy_scan",
 }
-
-
 _COLUMNS = {
     "generation_records": {
         "ticket": "task_id",
@@ -52,8 +46,6 @@ _COLUMNS = {
     "resolved_records": {"settlement_id": "resolution_id"},
     "search_state": {"folding": "normaliser"},
 }
-
-
 _DROPPED = {
     "INDEX": """
         copies_waiting records_amiss records_ordered records_shown sends_in_doubt sends_of_batch
@@ -65,16 +57,12 @@ _DROPPED = {
     """,
     "TABLE": "prompt_search",  # the index of texts is filled again in the background
 }
-
-
 # What was added after 0.1.0, and after 0.2.0: what bears one of these names is another program's.
 _NEW_TABLES = (
     *("workbooks", "counts_by_day", "record_search", "budgets", "notifications", "model_statistics"),
     *("sessions", "login_attempts", "workers", "tables", "table_rows", "row_pictures"),
     *("table_workbooks", "table_changes"),
 )
-
-
 _NEW_COLUMNS = {
     "generation_records": """
         error_message fingerprint own_columns templates pick position options marks searched_columns
@@ -83,8 +71,6 @@ _NEW_COLUMNS = {
     "batch_log": "message",
     "charges": "usage usage_differs",
 }
-
-
 _TABLES_SINCE_0_2_0 = (
     *("delivery_profiles", "deliveries", "delivery_files", "recipes", "rounds", "round_pictures"),
     *("round_marks", "people", "tokens", "setting_changes"),

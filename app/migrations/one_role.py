@@ -30,11 +30,7 @@ from app.engine.values import object_of
 from app.errors import InvalidRequest
 
 _ROLE, _NAME = "图片", "前缀和后缀"
-
-
 _WORDS = f"{{{WORDS_COLUMN}}}"
-
-
 _BUILT_IN = (
     "电商五张",
     "电商多角度",

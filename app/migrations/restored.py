@@ -25,46 +25,26 @@ from app.errors import AppError, DatabaseError, WriteRefused
 from app.system import windows_files
 
 RESTORED = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
-
-
 MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，再继续，以免重复付费"
-
-
 NOT_TAKEN_BACK = "restored"  # the cause of a record that the copy lacked
-
-
 _LACKED = "备份以后做的，还没有收回来"
-
-
 _MAX_BYTES = 2_000_000  # about two thousand charges; the images of earlier ones are on disk
-
-
 _CHARGE = (
     "record_id, batch_id, person_id, model, price_micros, is_priced, is_free, opened_at, task_id, outcome, "
     "cause, closed_at, usage, usage_differs, own_columns"
 )
-
-
 _RECORD = (
     "created_at, prompt, negative_prompt, aspect_ratio, resolution, num_images, seed, steps, sample_images, "
     "model, options, row_number, picture_number, requested_filename, fingerprint, own_columns, templates, "
     "position, searched_columns, reserved_stem, file_key, person_id, pick, pick_person_id, marks, "
     "task_id, status, error, error_message, cause"
 )
-
-
 _INTERRUPTED = """
     status = 'running', task_id = :task_id, attempts = attempts + 1, lease_owner = NULL, lease_until = 0
 """
-
-
 # What a copy takes from the file that it replaces: who has access, and the limits of spending.
 _OF_PRESENT = ("people", "tokens", "sessions", "login_attempts", "budgets", "setting_changes")
-
-
 _LINK = "token_digest, password_digest, password_version, ends_at"
-
-
 _append_lock = threading.Lock()
 
 

@@ -26,11 +26,7 @@ from app.migrations.restored import NOT_TAKEN_BACK, mark_restored, require_not_m
 from app.system import windows_files
 
 _LOOKED_FOR = "returning"  # the cause of a record whose picture is looked for
-
-
 _LOST = "备份以后做过，没有找到图片"
-
-
 _OFFERED = f"status = 'unknown' AND cause = '{NOT_TAKEN_BACK}' AND deleted_at IS NULL"
 
 

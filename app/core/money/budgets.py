@@ -16,11 +16,7 @@ from app.engine.values import message_json, micros, yuan
 from app.errors import Conflict, message
 
 _LIMIT_SECONDS = 60.0
-
-
 _COMMITTED = "outcome IN ('open', 'billed', 'unknown')"
-
-
 _SPENT = {
     BudgetScope.TOTAL: f"SELECT sum(micros) AS micros FROM charge_totals WHERE {_COMMITTED}",
     # From the hourly sums; where a month begins within an hour of UTC, up to its end from the charges.
@@ -36,8 +32,6 @@ _SPENT = {
         SELECT sum(price_micros) AS micros FROM charges WHERE batch_id = :batch_id AND {_COMMITTED}
     """,
 }
-
-
 _SPENT_BY_PERSON = f"""
     SELECT sum(price_micros) AS micros
     FROM charges

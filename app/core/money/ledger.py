@@ -21,8 +21,6 @@ from app.engine.values import micros, object_of, object_text, utc_now
 from app.errors import Billed, Message, message
 
 _LOCK = "/* FOR UPDATE */"  # of the rows of a SELECT; see ``dialect``
-
-
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
 
 

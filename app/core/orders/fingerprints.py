@@ -27,14 +27,10 @@ from app.engine.values import IN_IDS, SqlList, number_of, text_of
 from app.errors import InvalidRequest
 
 _RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms
-
-
 _STORED = """
     model, prompt, negative_prompt, aspect_ratio, resolution, seed, steps, sample_images, options,
     picture_number
 """
-
-
 # The same as bytes, because texts of other programs in a SQLite file may not be UTF-8.
 _FIELDS = """
     CAST(model AS BLOB), CAST(prompt AS BLOB), CAST(negative_prompt AS BLOB), CAST(aspect_ratio AS BLOB),

@@ -14,15 +14,10 @@ from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, utc_now
 
 MAX_CRASHES = 5
-
-
 # A lease or retry delay that ends later than these limits allow was set before the clock was set back; it
 # counts as expired.
 MAX_LEASE_SECONDS = 60.0
-
-
 MAX_DELAY_SECONDS = 120.0
-
 
 # Submitted, possibly charged, outcome unknown: never claimed again automatically.
 AMBIGUOUS = """
@@ -32,27 +27,18 @@ AMBIGUOUS = """
         WHERE charges.record_id = generation_records.id AND charges.outcome = 'open' AND charges.is_free = 0)
 """
 
-
 # The second condition lets SQLite use the partial index of open records.
 _RUNNING = "status = 'running' AND status IN ('held', 'queued', 'running')"
-
-
 STALLED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {MAX_LEASE_SECONDS})"
-
-
 READY = f"(not_before <= :now OR not_before > :now + {MAX_DELAY_SECONDS})"
-
 
 # Expired leases that must not be claimed again: submitted with unknown outcome, or crashed MAX_CRASHES times;
 # or not submitted (or free) and the batch is no longer active.
 UNRECLAIMABLE = f"crash_count >= {MAX_CRASHES} OR {AMBIGUOUS}"
-
-
 ORPHANED = """
     task_id IS NULL AND EXISTS (
         SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id AND batches.state <> 'active')
 """
-
 
 # In this order: an expired lease; a submitted record to fetch although its batch is cancelled, or paused
 # without blocking fetches; the next queued record of the active batches. These share the model: the next is
@@ -63,8 +49,6 @@ ORPHANED = """
 # The batches are ordered without locks and tried one after the other, so that one row is locked, and a claim
 # finds a row although others hold all those of the first batch.
 _LOCK = "/* FOR UPDATE OF generation_records SKIP LOCKED */"
-
-
 _NEXT_CLAIMABLE_ID = f"""
     coalesce(
         (

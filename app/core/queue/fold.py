@@ -14,14 +14,8 @@ from app.domain import Outcomes, PauseCause, StopRule, verdict
 from app.engine.connection import Connection, transaction
 
 FOLD_SECONDS = 0.2
-
-
 _YOUNG_SECONDS = 0.15  # with many processes the lock is taken as often as with one
-
-
 _BETWEEN_SUMS = 500
-
-
 # One statement, since every writer waits for it: all get one version, the next. Ids are arrays, so that the
 # index is used however many rows the server expects. Its result: what is left to do for each batch.
 _FOLD = f"""

@@ -17,8 +17,6 @@ NOT_CHARGED = """
     status = 'failed' AND deleted_at IS NULL
     AND (task_id IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
 """
-
-
 _STORED = (
     *("id", "name", "number_in_minute", "created_at", "total", "version", "source"),
     *("paused_cause", "table_id"),
@@ -210,7 +208,6 @@ def _learnt_seconds(db: Connection, batch_id: str) -> float | None:
 
 
 _MAX_COUNTER_LENGTH = 10  # of `` (1234567)``
-
 
 # A batch without a name is known by its time: which of those of its source and minute it is, from 1.
 NUMBER_IN_MINUTE = """(

@@ -21,8 +21,6 @@ class _Sum(NamedTuple):
 
 
 _FACETS = "status, aspect_ratio, resolution, model"
-
-
 SUMS = {
     "charge_totals": _Sum("outcome", "outcome", "charges"),
     "charges_by_hour": _Sum("hour, model, outcome", "substr(opened_at, 1, 13), model, outcome", "charges"),

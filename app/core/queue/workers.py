@@ -11,11 +11,7 @@ from app.engine.connection import Connection, transaction
 from app.engine.values import message_json, to_message
 
 _CHANNEL = "records_queued"  # of the triggers in schema_postgres.sql
-
-
 _FORGET_SECONDS = 3600.0
-
-
 _MAX_AHEAD_SECONDS = 60.0  # a report from later than that was made before the clock was set back
 
 

@@ -9,16 +9,9 @@ from app.domain import MAX_ID, Status
 from app.engine.ngrams import BETWEEN, SEPARATOR, TextSearch, normalise, piece_code, read_search
 
 NEWEST, OLDEST = "newest", "oldest"
-
-
 NOT_PICKED = "none"
-
-
 OPEN = (Status.HELD, Status.QUEUED, Status.RUNNING)
-
-
 ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
-
 
 Fields = dict[str, object]
 
@@ -121,11 +114,7 @@ def of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple[
 
 
 _EQUALS = {name: f"{name} = :{name}" for name in ("aspect_ratio", "resolution", "model")}
-
-
 _BATCH = {"batch_id": "batch_id = :batch_id"}
-
-
 _OF_PERSON = f"""
     generation_records.batch_id IN (
         SELECT id FROM batches WHERE person_id = :person_id
@@ -134,17 +123,11 @@ _OF_PERSON = f"""
     )
     AND {PAYER} = :person_id
 """
-
-
 _OF_EARLIER_USER = """
     CAST(generation_records.user_id AS TEXT) = :earlier_user
         AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id)
 """
-
-
 PICKED = "pick <> ''"  # the condition of the partial indexes
-
-
 TIMES = {
     "created_from": "created_at >= :created_from",
     "created_before": "created_at < :created_before",

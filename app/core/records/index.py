@@ -14,11 +14,7 @@ from app.engine.values import IN_IDS, SqlList
 
 # The records of the index, of the pages without a status filter, and of several partial indexes.
 VISIBLE = "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')"
-
-
 FACETS = ("status", "aspect_ratio", "resolution", "model")
-
-
 # The searched fields of a record, as ``ngrams.matches`` takes them.
 _FIELDS = {
     "prompt": "generation_records.prompt",
@@ -27,21 +23,11 @@ _FIELDS = {
     "batch_name": "(SELECT name FROM batches WHERE batches.id = generation_records.batch_id)",
     "own_columns": "coalesce(nullif(searched_columns, ''), own_columns)",
 }
-
-
 SEARCHED = tuple(_FIELDS.values())
-
-
 _NEW = _FIELDS | {name: name for name in FACETS}
-
-
 # Grams have about three times the letters of their texts; holds the write lock for about 50 ms.
 _LETTERS_A_STEP = {"sqlite": 60_000, "postgres": 20_000}
-
-
 _PAGES_A_STEP = 250
-
-
 _WORTH_MERGING = 5_000
 
 

@@ -11,10 +11,8 @@ from app.engine.values import number_of, object_of, priced, text_of, to_message
 # The same of the ids of image models: the parameter ``models``.
 IN_MODELS = "IN (SELECT value FROM json_each(:models))"
 
-
 # Whether there is a task id, as a number.
 HAS_TASK_ID = "CASE WHEN task_id IS NULL THEN 0 ELSE 1 END"
-
 
 # The columns of a Record; ``*`` would also fetch the queue's own columns.
 RECORD = """
@@ -25,14 +23,8 @@ RECORD = """
     task_id, attempts, retries, throttle_count, not_before, version, file_size, sha256,
     crash_count, cost_unpriced, at_stake_unpriced, own_columns, templates, pick, position, options, marks
 """
-
-
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
-
-
 _STATUSES = frozenset(Status)
-
-
 _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 
 

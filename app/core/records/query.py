@@ -40,17 +40,9 @@ from app.domain import Pick, Status
 from app.engine.connection import Connection, read_transaction
 
 _UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
-
-
 REVERSE_FROM = 1_000
-
-
 _FEW_ENOUGH_TO_SCAN = 1_000
-
-
 _RECORDS_OF_A_PAGE = 100
-
-
 _IDS_AT_ONCE = 10_000
 
 

@@ -19,24 +19,14 @@ from app.engine.values import IN_IDS, SqlList, object_of
 from app.errors import NotFound
 
 _CHANGED_AT_ONCE = 1_000  # records per transaction, so that other writers do not wait long
-
-
 _READ_AT_ONCE = 200
-
 
 # Value of ``deletion_id``: emptying the trash deletes, or has deleted, the record's file.
 EMPTIED = -1
-
-
 NOT_EMPTIED = f"coalesce(deletion_id, 0) <> {EMPTIED}"
 
-
 Selection = Sequence[int] | RecordFilter
-
-
 Fields = Mapping[str, object]
-
-
 T = TypeVar("T")
 
 

@@ -13,11 +13,7 @@ from app.engine.connection import Connection
 from app.engine.values import IN_IDS, SqlList, object_of, priced
 
 _THERE = "status NOT IN ('failed', 'cancelled')"  # of what is bought: made, or not ended yet
-
-
 _THUMBNAILS = 4
-
-
 _SEARCHED = 12  # pictures of the first rows, of which equal rows have the same
 
 

@@ -19,21 +19,13 @@ _TABLE = (
     *("id", "name", "created_at", "updated_at", "version", "model", "filled_on"),
     *("own_columns", "workbook_id", "checked_with", "archived_at", "deleted_at", "recipe"),
 )
-
-
 _ROW = (
     *("id", "position", "number", "cells", "fields", "own_columns", "sent", "filename", "num_images"),
     *("is_seeded", "fingerprint", "price_micros", "problems", "is_gone", "removed_at", "version"),
     *("product", "role"),
 )
-
-
 _TOLD = ("name", "model", "own_columns", "archived_at", "deleted_at")  # of a change, in the history
-
-
 _OBJECTS = slice(_ROW.index("cells"), _ROW.index("sent") + 1)
-
-
 _STORED_ROW = f"""
     INSERT INTO table_rows (table_id, {", ".join(_ROW)})
     VALUES (:table_id, :{", :".join(_ROW)})

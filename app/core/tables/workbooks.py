@@ -14,11 +14,7 @@ from app.engine.values import IN_IDS, SqlList, object_of, object_text
 from app.errors import InvalidRequest, Message, NotFound
 
 SET_PICK = "pick = :pick, pick_person_id = :person"
-
-
 _TABLES_SAMPLED = 300  # the last changed ones
-
-
 _FIRST_ROWS, _EVERY = 8, 16  # of each table these first rows, and every so many
 
 
@@ -108,11 +104,7 @@ def set_picks(db: Connection, picks: Mapping[int, str], person_id: int | None) -
 
 
 _UNUSED_DAYS = 7
-
-
 _UNUSED_BYTES = 500 * 2**20  # of all that nothing refers to; the newest are kept
-
-
 _IS_UNUSED = """
     NOT EXISTS (SELECT 1 FROM batches WHERE batches.workbook_id = workbooks.id)
     AND NOT EXISTS (SELECT 1 FROM tables WHERE tables.workbook_id = workbooks.id)
