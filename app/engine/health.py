@@ -8,7 +8,7 @@ from app.engine.sqlite import is_damage
 from app.engine.values import quoted
 from app.errors import WriteRefused
 
-CONNECTIONS_OF_A_PROCESS = 12  # at most: see postgres_links
+CONNECTIONS_OF_A_PROCESS = 12  # at most: see links
 _STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond
 
 

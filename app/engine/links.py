@@ -1,6 +1,6 @@
 """The connections of a process to PostgreSQL, which its threads share: lent for a statement or a transaction.
 
-Only this module and postgres_connection import psycopg.
+Only this module and ``postgres`` import psycopg.
 """
 
 import math

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.engine import sqlite as sqlite_connection
+from app.engine import sqlite
 from app.engine.connection import Connection, Target
 
 
@@ -16,7 +16,7 @@ def connect(target: Target, *, one_thread: bool = True) -> Connection:
     not exist; a server is connected to when it is first used.
     """
     if isinstance(target, Path):
-        return sqlite_connection.connect(target, one_thread=one_thread)
+        return sqlite.connect(target, one_thread=one_thread)
     from app.engine.postgres import PostgresConnection
 
     return PostgresConnection(target)

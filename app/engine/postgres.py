@@ -3,7 +3,7 @@
 Write transactions take one advisory lock, so that there is one writer at a time, as with a SQLite file: the
 invariants of the queue and the ledger are checked and kept under it. The steps of workers, each on its own
 record, share the lock: they run beside each other, and never beside another writer. Each statement and each
-transaction borrows a link of those that the threads of the process share (postgres_links).
+transaction borrows a link of those that the threads of the process share (``links``).
 """
 
 import re
