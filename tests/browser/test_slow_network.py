@@ -274,7 +274,7 @@ def test_references_asked_for_twice_are_those_of_the_second_row(
     page: Page, shared_server: ServerProcess
 ) -> None:
     upload(shared_server, "丙.png")
-    script = Held(page, "**/table/commands.js*")
+    script = Held(page, "**/table/tools.js*")
     batch = written(page, shared_server, "猫", "狗")
     for row in (1, 2):
         batch.cell(row, "sample_images").locator("[data-references]").click()
@@ -309,7 +309,7 @@ def test_a_card_that_was_saved_takes_no_focus_from_what_is_being_typed(
 def test_what_is_typed_while_the_find_bar_loads_is_looked_for(
     page: Page, shared_server: ServerProcess
 ) -> None:
-    script = Held(page, "**/table/commands.js*")
+    script = Held(page, "**/table/tools.js*")
     batch = written(page, shared_server, "猫", "abc")
     bar = page.locator("[data-find]")
     for word, key in (("a?z", "Escape"), ("abcz", "Backspace")):

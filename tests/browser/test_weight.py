@@ -8,11 +8,12 @@ from tests.web.test_bundler import ENTRIES, SMALL
 
 def test_bundled_modules_run_once_and_share_their_state(page: Page) -> None:
     site = Bundler(SMALL)
-    files = {
-        "/": '<script type="module" src="a.mjs"></script>',
-        "/a.mjs": site.page(ENTRIES, lambda _path: "./late.mjs"),
-        "/late.mjs": site.late(ENTRIES, "late/more.js", "./a.mjs"),
-    }
+
+    def url_of(name: str) -> str:
+        return f"/{name}" if name else "/a.mjs"
+
+    files = {"/": '<script type="module" src="a.mjs"></script>', "/a.mjs": site.page(ENTRIES, url_of)}
+    files |= {url_of(name): site.later(ENTRIES, name, url_of) for name in site.later_scripts(ENTRIES)}
 
     def answer(route: Route) -> None:
         path = route.request.url.removeprefix("http://joined.test")
@@ -21,5 +22,5 @@ def test_bundled_modules_run_once_and_share_their_state(page: Page) -> None:
 
     page.route("http://joined.test/**", answer)
     page.goto("http://joined.test/")
-    page.wait_for_function("globalThis.seen?.length === 3")
-    assert page.evaluate("seen") == [11, 112, 111]
+    page.wait_for_function("globalThis.seen?.length === 4")
+    assert page.evaluate("seen") == [11, 112, 32, 111]

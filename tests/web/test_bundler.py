@@ -1,4 +1,4 @@
-"""Bundled modules: each runs once, after its imports; the late script imports the shared from the page's."""
+"""Bundled modules: each runs once, after its imports; later scripts import what is shared."""
 
 import json
 import re
@@ -20,20 +20,27 @@ JS = Path(__file__).parents[2] / "static/js"
 SMALL = {
     "frame.js": 'import { add } from "./sums.js";\nadd(1);\n',
     "sums.js": "let total = 0;\nexport function add(n) {\n  total += n;\n  return total;\n}\n",
+    "core/lazy.js": "export const load = (loading) => loading;\n",
     "pages/a.js": (
         'import { add as plus } from "../sums.js";\n'
         "globalThis.seen = [plus(10)];\n"
-        'import("../late/more.js").then(({ more }) => globalThis.seen.push(more(), plus(0)));\n'
+        'const { more } = await import("../later/more.js");\n'
+        'const { other } = await import("../later/other.js");\n'
+        "globalThis.seen.push(more(), await other(), plus(0));\n"
     ),
-    "late/more.js": (
-        'import { add } from "../sums.js";\nimport { both } from "./both.js";\n'
+    "later/more.js": (
+        'import { both } from "./both.js";\nimport { add } from "../sums.js";\n'
         "export function more() {\n  return add(100) + both();\n}\n"
     ),
-    "late/both.js": "let calls = 0;\nexport const both = () => (calls += 1);\n",
+    "later/other.js": (
+        'import { both } from "./both.js";\n'
+        'export const other = async () => both() + (await import("./last.js")).last();\n'
+    ),
+    "later/last.js": 'import { both } from "./both.js";\nexport const last = () => 10 * both();\n',
+    "later/both.js": "let calls = 0;\nexport const both = () => (calls += 1);\n",
 }
 _SAYS_NO_LITERAL = re.compile(r"(?<!function )(?<![\w.])_\((?!\s*\")")  # which could not be translated
 ENTRIES = ["frame.js", "pages/a.js"]
-PAGE = ["ui/shell.js", "pages/batch.js"]
 
 
 @pytest.fixture(scope="module")
@@ -45,40 +52,50 @@ def modules() -> dict[str, str]:
 def test_a_bundle_holds_every_dependency_before_its_user() -> None:
     text = Bundler(SMALL).page(ENTRIES, str)
     order = re.findall(r"^const (\$\w+) = \(\(\)|^\((async)", text, re.MULTILINE)
-    assert [name or page for name, page in order] == ["$sums", "$frame", "async"]
+    assert [name or page for name, page in order] == ["$sums", "$frame", "$core_lazy", "async"]
 
 
-def test_the_late_script_holds_only_what_the_page_does_not() -> None:
-    text = Bundler(SMALL).late(ENTRIES, "late/more.js", "./a.mjs")
-    assert re.findall(r"^const (\$\w+) = \(\(\)", text, re.MULTILINE) == ["$late_both", "$late_more"]
-    assert text.startswith('import { $sums } from "./a.mjs";\n')
+def test_what_later_scripts_share_is_one_script_unless_another_has_loaded_it() -> None:
+    """last.js comes only after other.js, which has loaded both.js."""
+    bundler = Bundler(SMALL)
+    assert bundler.later_scripts(ENTRIES) == {
+        "later/both.js": ["later/both.js"],
+        "later/more.js": ["later/more.js"],
+        "later/other.js": ["later/other.js"],
+        "later/last.js": ["later/last.js"],
+    }
+    assert bundler.needed_for(ENTRIES, "later/more.js") == ["later/both.js", "later/more.js"]
+    alone = {**SMALL, "pages/a.js": 'await import("../later/other.js");\n'}
+    shared = {name: set(paths) for name, paths in Bundler(alone).later_scripts(ENTRIES).items()}
+    assert shared == {
+        "later/other.js": {"later/both.js", "later/other.js"},
+        "later/last.js": {"later/last.js"},
+    }
 
 
-def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page(modules: dict[str, str]) -> None:
+def test_a_later_script_imports_from_the_scripts_that_hold_what_it_needs() -> None:
+    text = Bundler(SMALL).later(ENTRIES, "later/more.js", lambda name: f"/{name or 'page'}")
+    assert re.findall(r"^const (\$\w+) = \(\(\)", text, re.MULTILINE) == ["$later_more"]
+    assert text.startswith('import { $later_both } from "/later/both.js";\nimport { $sums } from "/page";\n')
+
+
+def test_no_module_of_a_page_runs_twice_and_no_two_scripts_wait_for_each_other(
+    modules: dict[str, str],
+) -> None:
     bundler = Bundler(modules)
-    late_ones = bundler.late_modules(PAGE)
-    assert late_ones == [
-        "ui/lists.js",
-        "delivery/dialog.js",
-        "recipes/dialog.js",
-        "retouch/dialog.js",
-        "table/gallery.js",
-        "table/picture_rows.js",
-        "table/table_import.js",
-        "table/sets.js",
-        "table/edit_tools.js",
-        "table/budget_form.js",
-        "rounds/dialog.js",
-        "table/commands.js",
-        "table/takeover.js",
-    ]
-    included = [
-        re.findall(r"^const (\$\w+) = \(\(\)", bundler.late(PAGE, module, "page"), re.MULTILINE)
-        for module in late_ones
-    ]
-    names = [name for of in included for name in of]
-    assert sorted(names) == sorted(set(names))
-    assert not any('import("' in modules[path] for path in late_ones)
+    for entries in entries_of(modules):
+        later = bundler.later_scripts(entries)
+        names = [path for paths in later.values() for path in paths]
+        assert len(names) == len(set(names))
+        inside = re.findall(r"^const (\$\w+) = \(\(\)", bundler.page(entries, str), re.MULTILINE)
+        assert not set(inside) & {"$" + re.sub(r"\W", "_", path[:-3]) for path in names}
+        needs = {
+            name: set(re.findall(r'^import .* from "(.+)";', bundler.later(entries, name, str), re.M))
+            for name in later
+        }
+        while loaded := {name for name, needed in needs.items() if not needed & needs.keys()}:
+            needs = {name: needed for name, needed in needs.items() if name not in loaded}
+        assert needs == {}
 
 
 def test_every_module_uses_the_supported_import_and_export_syntax(modules: dict[str, str]) -> None:
@@ -94,10 +111,9 @@ def test_every_module_uses_the_supported_import_and_export_syntax(modules: dict[
 def test_minifying_keeps_the_syntax_tree_of_every_page(modules: dict[str, str]) -> None:
     """Every literal included: rjsmin is a regular expression, not a parser."""
     bundler, bundles = Bundler(modules), set[str]()
-    for page in (path for path in modules if path.startswith("pages/")):
-        entries = ["ui/shell.js", page]
+    for entries in entries_of(modules):
         bundles.add(bundler.page(entries, str))
-        bundles |= {bundler.late(entries, module, "page") for module in bundler.late_modules(entries)}
+        bundles |= {bundler.later(entries, name, str) for name in bundler.later_scripts(entries)}
     minified = [jsmin(text) for text in bundles]
     assert sum(map(len, minified)) < sum(map(len, bundles))
     assert have_equal_trees([*bundles], minified)
@@ -108,6 +124,11 @@ def test_no_script_has_a_template_in_a_template(modules: dict[str, str]) -> None
     nested = "a(`${b(`c  d`)}`)"
     assert not have_equal_trees([nested], [jsmin(nested)])
     assert run_node(_NESTED, {**modules, "nested": nested}) == ["nested"]
+
+
+def entries_of(modules: dict[str, str]) -> list[list[str]]:
+    """The entries of each page."""
+    return [["ui/shell.js", path] for path in modules if path.startswith("pages/")]
 
 
 def have_equal_trees(scripts: list[str], others: list[str]) -> bool:
@@ -186,8 +207,8 @@ def test_bundle_names_are_stable() -> None:
 
 def test_a_page_from_before_an_update_gets_no_mixed_script_versions(module_client: FlaskClient) -> None:
     version = AssetBundle(JS.parent).version
-    late = "batch/table/commands.js"
-    assert module_client.get(f"/assets/{version}/en/{late}").status_code == 200
-    answer = module_client.get(f"/assets/000000000000/en/{late}")
+    later = "batch/table/tools.js"
+    assert module_client.get(f"/assets/{version}/en/{later}").status_code == 200
+    answer = module_client.get(f"/assets/000000000000/en/{later}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)
     assert module_client.get("/assets/000000000000/en/batch.js").status_code == 200

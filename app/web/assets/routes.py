@@ -48,14 +48,23 @@ class AssetBundle:
         everything = repr((self._scripts, self._styles, i18n.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._bundles: dict[tuple[str, ...], Bundle] = {}
+        self._needed: dict[tuple[str, str], list[str]] = {}
 
-    def script(self, locale: str, page: str, late: str = "") -> Bundle:
-        """The script of a page in a language, or that of one of its late modules. Raises NotFound."""
-        return self._kept(locale, page, late, build=lambda: self._script(locale, page, late))
+    def script(self, locale: str, page: str, later: str = "") -> Bundle:
+        """The script of a page in a language, or one of its later scripts. Raises NotFound."""
+        return self._kept(locale, page, later, build=lambda: self._script(locale, page, later))
 
-    def address(self, locale: str, page: str) -> str:
-        """The URL of a page's script."""
-        return url_for("assets.script", version=self.version, locale=locale, page=page)
+    def address(self, locale: str, page: str, later: str = "") -> str:
+        """The URL of a page's script, or of one of its later scripts."""
+        values: dict[str, Any] = {"version": self.version, "locale": locale, "page": page}
+        if later:
+            return url_for("assets.later_script", later=later.removesuffix(".js"), **values)
+        return url_for("assets.script", **values)
+
+    def preloads(self, locale: str, page: str, modules: list[str]) -> list[str]:
+        """The URLs of the later scripts that a page loads when it imports these modules."""
+        names = [name for module in modules for name in self._needed_for(page, module)]
+        return [self.address(locale, page, name) for name in dict.fromkeys(names)]
 
     def style(self, names: list[str]) -> Bundle:
         """The style sheets, concatenated. Raises NotFound."""
@@ -73,37 +82,48 @@ class AssetBundle:
                 self._bundles[key] = found
         return found
 
-    def _script(self, locale: str, page: str, late: str) -> str:
-        shell = [] if page in _WITHOUT_SHELL else [_SHELL]
-        entries = shell if page == "shell" else [*shell, f"pages/{page}.js"]
+    def _needed_for(self, page: str, module: str) -> list[str]:
+        if (page, module) not in self._needed:
+            self._needed[page, module] = self._bundler.needed_for(_entries(page), module)
+        return self._needed[page, module]
+
+    def _script(self, locale: str, page: str, later: str) -> str:
+        entries = _entries(page)
         is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
-        module = f"{late}.js"
-        if not is_known or (late and module not in self._bundler.late_modules(entries)):
+        name = f"{later}.js"
+        if not is_known or (later and name not in self._bundler.later_scripts(entries)):
             raise NotFound("没有这个脚本，请刷新页面")
-        if late:
-            text = self._bundler.late(entries, module, self.address(locale, page))
-        else:
-            text = self._bundler.page(entries, lambda path: self._late_address(locale, page, path))
+
+        def url_of(name: str) -> str:
+            return self.address(locale, page, name)
+
+        text = self._bundler.later(entries, name, url_of) if later else self._bundler.page(entries, url_of)
         return str(jsmin(i18n.script_in_english(text) if locale == "en" else text))
 
-    def _late_address(self, locale: str, page: str, path: str) -> str:
-        late = path.removesuffix(".js")
-        return url_for("assets.late_script", version=self.version, locale=locale, page=page, late=late)
+
+def _entries(page: str) -> list[str]:
+    shell = [] if page in _WITHOUT_SHELL else [_SHELL]
+    return shell if page == "shell" else [*shell, f"pages/{page}.js"]
 
 
 def init_assets(app: Flask) -> None:
-    """Register the asset routes, and ``script_url`` and ``style_url`` for templates."""
+    """Register the asset routes, and the functions that give their URLs to templates."""
     bundle = AssetBundle(Path(app.root_path) / "static")
     app.extensions[_KEY] = bundle
 
     def template_urls() -> dict[str, Any]:
+        locale = "en" if i18n.is_english() else "zh"
+
         def script_url(page: str) -> str:
-            return bundle.address("en" if i18n.is_english() else "zh", page or "shell")
+            return bundle.address(locale, page or "shell")
+
+        def preload_urls(page: str, modules: list[str]) -> list[str]:
+            return bundle.preloads(locale, page, modules)
 
         def style_url(names: list[str]) -> str:
             return url_for("assets.style", version=bundle.version, names="+".join(names))
 
-        return {"script_url": script_url, "style_url": style_url}
+        return {"script_url": script_url, "preload_urls": preload_urls, "style_url": style_url}
 
     app.context_processor(template_urls)
 
@@ -114,15 +134,15 @@ def script(version: str, locale: str, page: str) -> Response:
     return _answer(_bundle().script(locale, page), "text/javascript", version)
 
 
-@assets.get("/<version>/<locale>/<page>/<path:late>.js")
-def late_script(version: str, locale: str, page: str, late: str) -> Response:
+@assets.get("/<version>/<locale>/<page>/<path:later>.js")
+def later_script(version: str, locale: str, page: str, later: str) -> Response:
     """A script that a page loads later.
 
     NotFound for another version, whose shared modules would run twice.
     """
     if version != _bundle().version:
         raise NotFound("程序更新过，这一页是旧的，请刷新页面")
-    return _answer(_bundle().script(locale, page, late), "text/javascript", version)
+    return _answer(_bundle().script(locale, page, later), "text/javascript", version)
 
 
 @assets.get("/<version>/<names>.css")

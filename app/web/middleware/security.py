@@ -12,7 +12,7 @@ from app.web.urls import safe_urlsplit
 
 OPEN_ENDPOINTS = (
     *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "health.ready"),
-    *("language.choose", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
+    *("language.choose", "assets.script", "assets.later_script", "assets.style", "media.favicon"),
     *("join.form", "join.join"),
 )
 _FORM = "client.enter"  # of a page with no-referrer; who posts it knows the link and the password

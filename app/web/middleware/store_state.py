@@ -13,7 +13,7 @@ from app.web.services import services
 _WITHOUT_DATABASE = (
     *("login.login_page", "login.log_in", "login.log_out", "language.choose", "status.index"),
     *("health.index", "health.ready", "dialogs.search_list", "dialogs.shortcuts"),
-    *("static", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
+    *("static", "assets.script", "assets.later_script", "assets.style", "media.favicon"),
     *("batch.index", "model.index", "model.restore", "api.models.list_models", "api.openapi.get_document"),
     *("api.spreadsheets.import_workbook", "api.spreadsheets.export_rows", "api.spreadsheets.template"),
 )

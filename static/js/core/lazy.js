@@ -1,5 +1,6 @@
-// Imports a module when it is needed; a failed import is repeated at the next call.
+// What a page loads when it is needed; a failed load is repeated at the next call.
 
+import { parseHtml } from "./dom.js";
 import { HttpError, fetchHtmlIfChanged, messageOf } from "./http.js";
 import { _ } from "./i18n.js";
 
@@ -11,22 +12,50 @@ export class ScriptLoadError extends HttpError {
   }
 }
 
-/** A function that resolves to make(module), with the module that load() imports once. Rejects with ScriptLoadError. */
-export function lazy(load, make = (module) => module) {
+/** Resolves as `loading`, a promise; rejects with ScriptLoadError. The bundler puts it around what is imported later. */
+export function load(loading) {
+  return showWait(loading.catch(async () => { throw await loadError(); }));
+}
+
+/** Resolves as `waiting`, a promise or a value, until when the control that was pressed a moment ago shows the wait. */
+export async function showWait(waiting) {
+  const pressed = globalThis.navigator?.userActivation?.isActive ? document.activeElement?.closest("a, button") : null;
+  if (!pressed || "busy" in pressed.dataset) return waiting;
+  pressed.dataset.busy = "";
+  try {
+    return await waiting;
+  } finally {
+    delete pressed.dataset.busy;
+  }
+}
+
+/** A function that resolves to what make() does, which is called once, and again after a failure. */
+export function lazy(make) {
   let result = null;
-  const loadModule = () => load().catch(async () => { throw await loadError(); });
-  return () => (result ??= markPressed(loadModule()).then(make).catch((error) => {
+  return () => (result ??= make().catch((error) => {
     result = null;
     throw error;
   }));
 }
 
-// The control that was pressed a moment ago shows that what it opens is on its way.
-function markPressed(loading) {
-  const pressed = globalThis.navigator?.userActivation?.isActive ? document.activeElement?.closest("a, button") : null;
-  if (!pressed || "busy" in pressed.dataset) return loading;
-  pressed.dataset.busy = "";
-  return loading.finally(() => delete pressed.dataset.busy);
+/** The dialog of this name; see loadPart(). */
+export function loadDialog(name, url) {
+  return loadPart(`[data-dialog="${name}"]`, url);
+}
+
+/** The element that a selector finds in the page, or after the fragment at `url` with its style sheet, if it has one. */
+export async function loadPart(selector, url) {
+  const known = () => document.querySelector(selector);
+  if (known()) return known();
+  const { html } = await load(fetchHtmlIfChanged(url, {}));
+  if (known()) return known(); // asked for twice
+  const parts = parseHtml(html);
+  const isStyled = [...parts.querySelectorAll("link")].map((sheet) => new Promise((resolve) => {
+    for (const event of ["load", "error"]) sheet.addEventListener(event, resolve);
+  }));
+  document.body.append(parts);
+  await Promise.all(isStyled);
+  return known();
 }
 
 async function loadError() {

@@ -7,13 +7,19 @@ import { create, jsonOf } from "../core/dom.js";
 import { refusalOf } from "../core/files.js";
 import { HttpError, attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { lazy, loadDialog, showWait } from "../core/lazy.js";
 import { postOnce } from "../core/orders.js";
 import { loadItem, saveItem } from "../core/storage.js";
-import { offerUndo } from "../ui/toast.js";
+import { offerUndo, showError } from "../ui/toast.js";
 
 const LAST = "delivery.profile"; // the one used last, in storage
 
-export class Delivery {
+const dialog = lazy(async () => new Delivery(await loadDialog("delivery", document.body.dataset.deliveryUrl)));
+
+/** what: see open() below, or a promise of it. */
+export const openDelivery = (what) => attempt(async () => (await dialog()).open(await showWait(what)), showError);
+
+class Delivery {
   #dialog;
   #url;
   #view;

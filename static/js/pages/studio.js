@@ -8,7 +8,7 @@ import { bindRecipes } from "../studio/recipes.js";
 import { makeReferences } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
 import { lightbox } from "../ui/lightbox.js";
-import { bindEarlierPrompts } from "../ui/late_lists.js";
+import { bindEarlierPrompts } from "../ui/open_list.js";
 
 const form = document.querySelector("[data-studio-form]");
 const results = document.querySelector("[data-results]");

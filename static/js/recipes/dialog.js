@@ -5,8 +5,9 @@ import { fitted, freshName, isSame, moved, normalRecipe, pictureColumns } from "
 import { RecipesView } from "./view.js";
 import { attempt, HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { lazy, loadDialog, showWait } from "../core/lazy.js";
 import { loadItem, saveItem } from "../core/storage.js";
-import { offerUndo, showToast } from "../ui/toast.js";
+import { offerUndo, showError, showToast } from "../ui/toast.js";
 
 const DRAFTS = "recipes.drafts"; // what is typed and not stored, in storage: key of the choice -> recipe
 const LAST = "recipes.last";
@@ -15,7 +16,12 @@ const PAUSE = 300; // ms from a change until it is counted
 const NEW = "";
 const TABLE = "table"; // the choices: NEW, TABLE, "=" and the name of a recipe
 
-export class Recipes {
+const dialog = lazy(async () => new Recipes(await loadDialog("recipes", document.body.dataset.recipesUrl)));
+
+/** what: see open() below, or a promise of it. */
+export const openRecipes = (what) => attempt(async () => (await dialog()).open(await showWait(what)), showError);
+
+class Recipes {
   #dialog;
   #url;
   #view;

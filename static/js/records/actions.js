@@ -6,7 +6,6 @@ import { LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
-import { openDelivery } from "../delivery/open.js";
 import { ask } from "../ui/ask.js";
 import { loadDetails } from "../ui/details.js";
 import { download } from "../ui/downloads.js";
@@ -24,7 +23,7 @@ const COMMANDS = {
   keep: (target, context) => choose(target, "keep", context),
   reject: (target, context) => choose(target, "reject", context),
   unpick: (target, { page }) => pickAll(target, null, page.changed),
-  deliver: (target) => openDelivery(recordsOf(target)),
+  deliver: async (target) => (await import("../delivery/dialog.js")).openDelivery(recordsOf(target)),
   archive: (target) => download(urls().archiveUrl, target),
   export: (target) => download(urls().exportUrl, target),
   retry,

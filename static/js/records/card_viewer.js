@@ -1,8 +1,6 @@
 // The large view of pictures with a record, the same on every page. A host of <image-lightbox>.
 
 import { runCommand, targetOf } from "./actions.js";
-import { openRetouch } from "../retouch/open.js";
-import { ImageViewer } from "../ui/image_viewer.js";
 import { runInPlace } from "../ui/in_place.js";
 import { lightbox } from "../ui/lightbox.js";
 
@@ -16,7 +14,7 @@ export const cardViewer = {
 
   async run(name, item) {
     if (name === "delete") return deleteShown(item);
-    if (name === "retouch") return openRetouch(item, { lightbox, ImageViewer });
+    if (name === "retouch") return (await import("../retouch/dialog.js")).openRetouch(item);
     const run = () => runCommand(name, targetOf(item), { record: item });
     if (!FILLING_FORM.includes(name) || !document.querySelector("[data-studio-form]")) return run();
     lightbox.close();

@@ -8,9 +8,12 @@ import { apply, create, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _, formatElapsed } from "../core/i18n.js";
 import { isTextInput, showPaying } from "../core/keyboard.js";
+import { lazy, loadPart } from "../core/lazy.js";
 import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { loadItem, saveItem } from "../core/storage.js";
+import { ImageViewer } from "../ui/image_viewer.js";
+import { lightbox } from "../ui/lightbox.js";
 import { announce, showToast } from "../ui/toast.js";
 
 const POLL_MS = 1000;
@@ -18,16 +21,13 @@ const USUAL = "retouch.seconds"; // in storage: what the last change by a model 
 const ZOOMS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
 const SIDES = ["left", "top", "right", "bottom"];
 
-let instance = null;
+const retouch = lazy(async () => new Retouch(await loadPart("[data-retouch-dialog]", document.body.dataset.retouchUrl)));
 
-/** The one of this page; see openRetouch() of open.js. */
-export function retouchIn(dialog, parts) {
-  return (instance ??= new Retouch(dialog, parts));
-}
+/** item: the element of a record with a picture. Rejects with HttpError. */
+export const openRetouch = async (item) => (await retouch()).open(item);
 
 class Retouch {
   #dialog;
-  #parts; // of the large view
   #surface;
   #result;
   #known = new Map(); // record id -> state
@@ -35,14 +35,13 @@ class Retouch {
   #state = null;
   #timer = 0;
 
-  constructor(dialog, parts) {
+  constructor(dialog) {
     this.#dialog = dialog;
-    this.#parts = parts;
-    this.#surface = new Surface(this.#part("[data-retouch-stage]"), parts.ImageViewer, {
+    this.#surface = new Surface(this.#part("[data-retouch-stage]"), {
       changed: () => this.#change({}), edges: (edges) => this.#change({ edges }),
       words: () => this.#part("[data-retouch-words]").focus(), onMove: (zoom) => this.#result.setState(zoom),
     });
-    this.#result = new parts.ImageViewer(this.#part("[data-retouch-new]"), { onSwipe: () => null, onMove: (zoom) => this.#surface.viewer.setState(zoom) });
+    this.#result = new ImageViewer(this.#part("[data-retouch-new]"), { onSwipe: () => null, onMove: (zoom) => this.#surface.viewer.setState(zoom) });
     dialog.addEventListener("click", ({ target }) => this.#onClick(target.closest("button")));
     dialog.addEventListener("input", ({ target }) => this.#onInput(target));
     dialog.addEventListener("keydown", (event) => this.#onKey(event));
@@ -155,7 +154,7 @@ class Retouch {
     if (!link) return location.assign(`${document.body.dataset.recordsUrl}?record=${id}`);
     this.#set({ result: null }, state);
     this.#dialog.close();
-    return this.#parts.lightbox.open(link);
+    return lightbox.open(link);
   }
 
   // What is pressed

@@ -5,6 +5,7 @@ import { dragBox, dragEdges, drawMarks, fitEdges, partAt } from "./shapes.js";
 import { apply } from "../core/dom.js";
 import { followPointer } from "../core/drag.js";
 import { _ } from "../core/i18n.js";
+import { ImageViewer } from "../ui/image_viewer.js";
 
 const SHARE = 0.78; // of the stage, for a frame that can still be drawn larger
 const KEY_STEP = 0.01; // of the shorter side
@@ -25,8 +26,8 @@ export class Surface {
   #fit = null; // of the frame, while it is dragged
   #isPanning = false;
 
-  /** ImageViewer: see ui/. hooks: changed() after the marks did; edges(edges) while the frame is dragged; words() after Enter at the box; onMove(): as there. */
-  constructor(stage, ImageViewer, hooks) {
+  /** hooks: changed() after the marks did; edges(edges) while the frame is dragged; words() after Enter at the box; onMove(): as there. */
+  constructor(stage, hooks) {
     this.#stage = stage;
     this.#hooks = hooks;
     this.#canvas = this.#part("[data-retouch-old]");

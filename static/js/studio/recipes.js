@@ -4,7 +4,6 @@ import { readForm } from "./form.js";
 import { create, jsonOf, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { openRecipes } from "../recipes/open.js";
 import { showError } from "../ui/toast.js";
 
 const KEPT = ["negative_prompt", "aspect_ratio", "resolution", "num_images", "reference_strength", "background", "output_format", "quality", "sample_images"];
@@ -48,6 +47,7 @@ export function bindRecipes(form, apply) {
 
   async function keep() {
     const values = readForm(form);
+    const { openRecipes } = await import("../recipes/dialog.js");
     await openRecipes({ columns: [], cellsOf: () => [], hasReferences: false, hasPrompts: true, model: values.model, pick, role: roleOf(values) });
     document.querySelector('[data-dialog="recipes"]')?.addEventListener("close", refresh, { once: true });
   }

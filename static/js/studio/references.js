@@ -5,11 +5,9 @@ import { followPointer } from "../core/drag.js";
 import { onFilesDropped } from "../core/file_drop.js";
 import { attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
 import { upload } from "../core/upload.js";
 import { announce } from "../ui/toast.js";
 
-const loadPicker = lazy(() => import("../library/picker.js"));
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 const CLICK_TOLERANCE = 4; // pixels that a click may move
 
@@ -28,7 +26,7 @@ export function makeReferences(field) {
   /** The images chosen in the library, in that order, replace those that were there. */
   async function choose() {
     const dialog = document.querySelector("[data-reference-picker]");
-    const { openReferencePicker } = await loadPicker();
+    const { openReferencePicker } = await import("../library/picker.js");
     const chosen = await openReferencePicker(dialog, { chosen: list.images(), most: list.max - list.uploading().length });
     list.showError("");
     if (chosen) list.replace(chosen);

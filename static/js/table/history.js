@@ -1,28 +1,27 @@
 // 修改记录: who changed what, in the table or in one row. Its state is below; what is on the screen follows from it in #set().
 
+import { goToRow, loadPartOf, store, table } from "./open_table.js";
 import { copyOf, create, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _, formatClock, formatDay, parseTime } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
-import { goToCell } from "../grid/grid.js";
-import { loadDialog, openLate } from "../ui/late_dialog.js";
+import { lazy, showWait } from "../core/lazy.js";
+import { showError } from "../ui/toast.js";
 
-/** batch: see pages/batch.js. Returns openHistory(row): of this row; without one of the table. */
-export function makeHistory({ page, table, store }) {
-  const load = lazy(() => loadDialog("history", `${page.dataset.dialogsUrl}&part=history`), (dialog) => new History(dialog, table));
-  const what = async (row) => ({ id: await store.ensureSaved(), title: store.name || _("没有名字的表格"), row });
-  return (row = null) => openLate(load, what(row));
-}
+const dialog = lazy(async () => new History(await loadPartOf("history", '[data-dialog="history"]')));
+
+/** Of this row; without one of the table. */
+export const openHistory = (row = null) => attempt(async () => {
+  const id = await showWait(store.ensureSaved());
+  (await dialog()).open({ id, title: store.name || _("没有名字的表格"), row });
+}, showError);
 
 class History {
   #dialog;
-  #table;
   #what = {};
   #state = {};
 
-  constructor(dialog, table) {
+  constructor(dialog) {
     this.#dialog = dialog;
-    this.#table = table;
     this.#part("[data-history-more]").addEventListener("click", () => this.#load());
     dialog.addEventListener("click", ({ target }) => {
       const number = Number(target.closest("[data-history-go]")?.dataset.historyGo);
@@ -70,11 +69,11 @@ class History {
     return isNewDay ? [create("li", { className: "history-day", textContent: formatDay(time) }), item] : [item];
   }
 
-  #rowOf(wanted) { return this.#table.rows.all.find(({ number }) => number === wanted); }
+  #rowOf(wanted) { return table.rows.all.find(({ number }) => number === wanted); }
 
   #go(number) {
     this.#dialog.close();
-    goToCell(this.#table, this.#rowOf(number), "prompt");
+    goToRow(number);
   }
 
   async #load() {

@@ -22,22 +22,21 @@ const CONTROLS = "button, select";
 const VERTICAL = ["ArrowUp", "ArrowDown", "Home", "End"];
 
 /**
- * panel: of batch/import_report.html. batch: see pages/batch.js; strip: see strip.js; opener: shows and hides it; undo(report) undoes the
+ * panel: of batch/import_report.html. strip: see strip.js; opener: shows and hides it; pickReference(search): see pick() of picture_rows.js; undo(report) undoes the
  * import. Returns {open(report): see import_reports.js, refresh(), toggle()}.
  */
-export function makeReport(panel, { batch, strip, opener, undo }) {
-  const { table } = batch;
-  const showProblems = makeProblemList(panel.querySelector("[data-report-problems] ul"), panel.querySelector("[data-report-line]"), { batch, locate, onFixed });
+export function makeReport(panel, { table, store, filter, model, strip, opener, pickReference, undo }) {
+  const showProblems = makeProblemList(panel.querySelector("[data-report-problems] ul"), panel.querySelector("[data-report-line]"), { table, model, pickReference, locate, onFixed });
   const phone = matchMedia("(width < 720px)"); // there it is one line until it is unfolded
   const state = { report: null, isUnfolded: false, isShown: false };
   const refresh = soon(() => { if (state.isShown) render(); }, DELAY);
   let listed = ""; // what the lists of facts show, as JSON: the focus stays in them
 
-  const goneRows = () => table.rows.all.filter((row) => batch.store.shownOf(row).is_gone);
+  const goneRows = () => table.rows.all.filter((row) => store.shownOf(row).is_gone);
 
   function render() {
     const { report, isUnfolded } = state;
-    const { groups, corrections, count } = groupProblems(table, batch.model);
+    const { groups, corrections, count } = groupProblems(table, model);
     const [gone, changes, notes, isFolded] = [goneRows().length, changesOf(report, table), report?.notes ?? [], phone.matches && !isUnfolded];
     const hasFacts = Boolean(report?.was) || gone > 0 || [notes, changes, corrections].some(({ length }) => length > 0);
     showProblems(groups);
@@ -80,7 +79,7 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
 
   // Rows that are mended go, where only those with problems are shown.
   function onFixed() {
-    batch.filter.refresh();
+    filter.refresh();
     render();
   }
 
@@ -97,7 +96,7 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
   show(panel, { "[data-report-undo]": { onclick: () => undo(state.report) }, "[data-report-remove]": { onclick: removeGone }, "[data-report-fold]": { onclick: toggleFold } });
   phone.addEventListener("change", refresh);
   table.rows.watch(refresh);
-  batch.store.watch(refresh);
+  store.watch(refresh);
   strip.watch((name) => {
     state.isShown = name === "report";
     if (state.report) keepReport(state.report = { ...state.report, isClosed: !state.isShown });

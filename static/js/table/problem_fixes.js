@@ -9,10 +9,10 @@ const PIXELS = 64; // a size above this is one in pixels, of which 1024 are 1K
 
 /**
  * -> [{label, options: what can be chosen, or null, preset: the option that is likely meant, run(option): may return a promise}];
- * empty where each cell is to be looked at. batch: see pages/batch.js. run() says what it did, with an undo.
+ * empty where each cell is to be looked at. parts: {table, model, pickReference(search)}. run() says what it did, with an undo.
  */
-export function fixesOf(group, batch) {
-  return fixers[group.kind]?.(group, batch) ?? [];
+export function fixesOf(group, parts) {
+  return fixers[group.kind]?.(group, parts) ?? [];
 }
 
 const fixers = {
@@ -33,14 +33,14 @@ const fixers = {
       table.showUndo(_("已删除 {count} 行", { count: rows.length }));
     },
   }],
-  reference(group, batch) {
+  reference(group, parts) {
     const { rows, value: name } = group;
     if (rows[0].sample_images.some(({ filename, match }) => filename === name && match === "unchecked")) return [];
     return [
-      { label: _("换一张…"), run: () => replaceReference(group, batch) },
+      { label: _("换一张…"), run: () => replaceReference(group, parts) },
       {
         label: _("去掉"),
-        run: () => setReferences(group, batch.table, _("去掉参考图"), _("{n} 行去掉了「{name}」", { n: rows.length, name }), (image) => (isNamed(image, name) ? [] : image)),
+        run: () => setReferences(group, parts.table, _("去掉参考图"), _("{n} 行去掉了「{name}」", { n: rows.length, name }), (image) => (isNamed(image, name) ? [] : image)),
       },
     ];
   },

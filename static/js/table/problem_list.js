@@ -8,11 +8,11 @@ import { goToCell } from "../grid/grid.js";
 const MAX_LINES = 100;
 
 /**
- * list, template: elements of batch/import_report.html; batch: see pages/batch.js; locate(row, label) says where a cell is.
+ * list, template: elements of batch/import_report.html; parts: see fixesOf(); locate(row, label) says where a cell is.
  * onFixed() is called after something was done about a line. Returns show(groups), which keeps the lines that stay.
  */
-export function makeProblemList(list, template, { batch, locate, onFixed }) {
-  const { table } = batch;
+export function makeProblemList(list, template, { locate, onFixed, ...parts }) {
+  const { table } = parts;
   let lines = new Map(); // key of a group -> its line
 
   function show(groups) {
@@ -38,7 +38,7 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
       showParts(element, {
         "[data-issue-cell]": length > 1 ? label : locate(first, label), "[data-issue-text]": text, "[data-issue-count]": length > 1 ? `× ${length}` : "",
       });
-      const fixes = fixesOf(group, batch);
+      const fixes = fixesOf(group, parts);
       if (JSON.stringify(fixes) === offered) return;
       offered = JSON.stringify(fixes);
       element.querySelector("[data-issue-fixes]").replaceChildren(...fixes.flatMap(createFix));
@@ -50,7 +50,7 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
       const fix = create("button", { type: "button", className: "button is-small", textContent: label, ariaLabel: _("{label}：{column} {text}", { label, column, text }) });
       fix.addEventListener("click", async () => {
         const position = [...list.children].indexOf(element);
-        await fixesOf(group, batch)[index].run(select?.value);
+        await fixesOf(group, parts)[index].run(select?.value);
         onFixed();
         if (!element.isConnected) focusLine(position);
       });

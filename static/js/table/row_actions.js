@@ -1,10 +1,7 @@
 // What can be done with one row: its button, its pictures, its references; its menu is in row_menu.js.
 
-import { goToCell } from "../grid/grid.js";
-
-/** batch: see pages/batch.js. Returns {activate(column, index)}: Enter, F2 or a double click on a cell that is not text. */
-export function bindRowActions(batch) {
-  const { table, openPicture, openRowMenu, chooseReferences, runRow } = batch;
+/** The actions: see open_table.js. Returns {activate(column, index)}: Enter, F2 or a double click on a cell that is not text. */
+export function bindRowActions({ table, describe, goToRow, openPicture, openRowMenu, chooseReferences, orderRow }) {
 
   table.body.addEventListener("click", (event) => {
     const position = table.view.positionOf(event.target);
@@ -17,7 +14,7 @@ export function bindRowActions(batch) {
     }
     const same = event.target.closest("[data-go-to-row]");
     if (same) goToRow(Number(same.dataset.goToRow));
-    if (event.target.closest("[data-run-row]")) runRow(row);
+    if (event.target.closest("[data-run-row]")) orderRow(row);
     if (event.target.closest("[data-references]")) chooseReferences(row);
     if (event.target.closest("[data-row-menu]")) openRowMenu(position.row);
   });
@@ -26,17 +23,13 @@ export function bindRowActions(batch) {
     references: (row) => chooseReferences(row),
     actions: (row, index) => openRowMenu(index),
     status(row) {
-      const { pictures: [picture], action, sameAs, href } = batch.stateOf(row);
+      const { pictures: [picture], action, sameAs, href } = describe(row);
       if (sameAs) goToRow(sameAs);
       else if (href) location.assign(href);
       else if (picture) openPicture(picture.id);
-      else if (action) runRow(row);
+      else if (action) orderRow(row);
     },
   };
-
-  function goToRow(number) {
-    goToCell(table, table.rows.all.find((row) => row.number === number), "prompt");
-  }
 
   function activate({ kind }, index) {
     const row = table.rows.shown[index];

@@ -20,7 +20,7 @@ const STALE = 5000; // ms without an answer until the figures are grey
 
 export class RunStrip {
   #root;
-  #page; // {strip, store, table, model, filter, orders, urls, importBudgetForm()}
+  #page; // {strip, store, table, model, filter, orders, urls}
   #section;
   #menu;
   /** An error that isPassing goes with the next answer. */
@@ -43,8 +43,10 @@ export class RunStrip {
       showRows: (rows) => filter.show(_("这个原因的"), (row) => rows.includes(row)),
       retry: (rows) => orders.open({ rows }),
     });
-    this.#budget = lazy(page.importBudgetForm, ({ makeBudgetForm }) => (
-      makeBudgetForm(root.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.#command("resume", _("继续生成")) })));
+    this.#budget = lazy(async () => {
+      const { makeBudgetForm } = await import("./budget_form.js");
+      return makeBudgetForm(root.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.#command("resume", _("继续生成")) });
+    });
     this.#poller = poll((memory) => this.#load(memory), {
       interval: (hasFailed) => this.#interval(hasFailed),
       isPaused: () => !this.#state.id || (document.hidden && !this.#state.isNotifying),

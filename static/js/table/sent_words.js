@@ -9,17 +9,16 @@ import { validateAgain } from "../grid/grid.js";
 const MAX_TITLE = 600;
 const SIZE = ["aspect_ratio", "resolution"]; // one thing in two cells
 
-/** batch: see pages/batch.js. Returns {wordsOf(row, column), problemOf(row, field)}, for makeGrid, and update(rows), for after each answer. */
-export function makeSentWords(batch) {
-  const { table, store } = batch;
+/** columns: see column_choice.js. Returns {wordsOf(row, column), problemOf(row, field)}, for makeGrid, and update(rows), for after each answer. */
+export function makeSentWords({ table, store, columns }) {
   const known = new WeakMap(); // row -> {typed: what these were of at the answer, errors: {field: error}}
 
   function update(rows) {
     const changed = [...rows].filter((row) => !store.isStale(row) && take(row));
     if (changed.length === 0) return;
     const wrong = new Set(changed.flatMap((row) => Object.keys(known.get(row).errors)));
-    const hidden = table.allColumns.filter((column) => wrong.has(column.field) && !batch.columns.isShown(column));
-    if (hidden.length > 0) batch.columns.show(hidden, true);
+    const hidden = table.allColumns.filter((column) => wrong.has(column.field) && !columns.isShown(column));
+    if (hidden.length > 0) columns.show(hidden, true);
     validateAgain(table, changed);
   }
 

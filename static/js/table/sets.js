@@ -2,7 +2,9 @@
 // role. Loaded once such a table is open.
 
 import { isOwnField, nameOfOwn, ownColumnsOf } from "./own_columns.js";
+import { page, store, table, urls } from "./open_table.js";
 import { incompleteOf, releaseWords, releasedRoles, trialsOf } from "./set_plan.js";
+import { columns, filter } from "./tools.js";
 import { apply, copyOf, reconcileChildren, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
@@ -14,38 +16,36 @@ const LABELS = { 角色: _("角色"), 变体: _("变体"), 原提示词: _("原�
 const CATEGORY_COLUMNS = /^(类目|品类|分类|类别|category)$/i; // as there
 const GIVEN = ["negative_prompt", "sample_images", "filename"]; // columns that the recipe fills
 
-/** batch: see pages/batch.js. Returns {sizeOf(plan, size), lookAt(plan, how), released(plan)} for the order dialog. */
-export function makeSets(batch) {
-  const { table, store } = batch;
-  showKeys(batch);
-  markProducts(batch);
-  countSets(batch);
-  lookAtMade(batch);
-  const order = batch.dialog("order");
-  const [showTrials, change] = [bindTrials(order), document.querySelector("[data-sets-change]")];
-  order.querySelector("[data-order-lines]").after(change);
-  order.append(document.querySelector("[data-sets-toasts]"));
-  change.querySelector("button").addEventListener("click", () => batch.commands.recipes()); // over it, which then shows what is left
-  table.view.requestRender();
-  const trialsIn = (plan) => trialsOf(plan.ordered, { shownOf: store.shownOf, rows: table.rows.all, categoryOf: categoryBy(store.recipe) });
-  return {
-    /** How many products are tried first, of those that are offered; undefined: there is one product, or none. */
-    sizeOf: (plan, size) => (trialsIn(plan).find((trial) => trial.size === size) ?? trialsIn(plan).at(-1))?.size,
-    /** What the dialog says instead, {now: what is made first, words: of its button}, or null. */
-    lookAt(plan, { mode, sample }) {
-      const trial = showTrials(mode === "start" ? trialsIn(plan) : [], plan, sample);
-      const isByRole = mode === "release" && plan.lines.some(({ role }) => role);
-      change.hidden = !isByRole;
-      return isByRole ? { now: { ...plan, isExact: true }, words: releaseWords(plan) } : trial;
-    },
-    released: releasedRoles,
-  };
+const order = document.querySelector('[data-dialog="order"]');
+const [showTrials, change] = [bindTrials(), document.querySelector("[data-sets-change]")];
+const trialsIn = (plan) => trialsOf(plan.ordered, { shownOf: store.shownOf, rows: table.rows.all, categoryOf: categoryBy(store.recipe) });
+showKeys();
+markProducts();
+countSets();
+lookAtMade();
+order.querySelector("[data-order-lines]").after(change);
+order.append(document.querySelector("[data-sets-toasts]"));
+change.querySelector("button").addEventListener("click", async () => { // over it, which then shows what is left
+  (await import("../recipes/of_table.js")).openTableRecipes();
+});
+table.view.requestRender();
+
+/** How many products are tried first, of those that are offered; undefined: there is one product, or none. */
+export const sizeOf = (plan, size) => (trialsIn(plan).find((trial) => trial.size === size) ?? trialsIn(plan).at(-1))?.size;
+export const released = releasedRoles;
+
+/** What the order dialog says instead, {now: what is made first, words: of its button}, or null. */
+export function lookAt(plan, { mode, sample }) {
+  const trial = showTrials(mode === "start" ? trialsIn(plan) : [], plan, sample);
+  const isByRole = mode === "release" && plan.lines.some(({ role }) => role);
+  change.hidden = !isByRole;
+  return isByRole ? { now: { ...plan, isExact: true }, words: releaseWords(plan) } : trial;
 }
 
 // In the table.
 
 /** Where nobody chose other columns: what tells the products apart, and the roles, in the place of what the recipe says of all rows. */
-function showKeys({ table, store, columns }) {
+function showKeys() {
   const { head } = table;
   let known = "";
 
@@ -70,7 +70,7 @@ function showKeys({ table, store, columns }) {
 }
 
 /** Mark the first row of each product, and the own cells of the others that repeat what stands above. */
-function markProducts({ table, store }) {
+function markProducts() {
   const number = table.allColumns.find(({ kind }) => kind === "number");
   const { render } = number;
   const productOf = (row) => (row ? store.shownOf(row).product : 0);
@@ -95,7 +95,7 @@ function markProducts({ table, store }) {
 }
 
 /** In the foot: how many products there are, how many sets are complete; a press shows the others. */
-function countSets({ page, table, store, filter }) {
+function countSets() {
   const which = _("没齐的产品");
   const button = document.querySelector("[data-sets]");
   page.querySelector("[data-footer-sum]").after(button);
@@ -120,7 +120,7 @@ function countSets({ page, table, store, filter }) {
 }
 
 /** In the strip, while a run waits for somebody to look at its trial: the products that it made something of, as pictures. */
-function lookAtMade({ page, table, store, filter, urls }) {
+function lookAtMade() {
   const release = page.querySelector("[data-run-release]");
   const button = document.querySelector("[data-look]");
   const follow = () => apply(button, { hidden: release.hidden });
@@ -147,7 +147,7 @@ function categoryBy(recipe) {
 }
 
 /** Put the choices of a trial in the place of the number of rows. Returns show(trials, plan, sample: products) -> as lookAt(). */
-function bindTrials(order) {
+function bindTrials() {
   const rows = order.querySelector("[data-order-trial]");
   const [isSample, size] = ["[data-order-sample]", "[data-order-size]"].map((hook) => order.querySelector(hook));
   const list = document.querySelector("[data-trials]");

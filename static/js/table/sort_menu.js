@@ -3,7 +3,7 @@
 
 import { makeMenu } from "./menu.js";
 import { _ } from "../core/i18n.js";
-import { openList } from "../ui/late_lists.js";
+import { openList } from "../ui/open_list.js";
 
 const MAX_SHOWN = 20; // characters of a value
 

@@ -1,6 +1,7 @@
 // What is done with the open table as a whole.
 
 import { model } from "./models.js";
+import { store, table, urls } from "./open_table.js";
 import { requestOf } from "./row.js";
 import { apply, create } from "../core/dom.js";
 import { requestFile } from "../core/files.js";
@@ -12,33 +13,29 @@ import { showError } from "../ui/toast.js";
 const SLOW_EXPORT = 300; // ms until the button says that it is under way
 const DOWNLOAD_LIFETIME = 60_000; // ms of the address of a download
 
-/** batch: see pages/batch.js. Returns {rename(), copyTable(), deleteTable(), exportTable(button)}. */
-export function makeTableCommands({ store, table, urls, dialog }) {
-  return {
-    exportTable: (button) => exportTable(button, table, urls.export),
-    rename() {
-      const form = dialog("rename");
-      const field = form.querySelector("[data-rename-name]");
-      field.value = store.name;
-      form.querySelector("[data-rename-form]").onsubmit = () => attempt(() => store.put({ name: field.value }), showError);
-      form.showModal();
-      field.select();
-    },
-    copyTable: () => attempt(async () => {
-      const id = await store.ensureSaved();
-      const { table } = await postOnce(`${urls.tables}/${id}/copy`);
-      location.assign(urls.tablePage(table.id));
-    }, showError),
-    deleteTable: () => attempt(async () => {
-      const id = await store.ensureSaved();
-      await requestJson("DELETE", `${urls.tables}/${id}`);
-      location.assign(urls.tablePage(id)); // which says so, and offers to bring it back
-    }, showError),
-  };
+export function rename() {
+  const form = document.querySelector('[data-dialog="rename"]');
+  const field = form.querySelector("[data-rename-name]");
+  field.value = store.name;
+  form.querySelector("[data-rename-form]").onsubmit = () => attempt(() => store.put({ name: field.value }), showError);
+  form.showModal();
+  field.select();
 }
 
-/** 💾 Have the rows written at this URL, and hand the workbook to the browser's downloads. */
-async function exportTable(button, table, url) {
+export const copyTable = () => attempt(async () => {
+  const id = await store.ensureSaved();
+  const { table: copy } = await postOnce(`${urls.tables}/${id}/copy`);
+  location.assign(urls.tablePage(copy.id));
+}, showError);
+
+export const deleteTable = () => attempt(async () => {
+  const id = await store.ensureSaved();
+  await requestJson("DELETE", `${urls.tables}/${id}`);
+  location.assign(urls.tablePage(id)); // which says so, and offers to bring it back
+}, showError);
+
+/** 💾 Have the rows written, and hand the workbook to the browser's downloads. */
+export async function exportTable(button) {
   if (table.rows.length === 0) return table.showProblem(_("表格还是空的，没有可以导出的"));
   if (button.ariaDisabled) return undefined;
   const label = button.textContent;
@@ -46,7 +43,7 @@ async function exportTable(button, table, url) {
   button.style.minWidth = `${button.offsetWidth}px`;
   apply(button, { ariaDisabled: "true" });
   await attempt(async () => {
-    const { blob, filename } = await requestFile("POST", url, { rows: table.rows.all.map(requestOf), model: model.id });
+    const { blob, filename } = await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf), model: model.id });
     const link = create("a", { href: URL.createObjectURL(blob), download: filename || _("批量生成.xlsx") });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_LIFETIME);

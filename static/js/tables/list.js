@@ -7,7 +7,6 @@ import { arrowTarget } from "../core/keyboard.js";
 import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { onTyped } from "../core/timing.js";
-import { openDelivery } from "../delivery/open.js";
 import { makeMenu } from "../table/menu.js";
 import { renameInPlace } from "../ui/rename.js";
 import { offerUndo, showError, showToast } from "../ui/toast.js";
@@ -124,7 +123,8 @@ export function bindTableActions(page, list) {
     showToast(_("已复制为「{name}」", { name: table.name }));
   }
 
-  function deliver({ dataset: { tablesItem: table, name } }) {
+  async function deliver({ dataset: { tablesItem: table, name } }) {
+    const { openDelivery } = await import("../delivery/dialog.js");
     return openDelivery({ table, title: name });
   }
 

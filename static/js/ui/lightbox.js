@@ -4,7 +4,7 @@
 
 import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
-import { openList } from "./late_lists.js";
+import { openList } from "./open_list.js";
 import { fadeWhenIdle } from "./lightbox_idle.js";
 import { buttonOf, captionOf, firstOfNextRow, isHosted, isOffered, itemOf, ofSameRow, showCommands } from "./lightbox_items.js";
 import { LightboxPanel } from "./lightbox_panel.js";

@@ -1,11 +1,11 @@
 // What a page loads when one of these lists is first opened.
 
-import { loadDialog } from "./late_dialog.js";
 import { THEMES, currentTheme, setTheme } from "./theme_switch.js";
 import { apply, create } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _, formatDay, parseTime } from "../core/i18n.js";
 import { SINGLE_KEYS } from "../core/keyboard.js";
+import { loadDialog } from "../core/lazy.js";
 import { loadItem, saveItem } from "../core/storage.js";
 import { latest } from "../core/timing.js";
 

@@ -1,6 +1,6 @@
 // Behaviour of every page: theme switch, lists by name, shortcuts, local times, status.
 
-import { openList } from "./late_lists.js";
+import { openList } from "./open_list.js";
 import { LocalTime } from "./local_time.js";
 import { bindMenus } from "./menu.js";
 import { pollStatus } from "./status.js";

@@ -2,9 +2,7 @@
 
 import { showError } from "./toast.js";
 import { messageOf } from "../core/http.js";
-import { lazy } from "../core/lazy.js";
 
-const load = lazy(() => import("./lists.js"), ({ lists }) => lists);
 let isLoading = false;
 const LONGEST_SEARCH = 20; // a longer text is not what is looked for
 
@@ -18,7 +16,8 @@ export async function openList(name, text) {
     return typing();
   };
   try {
-    return await (await load())[name]({ text, takeTyped });
+    const { lists } = await import("./lists.js");
+    return await lists[name]({ text, takeTyped });
   } catch (error) {
     showError(messageOf(error));
     return null;
