@@ -1,13 +1,13 @@
 // 交付 and 给客户看 of the open table.
 
-import { goToRow, loadPartOf, store, table } from "./open_table.js";
+import { goToRow, page, store, table } from "./open_table.js";
 import { ownNames } from "./own_columns.js";
 import { _ } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
+import { lazy, loadPart } from "../core/lazy.js";
 import { openDelivery } from "../delivery/dialog.js";
 
 const loadRounds = lazy(async () => {
-  const dialog = await loadPartOf("rounds", '[data-dialog="rounds"]');
+  const dialog = await loadPart('[data-dialog="rounds"]', page.dataset.roundsUrl);
   return new (await import("../rounds/dialog.js")).Rounds(dialog);
 });
 
