@@ -7,6 +7,7 @@ HTML alone. First the pages of a new installation, until they are usable; then t
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import requests
@@ -75,7 +76,10 @@ def _paused_table(server: ServerProcess) -> str:
     """A table of 100 rows; few of them are made."""
     rows = [{"prompt": f"第 {n} 款茶具，白底主图", "resolution": "1K"} for n in range(100)]
     made = server.post("/api/batches", {"rows": rows})
-    server.post(f"/api/batches/{made['batch_id']}/pause", {})
+    batch = f"/api/batches/{made['batch_id']}"
+    server.post(f"{batch}/pause", {})
+    while server.get(batch)["batch"]["counts"]["running"]:  # a change is one more request
+        time.sleep(0.1)
     return str(made["table_id"])
 
 
