@@ -104,7 +104,7 @@ def test_a_failure_is_told_once_a_day_and_shown_until_one_is_made(
     days: Days, settings: Settings, db: database.Connection
 ) -> None:
     full = Days(settings, free=1_000_000)
-    full.time = days.time = datetime.now().replace(hour=9)
+    full.time = days.time = datetime.now().replace(hour=9) + timedelta(days=1)  # a failure has the real time
     for hours in (0, 1, 2):
         assert not full.look(db, hours=hours)
     assert len(told(db)) == 1
