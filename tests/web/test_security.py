@@ -25,9 +25,9 @@ from web_app import create_app
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
 OPEN |= {"POST /logout", "GET /favicon.ico", "GET /readyz", "GET /join/<token>", "POST /join/<token>"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
-OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
+OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:later>.js"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
-FILLED |= {"version": "1", "locale": "en", "page": "studio", "late": "ui/lists", "names": "tokens+base"}
+FILLED |= {"version": "1", "locale": "en", "page": "studio", "later": "ui/lists", "names": "tokens+base"}
 FILLED |= {"table_id": "x", "delivery_id": "x", "round_id": "x", "token": "x", "n": "1", "rest": "x"}
 FILLED |= {"person_id": "1", "token_id": "1", "session_id": "x"}
 PASSWORD_FORM = "POST /r/<token>"  # of a page with no-referrer, for which browsers send "Origin: null"
