@@ -15,6 +15,7 @@ import { Store } from "./store.js";
 import { apply, jsonOf, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 import { lazy, loadDialog, loadPart, showWait } from "../core/lazy.js";
+import { latest } from "../core/timing.js";
 import { goToCell, makeGrid, markProblems } from "../grid/grid.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
@@ -64,9 +65,11 @@ export const openPicture = async (id) => (await loadGallery()).open(id);
 
 const openRowMenu = async (index) => (await withTools(() => import("./row_menu.js"))).openRowMenu(index);
 
-/** Choose the references of a row; `search` is looked for at first. */
+const latestPictureRows = latest(() => withTools(() => import("./picture_rows.js")));
+
+/** Choose the references of a row, the one that was asked for last; `search` is looked for at first. */
 export async function chooseReferences(row, search) {
-  if (canEdit(row)) (await withTools(() => import("./picture_rows.js"))).choose(row, search);
+  if (canEdit(row)) (await latestPictureRows())?.choose(row, search);
 }
 
 const columns = addRenderers(makeColumns(jsonOf(page, "columns")), { table: () => table, stateOf: describe });
