@@ -159,6 +159,16 @@ def test_held_rows_that_ask_for_something_else_in_their_table_are_named(db: data
     assert [database.read_held(db, batch_id).changed for batch_id, _ in batches] == [{2, 3}, {3, 5}]
 
 
+def test_the_rows_of_a_role_are_those_of_the_table_of_the_batch(db: database.Connection) -> None:
+    batches = []
+    for roles in (("主图", "细节"), ("细节", "主图")):
+        rows = [Row(id=-n, position=n, number=n, role=role) for n, role in enumerate(roles, 1)]
+        with database.transaction(db):
+            table = database.add_table(db, new_table("茶具", today="2026-01-02"), rows)
+        batches.append(add(db, CAT, CAT, table_id=table.id)[0])
+    assert [database.rows_of_roles(db, each, ["主图"]) for each in batches] == [{1}, {2}]
+
+
 def test_the_earlier_words_of_a_held_row_keep_no_other_row_back(db: database.Connection) -> None:
     batch_id, ids = add_held(db, "一", "猫", "白猫", "二")
     assert release(db, batch_id, "白猫", "黑猫") == (2, [])

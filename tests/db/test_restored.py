@@ -95,7 +95,7 @@ def test_a_second_charge_is_missing_although_its_record_has_an_earlier_one(
     assert is_paused_when_opened(db, beside, batch_id)
     restored = find_restored(db)
     assert restored
-    assert restored.copied_at == "2026-11-01 12:00:01.000"
+    assert (restored.copied_at, restored.ended) == ("2026-11-01 12:00:01.000", False)
 
 
 @pytest.mark.sqlite

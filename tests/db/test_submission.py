@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import database
-from app.domain import ImageRequest, Models, ModelSpec, RowExtras, Status, StopRule
+from app.domain import ImageRequest, Models, ModelSpec, RowExtras, SampleImage, Status, StopRule
 from app.orders.place import Placed, place
-from tests.db.queue import CAT, DOG, statuses, submission
+from tests.db.queue import CAT, DOG, add, set_fields, statuses, submission
+from tests.specs import ANY
 
 
 def submit(db: database.Connection, models: Models, *requests: ImageRequest, **more: Any) -> Placed:
@@ -105,3 +106,31 @@ def test_a_name_that_was_taken_meanwhile_is_chosen_anew(
     monkeypatch.setattr(database, "are_taken", lambda *_: next(taken))
     added = submit(db, Models([spec]), CAT)
     assert database.get_record(db, added.ids[0]).reserved_stem == "猫-2"
+
+
+def test_the_pictures_of_the_batch_and_of_the_row_are_counted_with_the_trash(db: database.Connection) -> None:
+    _, ids = add(db, replace(CAT, num_images=2), replace(DOG, num_images=3))
+    add(db, replace(CAT, num_images=4))
+    set_fields(db, "deleted_at = '2026-01-02'", ids[1])
+    counted = [database.count_pictures(db, record_id) for record_id in (ids[0], ids[2], 99)]
+    assert counted == [(5, 2), (5, 3), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_there"),
+    [
+        ("UPDATE generation_records SET status = 'success'", True),
+        ("UPDATE generation_records SET status = 'failed'", False),
+        ("UPDATE generation_records SET model = 'other'", False),
+        ("UPDATE generation_records SET sample_images = '[]'", False),
+        ("UPDATE batches SET table_id = 'other'", False),
+    ],
+)
+def test_only_a_made_image_of_references_shows_that_the_model_looks_at_them(
+    db: database.Connection, change: str, is_there: bool
+) -> None:
+    image = SampleImage(url="/samples/files/a.png", filename="a.png")
+    add(db, replace(CAT, sample_images=(image,)), table_id="t")
+    set_fields(db, "status = 'success'")
+    db.execute(change)
+    assert database.has_images_of_references(db, "t", ANY.model_id) is is_there

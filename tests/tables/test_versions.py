@@ -228,6 +228,13 @@ def test_an_undone_version_leaves_the_file_of_a_later_one(desk: Desk) -> None:
     assert (desk.rows(table)[3].fields["prompt"], workbook_of(desk, table)) == (ROWS[1][1], newest)
 
 
+def test_an_undone_first_file_leaves_a_table_without_one(desk: Desk) -> None:
+    table = desk.create()
+    desk.db.execute("UPDATE tables SET workbook_id = NULL")
+    undo(desk.db, table, desk.apply(table, changed(ROWS, 3, 1, "改过的")), checker=desk.checker)
+    assert workbook_of(desk, table) is None
+
+
 def test_a_row_that_is_back_in_the_file_is_not_gone_any_more(desk: Desk) -> None:
     table = desk.create()
     desk.apply(table, ROWS[1:])

@@ -120,8 +120,6 @@ def claim_record(
     with transaction(db, durable=False, shared=True):
         fields = {"model": model, "now": now, "ids": SqlList(claimed_ids)}
         chosen = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID} AS id", fields).fetchone()["id"]
-        if chosen is None:
-            return None
         rows = db.execute(
             f"""
             UPDATE generation_records
