@@ -310,3 +310,23 @@ def test_a_run_of_two_people_pauses_when_both_are_at_their_limits(db: database.C
     assert state(db, batch_id)[0] == "active"
     refuse(db)
     assert state(db, batch_id)[:2] == ("paused", "limit")
+
+
+@pytest.mark.parametrize(
+    ("other", "is_due"),
+    [
+        ("status = 'success'", True),
+        ("status = 'queued'", False),
+        ("status = 'running', cause = 'limit'", False),
+    ],
+)
+def test_what_waits_for_a_limit_is_due_when_nothing_else_of_its_run_is_open(
+    db: database.Connection, other: str, is_due: bool
+) -> None:
+    batch_id, ids = add(db, None, 2)
+    _, of_another_run = add(db, None, 2)
+    queue.set_fields(db, f"cause = 'limit', not_before = {NOW}", ids[0], of_another_run[0])
+    queue.set_fields(db, other, ids[1])
+    with database.transaction(db):
+        database.finish_if_done(db, batch_id)
+    assert queue.column(db, "not_before") == [0 if is_due else NOW, 0, NOW, 0]
