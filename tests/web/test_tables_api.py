@@ -619,6 +619,13 @@ def test_a_run_holds_no_row_that_asks_for_something_else_now(web: WebHarness) ->
     assert len(run(web, table)["records"]) == 1
 
 
+def test_a_changed_row_leaves_what_is_held_for_an_equal_one(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, DOG)
+    batch_id = run(web, table, sample=1)["batch_id"]
+    change(web, table, setting(rows_of(web, table)[2], prompt="虎"))
+    assert web.batch(batch_id)["counts"]["held"] == 1
+
+
 def test_a_batch_of_rows_makes_a_table_of_them(web: WebHarness) -> None:
     rows = [
         {"prompt": "{SKU} 的猫", "columns": {"SKU": "A1"}, "filename": "{SKU}", "number": 4},
