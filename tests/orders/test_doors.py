@@ -75,17 +75,21 @@ class Case(NamedTuple):
 
 @pytest.fixture
 def case(db: database.Connection, settings: Settings) -> Case:
+    return new_case(db, settings, MODELS)
+
+
+def new_case(db: database.Connection, settings: Settings, models: Models, *, without_key: str = "") -> Case:
     settings.output_dir.mkdir(exist_ok=True)
-    reader = RowReader(models=MODELS, library=Library(settings), find_model=MODELS.find)
+    reader = RowReader(models=models, library=Library(settings), find_model=models.find)
     return Case(
         db,
         Conditions(
             db=db,
             reader=reader,
-            models_now=lambda: MODELS,
+            models_now=lambda: models,
             output_dir=settings.output_dir,
             budget=None,
-            model_problem=lambda _spec: None,
+            model_problem=lambda spec: message("没有密钥") if spec.model_id == without_key else None,
             saving_problem=lambda: None,
         ),
     )
