@@ -233,12 +233,11 @@ class Release(Order):
         db = self.conditions.db
         _, planned = plan_rows(db, self.rows(self.read(db)), self.models)
         self._to_make(planned)
-        recorded = [replace(row, records=[i for i in row.records if i > 0]) for row in planned.skipped]
         return {
             "rows": sum(bool(each.numbers) for each in planned.rows),
             "pictures": sum(len(each.numbers) for each in planned.rows),
             "price": planned.price,
-            "skipped": recorded,
+            "skipped": planned.skipped,
         }
 
     def _to_make(self, planned: Plan) -> list[ImageRequest]:

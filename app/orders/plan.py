@@ -57,7 +57,7 @@ class OrderRow:
     numbers: Sequence[int]
     stem: str = ""
     extras: RowExtras = field(default_factory=RowExtras)
-    skips: bool = False
+    skips: bool
     records: Sequence[Record] = ()
     origin: Record | None = None
     changes: Changes = field(default_factory=dict)

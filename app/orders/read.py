@@ -130,8 +130,7 @@ class RowReader:
                 try:
                     named[index] = names.resolve(row.request.sample_images)
                 except (InvalidRequest, *late) as error:
-                    is_ours = isinstance(error, InvalidRequest)
-                    problem = error if is_ours else InvalidRequest("sample_images", error.message)
+                    problem = InvalidRequest("sample_images", error.message)
                     rows[index] = replace(row, request=None, problems=[*row.problems, problem])
         fixed = fix_references(image for images in named.values() for image in images)
         facts_of = cache(self.library.facts)  # of many rows with the same references
@@ -143,8 +142,7 @@ class RowReader:
                 request = replace(request, sample_images=tuple(fixed[image] for image in named[index]))
                 facts = facts_of(request.sample_images)
             problems = self.models.of(request).validate(request, facts)
-            if request is not row.request or problems:
-                rows[index] = replace(row, request=request, problems=[*row.problems, *problems])
+            rows[index] = replace(row, request=request, problems=[*row.problems, *problems])
         return rows
 
     def for_model(

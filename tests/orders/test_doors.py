@@ -10,7 +10,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import Models, ModelSpec, Status
+from app.domain import Models, ModelSpec, SampleImage, Status
 from app.domain.models import UPSCALERS
 from app.errors import Conflict, Message, message
 from app.library.library import Library
@@ -22,7 +22,7 @@ from app.orders.doors import OneMore, Release, ReleaseChanges
 from app.orders.edit import Wish, edit
 from app.orders.place import BatchOptions, Conditions, Placed, place
 from app.orders.read import AGAIN, SKIP, RowReader
-from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel
+from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel, validated_changes
 from tests.db import queue
 from tests.db.test_person_limits import person
 from tests.specs import ANY
@@ -237,7 +237,7 @@ def test_a_way_buys_what_is_not_bought_elsewhere(case: Case, door: Door, state: 
 @pytest.mark.parametrize("state", EVERY_STATE)
 def test_a_picture_is_enlarged_once(case: Case, state: str) -> None:
     made = "status = 'success', image_path = '/output/a.png', filename = 'a.png', width = 1024, height = 1024"
-    _, ids = case.ended(made)
+    batch_id, ids = case.ended(made)
 
     def enlarge() -> list[int]:
         wish = Wish(enlarges=True)
@@ -245,6 +245,7 @@ def test_a_picture_is_enlarged_once(case: Case, state: str) -> None:
 
     queue.set_fields(case.db, STATES[state], *enlarge())
     assert len(enlarge()) == EXPECTED[run][list(STATES).index(state)]
+    assert "再做 0 张" not in "".join(queue.log(case.db, batch_id))
 
 
 @pytest.mark.parametrize("door", [release, check_of_a_release, retry, uncancel])
@@ -284,6 +285,7 @@ def change_row(case: Case, placed: Placed, number: int) -> None:
 def test_a_held_row_that_was_changed_in_its_table_is_not_made_as_it_was(case: Case) -> None:
     placed = case.submit(DOG, CAT, {"prompt": "鸟"}, sample=1)
     change_row(case, placed, 2)
+    queue.set_fields(case.db, "resolution = '9K'", placed.ids[1])  # which its model does not offer
     fields = {"batch_id": placed.batch_id, "changes": ReleaseChanges()}
     order = Release(models=MODELS, conditions=case.conditions, **fields)
     assert order.preview()["pictures"] == 1
@@ -372,3 +374,29 @@ def test_a_picture_bought_elsewhere_takes_the_place_of_one_of_a_row_however_they
     assert one_by_one == [1, 0]
     queue.set_fields(case.db, "status = 'failed'", *placed.ids)
     assert case.repeat(Retry, batch_id=placed.batch_id, skips=True) == 1
+
+
+def test_the_references_that_a_record_has_are_not_fixed_anew(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = {"url": "https://example.com/a.png", "filename": "a.png"}
+    batch_id, ids = case.ended("status = 'failed'", {**CAT, "sample_images": [image]})
+    fixed = list[SampleImage]()
+    monkeypatch.setattr(Library, "pin", lambda _, images: fixed.extend(images) or {})
+    assert validated_changes(case.conditions, {ids[0]: DOG}, batch_id) == {ids[0]: DOG}
+    assert fixed == []
+
+
+def test_the_file_of_a_batch_is_read_before_the_transaction(case: Case) -> None:
+    seen = list[bool]()
+
+    def cells() -> dict[int, Any]:
+        seen.append(case.db.in_transaction)
+        return {}
+
+    submit_rows(case.conditions, [CAT], BatchOptions(), cells=cells)
+    assert seen == [False]
+
+
+def test_a_batch_without_a_warning_has_an_empty_log(case: Case) -> None:
+    assert queue.log(case.db, case.submit(CAT).batch_id) == []

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain import ImageRequest, KnownPicture, Models, SkippedRow, Standing, fingerprint
-from app.orders.plan import OrderRow, Plan, plan
+from app.orders.plan import MAKE, OrderRow, Plan, order_lines, plan
 from tests.specs import ANY
 
 MADE, MODELS = Standing.MADE, Models([ANY])
@@ -147,3 +147,16 @@ def test_the_price_is_that_of_the_pictures_to_order() -> None:
     planned = plan_of([row, row], [picture(1)])
     assert ([each.price for each in planned.rows], planned.price) == ([Decimal("0.44"), 0], Decimal("0.44"))
     assert plan([each.row for each in planned.rows], Models([replace(ANY, prices={})]), {}, {}).price is None
+
+
+def test_what_was_charged_without_a_picture_is_not_shown() -> None:
+    planned = plan_of([ImageRequest(prompt="猫")], [picture(1, standing=Standing.CHARGED)])
+    assert (by_row(planned.skipped), planned.to_show) == ([(1, [1])], [])
+
+
+def test_the_lines_of_an_order_leave_out_the_trash_and_know_no_price_without_one() -> None:
+    known = [picture(1, record_id=9, standing=Standing.TRASHED), picture(1)]
+    rows = [each.row for each in plan_of([ImageRequest(prompt="猫", num_images=2)]).rows]
+    free = Models([replace(ANY, prices={})])
+    lines = order_lines(plan(rows, free, {rows[0].fingerprint: known}, {}), ())
+    assert [(each.what, each.pictures, each.price) for each in lines] == [(MAKE, 1, None), (MADE, 1, 0)]
