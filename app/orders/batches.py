@@ -127,7 +127,7 @@ def table_of(
 
     ``cells`` are those of its file by row number.
     """
-    models = [row.request.model for row in parsed if row.request]
+    models = [order.request.model for order in ordered]
     table = replace(
         table,
         model=table.model or max(set(models), key=models.count, default=""),
@@ -170,7 +170,7 @@ def check_rows(
     row has the same.
     """
     parsed = conditions.reader.read(rows, conditions.library.identify, date=today(), model=model, most=most)
-    parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
+    parsed = [replace(row, repeats=None) for row in parsed if not row.is_empty]
     models = conditions.models
     planned = plan_rows(conditions.db, order_rows(parsed, models, skips=True), models)[1].rows
     readable = (row for row in parsed if row.request)

@@ -12,7 +12,7 @@ import database
 from app.config import Settings
 from app.domain import Models, ModelSpec, SampleImage, Status
 from app.domain.models import UPSCALERS
-from app.errors import Conflict, Message, message
+from app.errors import Conflict, InvalidRequest, Message, message
 from app.library.library import Library
 from app.orders.batches import (
     check_rows,
@@ -400,3 +400,26 @@ def test_the_file_of_a_batch_is_read_before_the_transaction(case: Case) -> None:
 
 def test_a_batch_without_a_warning_has_an_empty_log(case: Case) -> None:
     assert queue.log(case.db, case.submit(CAT).batch_id) == []
+
+
+def test_a_batch_makes_a_table_of_its_rows(case: Case) -> None:
+    other = {**DOG, "model": "other"}
+    table_ids = [
+        case.submit({**CAT, "seed": 7}, other, other, **of).table_id for of in ({}, {"model": "test-1"})
+    ]
+    assert [database.get_table(case.db, table_id).model for table_id in table_ids] == ["other", "test-1"]
+    rows = database.read_rows(case.db, table_ids[0])
+    assert [row.is_seeded for row in rows] == [True, False, False]
+
+
+def test_a_batch_with_too_many_pictures_is_refused(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.orders.batches.MAX_PICTURES_A_BATCH", 2)
+    assert len(case.submit(CAT, DOG).ids) == 2
+    with pytest.raises(InvalidRequest, match="最多 2 张，现在有 3 张"):
+        case.submit(CAT, {**DOG, "num_images": 2})
+
+
+def test_no_other_model_makes_the_rows_of_one_that_is_removed_while_they_are_read(case: Case) -> None:
+    conditions = replace(case.conditions, models_now=lambda: Models([OTHER]))
+    with pytest.raises(Conflict, match="test-1 的设置刚刚改了"):
+        Case(case.db, conditions).submit(CAT)

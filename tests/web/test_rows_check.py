@@ -61,6 +61,7 @@ def test_the_total_counts_pictures_and_the_price_of_new_ones(web: WebHarness) ->
     assert found["total"] == {"pictures": 5, "price": 0.66, "made": 2, "new": 3}
     assert [row["row"] for row in found["rows"]] == [1, 2, 3, 5]
     assert [row["same_as"] for row in found["rows"]] == [None, None, 2, None]
+    assert found["rows"][2]["under_way"] == []
 
 
 @pytest.mark.parametrize("model_id", ["5-5-261028", "5-0-pro-260628", "5-0-flash-260915"])
