@@ -1,20 +1,25 @@
 """An order takes effect as a whole or not at all, whichever of its statements is the last."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from contextlib import nullcontext
+from dataclasses import fields, replace
 from itertools import count
 from typing import Any
 
 import pytest
 
 import database
+from app.config import Settings
+from app.errors import Conflict, message
 from app.orders.doors import NewBatch, OneMore, ReleaseChanges
 from app.orders.place import Order, Placed, place
 from app.orders.plan import Plan
-from app.orders.repeats import Resubmit, Retry, Uncancel
+from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, LOST, MODELS, REFUSED
+from tests.db.test_person_limits import person
 from tests.db.test_release import HeldRelease
+from tests.orders import test_doors as doors
 
 
 class _Crashing:
@@ -152,3 +157,48 @@ def test_an_order_that_is_placed_while_another_is_checked_is_seen_inside_its_tra
     later, first = interrupted(db, order, queue.submission(CAT, skips=[True]))
     assert [row.records for row in later.skipped] == [first.ids]
     assert len(later.ids) == 1
+
+
+def failed_with_a_task(db: database.Connection, settings: Settings) -> tuple[doors.Case, str]:
+    """A case whose model has no key, and a batch with a picture that can be fetched, of a person."""
+    case = doors.new_case(db, settings, doors.MODELS, without_key=doors.ANY.model_id)
+    conditions = replace(case.conditions, person_id=person(db, "小周"))
+    ordered = doors.Case(db, replace(conditions, model_problem=lambda _: None))
+    batch_id, _ = ordered.ended("status = 'failed', task_id = 't-1'")
+    return case, batch_id
+
+
+def test_a_picture_is_fetched_without_the_key_of_its_model_and_its_payer_stays(
+    db: database.Connection, settings: Settings
+) -> None:
+    case, batch_id = failed_with_a_task(db, settings)
+    payers = queue.column(db, "person_id")
+    fields = {"person_id": person(db, "小李"), "require": case.conditions.require_models_of}
+    assert case.repeat(Retry, batch_id=batch_id, **fields) == 1
+    assert queue.column(db, "person_id") == payers
+
+
+def test_fetching_what_is_unknown_is_no_order_in_the_history_of_its_table(
+    db: database.Connection, settings: Settings
+) -> None:
+    case, _ = failed_with_a_task(db, settings)
+    queue.set_fields(db, "status = 'unknown'")
+    history = "SELECT version FROM table_changes"
+    before = db.execute(history).fetchall()
+    assert case.repeat(Refetch, ids=queue.column(db, "id"), person_id=person(db, "小李")) == 1
+    assert db.execute(history).fetchall() == before
+
+
+@pytest.mark.parametrize(
+    ("model", "problem", "refused"),
+    [("other", "", ""), ("test-1", "", "没有密钥"), ("other", "磁盘满了", "磁盘满了")],
+)
+def test_a_batch_that_would_be_paused_again_at_once_is_not_resumed(
+    db: database.Connection, settings: Settings, model: str, problem: str, refused: str
+) -> None:
+    case = doors.new_case(db, settings, doors.MODELS, without_key=doors.ANY.model_id)
+    batch_id = case.submit({"prompt": "猫", "model": "other"}).batch_id
+    queue.set_fields(db, f"model = '{model}'")
+    conditions = replace(case.conditions, saving_problem=lambda: message(problem) if problem else None)
+    with pytest.raises(Conflict, match=refused) if refused else nullcontext():
+        conditions.require_resumable(batch_id)
