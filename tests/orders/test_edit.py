@@ -64,7 +64,7 @@ def test_the_name_of_one_more_picture_has_no_number_of_another(
 ) -> None:
     case = opened(ANY)
     record = database.get_record(case.db, made(case))
-    row = {"num_images": pictures, "picture_number": number, "reserved_stem": reserved}
+    row: dict[str, Any] = {"num_images": pictures, "picture_number": number, "reserved_stem": reserved}
     assert stem_for(tmp_path, replace(record, **row)) == stem
 
 
@@ -116,7 +116,10 @@ def test_a_canvas_is_not_extended_beyond_what_can_be_opened(opened: Open) -> Non
 
 def test_a_change_has_the_options_of_the_picture_at_its_own_model_alone(opened: Open) -> None:
     case = opened(MASKS, BOXES)
-    reference = {"reference_strength": 40, "sample_images": [{"url": OTHER, "filename": "b.png"}]}
+    reference: dict[str, Any] = {
+        "reference_strength": 40,
+        "sample_images": [{"url": OTHER, "filename": "b.png"}],
+    }
     record_id = made(case, output_format="webp", **reference)
     records = [changed(case, record_id, replace(AREA, model=model)) for model in ("masks", "boxes")]
     assert [each.request.options for each in records] == [{"output_format": "webp"}, {}]
