@@ -1,6 +1,6 @@
 """Every way into the queue, and every state of a picture of an equal row: what is bought then."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
@@ -382,7 +382,12 @@ def test_the_references_that_a_record_has_are_not_fixed_anew(
     image = {"url": "https://example.com/a.png", "filename": "a.png"}
     batch_id, ids = case.ended("status = 'failed'", {**CAT, "sample_images": [image]})
     fixed = list[SampleImage]()
-    monkeypatch.setattr(Library, "pin", lambda _, images: fixed.extend(images) or {})
+
+    def pin(_: Library, images: Iterable[SampleImage]) -> dict[SampleImage, SampleImage]:
+        fixed.extend(images)
+        return {}
+
+    monkeypatch.setattr(Library, "pin", pin)
     assert validated_changes(case.conditions, {ids[0]: DOG}, batch_id) == {ids[0]: DOG}
     assert fixed == []
 

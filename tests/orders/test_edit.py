@@ -19,7 +19,7 @@ from tests.specs import ANY
 
 MADE = "status = 'success', image_path = '/output/a.png', filename = 'a.png', width = 1024, height = 1024"
 SHOWN, OTHER = "https://example.com/a.png", "https://example.com/b.png"
-OPTIONS = {"reference_strength": range(1, 101), "output_format": ("png", "webp")}
+OPTIONS: dict[str, Any] = {"reference_strength": range(1, 101), "output_format": ("png", "webp")}
 MASKS = replace(ANY, model_id="masks", name="masks", edit=EditRules(takes="mask"), options=OPTIONS)
 BOXES = replace(MASKS, model_id="boxes", name="boxes", edit=EditRules(takes="boxes", boxes=2))
 WHOLE = replace(ANY, model_id="whole", name="whole", edit=EditRules(takes="whole", only=True))

@@ -20,6 +20,7 @@ from tests.db.queue import CAT, DOG, KEY, LOST, MODELS, REFUSED
 from tests.db.test_person_limits import person
 from tests.db.test_release import HeldRelease
 from tests.orders import test_doors as doors
+from tests.specs import ANY
 
 
 class _Crashing:
@@ -161,7 +162,7 @@ def test_an_order_that_is_placed_while_another_is_checked_is_seen_inside_its_tra
 
 def failed_with_a_task(db: database.Connection, settings: Settings) -> tuple[doors.Case, str]:
     """A case whose model has no key, and a batch with a picture that can be fetched, of a person."""
-    case = doors.new_case(db, settings, doors.MODELS, without_key=doors.ANY.model_id)
+    case = doors.new_case(db, settings, doors.MODELS, without_key=ANY.model_id)
     conditions = replace(case.conditions, person_id=person(db, "小周"))
     ordered = doors.Case(db, replace(conditions, model_problem=lambda _: None))
     batch_id, _ = ordered.ended("status = 'failed', task_id = 't-1'")
@@ -196,7 +197,7 @@ def test_fetching_what_is_unknown_is_no_order_in_the_history_of_its_table(
 def test_a_batch_that_would_be_paused_again_at_once_is_not_resumed(
     db: database.Connection, settings: Settings, model: str, problem: str, refused: str
 ) -> None:
-    case = doors.new_case(db, settings, doors.MODELS, without_key=doors.ANY.model_id)
+    case = doors.new_case(db, settings, doors.MODELS, without_key=ANY.model_id)
     batch_id = case.submit({"prompt": "猫", "model": "other"}).batch_id
     queue.set_fields(db, f"model = '{model}'")
     conditions = replace(case.conditions, saving_problem=lambda: message(problem) if problem else None)
