@@ -62,3 +62,10 @@ def test_a_library_out_of_reach_is_a_problem_of_a_row_only_where_it_is_checked_l
         (row,) = read(replace(reader, may_check_later=True) if later else reader, NAMED)
         assert [str(each) for each in row.problems] == ["请稍后再试"]
         assert fields_of(row) == ["sample_images"]
+
+
+def test_rows_are_read_for_another_model_at_its_resolution(reader: RowReader) -> None:
+    other = replace(ANY, model_id="other")
+    (row,) = reader.for_model(read(reader, {"prompt": "猫"}), other, "4K", reader.library.pin)
+    assert row.request
+    assert (row.request.model, row.request.resolution) == ("other", "4K")
