@@ -44,16 +44,13 @@ from app.usage.api import bp as usage_api
 from app.usage.page import bp as usage_page
 from app.web import api, views
 from app.web.assets.routes import assets, init_assets
+from app.web.caching import init_compression
 from app.web.downloads import init_static_files
-from app.web.error_handlers import init_error_handlers
+from app.web.error_handlers import init_error_handlers, init_request_log, init_store_state
 from app.web.formatting import init_formatting
 from app.web.i18n import init_i18n, language
-from app.web.middleware.body_limits import body_limit, init_body_limits
-from app.web.middleware.compression import init_compression
-from app.web.middleware.request_log import init_request_log
-from app.web.middleware.security import init_security
-from app.web.middleware.store_state import init_store_state
 from app.web.params import init_url_converters
+from app.web.security import body_limit, init_body_limits, init_security
 from app.web.serializers import init_json
 from app.web.services import init_services, services_of
 from app.web.views.health import init_health_only

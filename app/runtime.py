@@ -17,7 +17,7 @@ from app.errors import DatabaseError
 from app.library.library import Library
 from app.library.output_backup import open_output_backup
 from app.library.outputs import Outputs
-from app.notifications.notifier import Notifier
+from app.notifications import Notifier
 from app.system.process import StayAwake
 from app.worker.availability import Availability
 from app.worker.backups import Backups

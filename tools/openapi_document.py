@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from jsonschema import Draft202012Validator
 
-from app.web.openapi.document import document
+from app.web.api.openapi import document
 from web_app import BLUEPRINTS
 
 Schema = dict[str, Any]

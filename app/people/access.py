@@ -5,10 +5,10 @@ from werkzeug.wrappers import Response
 
 from app.domain.people import PersonRole
 from app.errors import Forbidden
-from app.web.middleware.security import is_open
 from app.web.person import bearer, current_person
+from app.web.security import is_open
 
-# What needs no login is in OPEN_ENDPOINTS of the security middleware; below /r/ the rounds guard themselves.
+# What needs no login is in OPEN_ENDPOINTS of app/web/security.py; below /r/ the rounds guard themselves.
 _BY_ROLE = {
     PersonRole.VIEWER: """
         create.index create.results batch.index batch.dialogs batch.pictures

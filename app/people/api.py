@@ -30,10 +30,9 @@ from app.system.listener import address_for_others
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, array_of, closed_object, enum, or_null, strict_object, text
 from app.web.params import json_body
-from app.web.person import came_by_https, current_person, note_change
+from app.web.person import came_by_https, current_person, note_change, safe_urlsplit
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.urls import safe_urlsplit
 
 bp = Blueprint("people", __name__)
 

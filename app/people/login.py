@@ -28,11 +28,17 @@ from app.errors import (
     message,
 )
 from app.people import sessions, sql
-from app.web.middleware import SAFE_METHODS, is_call
-from app.web.middleware.security import is_open
-from app.web.person import COOKIE, bearer, came_by_https, client_address, client_key, is_logged_in
+from app.web.person import (
+    COOKIE,
+    bearer,
+    came_by_https,
+    client_address,
+    client_key,
+    is_logged_in,
+    safe_redirect_target,
+)
+from app.web.security import SAFE_METHODS, is_call, is_open
 from app.web.services import connection, services, services_of
-from app.web.urls import safe_redirect_target
 
 _COOKIE_BYTES = 32
 _COOKIE_CHARS = 43  # in base64

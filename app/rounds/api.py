@@ -18,8 +18,7 @@ from app.domain.times import utc_now, utc_text
 from app.errors import Conflict, InvalidRequest, Message, message
 from app.images.previews import can_draw
 from app.rounds import rules, sql
-from app.rounds.choosing import choose, choose_new
-from app.rounds.drawing import drawing_of
+from app.rounds.pictures import choose, choose_new, drawing_of
 from app.rounds.rules import MAX_WATERMARK, Mark, Round, RoundState, Shown
 from app.setting import is_loopback
 from app.system.listener import address_for_others
@@ -37,11 +36,10 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import json_body, query
-from app.web.person import came_by_https, current_person
+from app.web.person import came_by_https, current_person, safe_urlsplit
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
-from app.web.urls import safe_urlsplit
 
 bp = Blueprint("rounds", __name__)
 

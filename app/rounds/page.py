@@ -19,15 +19,15 @@ from app.domain.people import is_password, secret_digest
 from app.errors import AppError, Conflict, Forbidden, Message, NotFound, TryLater, message
 from app.images import previews
 from app.rounds import api, rules, sql, submission
-from app.rounds.drawing import drawing_of
+from app.rounds.pictures import drawing_of
 from app.rounds.rules import Round, RoundState, Shown, TooOften
 from app.tables.check import Checker
 from app.web.downloads import as_attachment
 from app.web.error_handlers import STATUS
 from app.web.i18n import gettext, translator
-from app.web.middleware import SAFE_METHODS
 from app.web.params import json_body
 from app.web.person import came_by_https, client_address, client_key
+from app.web.security import SAFE_METHODS
 from app.web.serializers import failure, success
 from app.web.services import PICTURE_NOTES, Slots, connection, services
 from app.web.submit import row_reader

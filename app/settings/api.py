@@ -12,11 +12,11 @@ from app import log
 from app.errors import Conflict, DatabaseError, Forbidden, InvalidRequest, Message, message
 from app.settings.providers import MAX_LENGTH, VARIABLES, KeyTest, change_settings, list_variables, test_key
 from app.settings.start import START_VARIABLES, change_start_settings, list_start_variables
-from app.web.middleware.security import host_name
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, map_of, strict_object, text
 from app.web.params import json_body
 from app.web.person import access_problem
+from app.web.security import host_name
 from app.web.serializers import failure, success
 from app.web.services import connection, services
 

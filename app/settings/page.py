@@ -28,9 +28,8 @@ from app.settings.cards import list_cards, list_fields
 from app.settings.providers import VARIABLES, list_variables, test_key
 from app.settings.start import list_start_variables, waits_for_restart
 from app.system import windows_files
-from app.web.person import access_problem, note_change
+from app.web.person import access_problem, note_change, referring_path
 from app.web.services import connection, services
-from app.web.urls import referring_path
 
 bp = Blueprint("model", __name__)
 _LOOKING_SECONDS = 4.0

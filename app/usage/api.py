@@ -17,8 +17,15 @@ from app.errors import Conflict, InvalidRequest, Translate, message
 from app.orders.place import Placed, place
 from app.orders.repeats import Refetch, Resubmit
 from app.usage import sql
-from app.usage.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
-from app.usage.report import UsageReport, build_usage_report, group_costs, parse_grouping
+from app.usage.report import (
+    DATE_RANGE_QUERY,
+    DateRange,
+    UsageReport,
+    build_usage_report,
+    group_costs,
+    parse_date_range,
+    parse_grouping,
+)
 from app.usage.sql import COLUMN
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.formatting import model_label

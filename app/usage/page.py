@@ -14,8 +14,7 @@ import database
 from app.domain.ledger import SpendTotals
 from app.errors import CAUSES, InvalidRequest, Message
 from app.usage.api import read_report
-from app.usage.date_range import RANGES, DateRange, parse_date_range
-from app.usage.report import GROUPED_BY, parse_grouping
+from app.usage.report import GROUPED_BY, RANGES, DateRange, parse_date_range, parse_grouping
 from app.usage.sql import COLUMN, list_group_columns
 from app.web.formatting import money
 from app.web.i18n import gettext

@@ -1,16 +1,23 @@
-"""Errors as answers: a JSON sentence for the API, a page or plain text for browsers."""
+"""Errors as answers: a JSON sentence for the API, a page or plain text for browsers; and the log of requests.
 
+While the database is lost, or too new for this program, requests are refused with the reason.
+"""
+
+import time
 from typing import Any
 
-from flask import Flask, Response, make_response, render_template, request, url_for
+from flask import Flask, Response, current_app, g, make_response, render_template, request, url_for
 from werkzeug.exceptions import BadHost, HTTPException
 
+import database
 from app import errors, log
+from app.errors import Message, StoreDamaged, StoreLost, message
 from app.library.library import FILES_URL, THUMBNAILS_URL
+from app.web import security
 from app.web.i18n import translate
-from app.web.middleware import is_call, security
-from app.web.middleware.body_limits import MAX_UPLOAD_BYTES, too_large
+from app.web.security import MAX_UPLOAD_BYTES, SAFE_METHODS, is_call, too_large
 from app.web.serializers import failure
+from app.web.services import services
 
 # HTTP status of each error class; subclasses use their nearest ancestor. Defined only here.
 STATUS = {
@@ -42,6 +49,14 @@ _HTTP_SENTENCES: dict[int, str | errors.Message] = {
 }
 _PICTURES = ("/output/", "/thumbnails/", FILES_URL, THUMBNAILS_URL)
 _PASSED_HEADERS = ("Allow", "Content-Range", "Retry-After")
+_WITHOUT_DATABASE = (
+    *("login.login_page", "login.log_in", "login.log_out", "language.choose", "status.index"),
+    *("health.index", "health.ready", "dialogs.search_list", "dialogs.shortcuts"),
+    *("static", "assets.script", "assets.later_script", "assets.style", "media.favicon"),
+    *("batch.index", "model.index", "model.restore", "api.models.list_models", "api.openapi.get_document"),
+    *("api.spreadsheets.import_workbook", "api.spreadsheets.export_rows", "api.spreadsheets.template"),
+)
+_SLOW_SECONDS = 1.0
 
 
 def init_error_handlers(app: Flask) -> None:
@@ -92,3 +107,63 @@ def _wants_json() -> bool:
     if request.path.startswith(_PICTURES):
         return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
     return is_call() or request.path == "/healthz"
+
+
+def init_store_state(app: Flask) -> None:
+    """Refuse requests that need a lost database, and report queries that failed on it."""
+    app.before_request(_refuse_when_lost)
+    app.register_error_handler(database.Error, _answer_unreadable)
+    app.register_error_handler(StoreDamaged, _answer_damaged)
+
+
+def unreadable(error: database.Error) -> Message:
+    """The error message for a failed query; a damaged database stops further submissions."""
+    store = services().runtime.store_guard
+    store.report(error)
+    return store.problem() or message("数据库现在读不出来（{reason}），请检查磁盘和文件权限", reason=error)
+
+
+def _refuse_when_lost() -> None:
+    """Refuse requests while the database is lost; a damaged or too new one can still be read."""
+    if request.endpoint in _WITHOUT_DATABASE:
+        return
+    store, peers = services().runtime.store_guard, services().runtime.peers
+    if problem := store.away() if request.method in SAFE_METHODS else store.problem() or peers.outdated:
+        raise StoreLost(problem)
+
+
+def _answer_damaged(error: StoreDamaged) -> Any:
+    services().runtime.store_guard.report(error)
+    return current_app.handle_user_exception(StoreLost(error.message))
+
+
+def _answer_unreadable(error: database.Error) -> Any:
+    log.exception("web", "database_unreadable")
+    return current_app.handle_user_exception(StoreLost(unreadable(error)))
+
+
+def init_request_log(app: Flask) -> None:
+    """Time every request; to be called before ``init_security``, so that refused ones are logged too."""
+    app.before_request(_start_timer)
+    app.after_request(_log_request)
+
+
+def _start_timer() -> None:
+    g.started = time.monotonic()
+
+
+def _log_request(response: Response) -> Response:
+    seconds = time.monotonic() - g.started
+    if request.method not in SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
+        named = request.view_args or {}
+        log.event(
+            "web",
+            "request",
+            method=request.method,
+            route=request.url_rule or "none",
+            batch=named.get("batch_id"),
+            record=named.get("record_id"),
+            status=response.status_code,
+            ms=round(1000 * seconds),
+        )
+    return response

@@ -1,11 +1,13 @@
-"""The filter chips above the list of records: choices, active values and their links."""
+"""Filters and search above and in the list of records: the chips of filters, and where a search matches."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from markupsafe import Markup, escape
+
 import database
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Record, Status
 from app.domain.records import STATUS_LABELS
 from app.errors import NotFound
 from app.web.formatting import batch_label
@@ -20,6 +22,8 @@ _FACETS = (
     ("model", "模型", ()),
 )
 Link = Callable[..., str]  # query parameters -> URL of the list; an empty one is removed
+_BEFORE_HIT = 40  # characters shown before the first hit of a text that is cut
+_MARK = Markup("<mark>{}</mark>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,3 +193,36 @@ def _picks(record_filter: database.RecordFilter, kept: int, link: Link) -> Chip:
     ]
     shown = next((choice.label for choice in choices if choice.is_on), "")
     return _chip("pick", "挑选", shown, link, choices)
+
+
+def marked(text: str, words: Sequence[str], limit: int) -> Markup:
+    """At most ``limit`` characters of a text, with the first of these normalised words; all are marked."""
+    spans = database.find_spans(text, words) if words else []
+    start = max(0, spans[0][0] - _BEFORE_HIT) if spans and spans[0][1] > limit else 0
+    end = len(text) if len(text) - start <= limit else start + limit
+    shown, at = Markup("…") if start else Markup(), start
+    for first, last in spans:
+        if last > at and first < end:
+            shown += escape(text[at:first]) + _MARK.format(text[max(first, at) : min(last, end)])
+            at = min(last, end)
+    return shown + escape(text[at:end]) + ("…" if end < len(text) else "")
+
+
+def other_hits(
+    record: Record, words: Sequence[str], batch_name: str, *, is_named: bool = False
+) -> Iterator[tuple[str, str]]:
+    """(label, text) of the first fields with the words that the prompt lacks.
+
+    ``is_named``: the list shows the file name and the batch with their marks, so they are left out.
+    """
+    missing = [word for word in words if not database.find_spans(record.prompt, [word])]
+    names = (
+        (gettext("文件名"), record.filename or record.requested_filename),
+        (gettext("批次"), batch_name),
+    )
+    fields = ((gettext("负面提示词"), record.negative_prompt), *names, *record.columns.items())
+    for field in fields:
+        found = [word for word in missing if database.find_spans(field[1], [word])]
+        if found and not (is_named and field in names):
+            yield field
+        missing = [word for word in missing if word not in found]

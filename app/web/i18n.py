@@ -15,7 +15,7 @@ from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
 from app.errors import Message, Translate, message
-from app.web.urls import referring_path
+from app.web.person import referring_path
 
 LOCALES = ("zh", "en")
 _TEXT_TYPES = ("text/html", "text/plain", "application/json")

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from urllib.parse import SplitResult, urlsplit
 
 from flask import request
 
@@ -14,10 +15,10 @@ from app.domain.people import Person
 from app.errors import DatabaseError, LoginRequired, Message, message
 from app.setting import is_address, is_loopback
 from app.web.services import connection, services
-from app.web.urls import safe_urlsplit
 
 COOKIE = "ai_image_generator"  # cookies ignore ports: another local program may use the name "session"
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+_OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 
 
 def is_logged_in() -> bool:
@@ -120,3 +121,24 @@ def note_change(event: str, what: Message, **facts: object) -> None:
     log.event("web", event, person=me.id, **facts)
     with suppress(DatabaseError, database.Error):
         database.add_setting_change(connection(), what, me.id)
+
+
+def safe_urlsplit(address: str) -> SplitResult:
+    """``urlsplit`` that returns empty parts for an invalid URL instead of raising."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
+def safe_redirect_target(target: str) -> str:
+    """The target if it is a path of this site, else ``/``: prevents open redirects such as ``//host``."""
+    return target if _OWN_PATH.fullmatch(target) else "/"
+
+
+def referring_path() -> str:
+    """The path of the referring page when it is on this host, else ``/``."""
+    before = safe_urlsplit(request.referrer or "")
+    if before.netloc.lower() != request.host.lower():
+        return "/"
+    return safe_redirect_target(f"{before.path}?{before.query}" if before.query else before.path)

@@ -13,7 +13,7 @@ from app import log
 from app.domain import Record
 from app.domain.workers import WorkerState
 from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, WriteRefused
-from app.notifications.notifier import BETWEEN_SECONDS, Notifier
+from app.notifications import BETWEEN_SECONDS, Notifier
 from app.system.process import StayAwake
 from app.worker.availability import Availability
 from app.worker.backups import Backups

@@ -17,7 +17,7 @@ from app.config import Settings
 from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
 from app.migrations.restored import RESTORED, pause_all
-from app.notifications.notifier import Notifier
+from app.notifications import Notifier
 from app.system import listener
 from tests.harness import Harness
 from tools import orders

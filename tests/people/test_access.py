@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.people.access import LEAST_ROLE
-from app.web.middleware.security import OPEN_ENDPOINTS
+from app.web.security import OPEN_ENDPOINTS
 from tests.people.harness import Office, token_of
 from tests.web.harness import answered
 from tests.web.test_security import calls

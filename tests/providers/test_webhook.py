@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.domain.notifications import Notice, NotificationEvent
-from app.notifications.words import notice_of
+from app.notifications import notice_of
 from app.providers import webhook
 from app.providers.webhook import NotDelivered, Webhook
 from tools.fakes.robots import TOKEN, FakeRobot

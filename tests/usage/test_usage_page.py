@@ -17,8 +17,8 @@ from app.config import Settings
 from app.domain import ImageRequest, Record, RowExtras
 from app.domain.ledger import SpendTotals
 from app.errors import Billed, InvalidRequest, ModelError
-from app.usage.date_range import RANGES, parse_date_range
 from app.usage.page import causes_chart, money_chart, pictures_chart
+from app.usage.report import RANGES, parse_date_range
 from tests.db import queue
 from tests.db.queue import SAVED
 from tests.web.harness import WebHarness

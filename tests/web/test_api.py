@@ -16,7 +16,7 @@ from flask import Flask
 
 import database
 from app.config import Settings
-from app.web.middleware.compression import init_compression
+from app.web.caching import init_compression
 from tests.harness import run_once
 from tests.web.harness import PNG, WebHarness, add_reference, import_sheet, post
 from tools.fakes.jimeng import FakeJimeng

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 
 from app.config import Settings
 from app.domain import MAX_ROWS_A_BATCH
-from app.web.middleware import body_limits
-from app.web.middleware.body_limits import MAX_UPLOAD_BYTES
+from app.web import security
+from app.web.security import MAX_UPLOAD_BYTES
 from web_app import create_app
 
 _ROW = {
@@ -38,19 +38,19 @@ def limit(client: FlaskClient, target: str, kind: str = "", **headers: str) -> i
         "wsgi.url_scheme": "http",
         **headers,
     }
-    return body_limits.body_limit(client.application, environ)
+    return security.body_limit(client.application, environ)
 
 
 @pytest.mark.parametrize(
     ("target", "kind", "most"),
     [
-        ("/login", "application/x-www-form-urlencoded", body_limits.MAX_OPEN_BYTES),
-        ("/language", "multipart/form-data; boundary=x", body_limits.MAX_OPEN_BYTES),
-        ("/nowhere", "application/json", body_limits.MAX_OPEN_BYTES),
-        ("/", "application/x-www-form-urlencoded", body_limits.MAX_FORM_BYTES),
-        ("/", "multipart/form-data; boundary=x", body_limits.MAX_FORM_BYTES),
-        ("/api/batches", "application/json", body_limits.MAX_JSON_BYTES),
-        ("/api/batches", "application/x-www-form-urlencoded", body_limits.MAX_FORM_BYTES),
+        ("/login", "application/x-www-form-urlencoded", security.MAX_OPEN_BYTES),
+        ("/language", "multipart/form-data; boundary=x", security.MAX_OPEN_BYTES),
+        ("/nowhere", "application/json", security.MAX_OPEN_BYTES),
+        ("/", "application/x-www-form-urlencoded", security.MAX_FORM_BYTES),
+        ("/", "multipart/form-data; boundary=x", security.MAX_FORM_BYTES),
+        ("/api/batches", "application/json", security.MAX_JSON_BYTES),
+        ("/api/batches", "application/x-www-form-urlencoded", security.MAX_FORM_BYTES),
         ("/api/sample-images", "multipart/form-data; boundary=x", MAX_UPLOAD_BYTES),
         ("/api/spreadsheet/import", "multipart/form-data; boundary=x", MAX_UPLOAD_BYTES),
     ],
@@ -71,20 +71,20 @@ def test_each_kind_of_request_has_its_limit(client: FlaskClient, target: str, ki
 def test_a_cross_site_request_is_limited_to_the_size_of_a_form(
     client: FlaskClient, headers: dict[str, str]
 ) -> None:
-    assert limit(client, "/api/batches", "application/json", **headers) == body_limits.MAX_OPEN_BYTES
+    assert limit(client, "/api/batches", "application/json", **headers) == security.MAX_OPEN_BYTES
 
 
 def test_with_a_password_only_logged_in_clients_may_send_more(settings: Settings) -> None:
     client = create_app(replace(settings, access_password="open")).test_client()
     upload = ("/api/sample-images", "multipart/form-data; boundary=x")
-    assert limit(client, *upload) == body_limits.MAX_OPEN_BYTES
+    assert limit(client, *upload) == security.MAX_OPEN_BYTES
     client.post("/login", data={"password": "open"})
     cookie = client.get("/login").request.headers["Cookie"]
     assert limit(client, *upload, HTTP_COOKIE=cookie) == MAX_UPLOAD_BYTES
 
 
 def test_an_oversized_form_is_refused_naming_the_limit(client: FlaskClient) -> None:
-    answer = client.post("/language", data={"language": "x" * body_limits.MAX_OPEN_BYTES})
+    answer = client.post("/language", data={"language": "x" * security.MAX_OPEN_BYTES})
     assert answer.status_code == 413
     assert "一次最多 64 KB" in answer.text
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from flask.testing import FlaskClient
 
 from app.domain.records import Status
-from app.web.single_results import group_by_request, settled_ids
+from app.web.views.create import group_by_request, settled_ids
 from tests.sheets.test_results_export import record
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The JSON API: one blueprint a module, below ``/api``."""
+"""The JSON API: blueprints below ``/api``."""
 
 from flask import Blueprint
 
@@ -7,35 +7,23 @@ from app.web.api import (
     edit,
     models,
     openapi,
-    prompts,
     recipes,
     records,
-    release,
-    repair,
+    requeue,
     results,
     spreadsheets,
     tables,
 )
 
-_MODULES = (
-    tables,
-    batches,
-    release,
-    repair,
-    records,
-    spreadsheets,
-    results,
-    models,
-    openapi,
-    edit,
-    prompts,
-    recipes,
+_BLUEPRINTS = (
+    *(tables.bp, batches.bp, requeue.release_bp, requeue.repair_bp, records.bp, spreadsheets.bp, results.bp),
+    *(models.bp, openapi.bp, edit.bp, models.prompts_bp, recipes.bp),
 )
 
 
 def blueprint(*rooms: Blueprint) -> Blueprint:
     """The API, with those of the rooms that are handed in."""
     bp = Blueprint("api", __name__, url_prefix="/api")
-    for each in (*(module.bp for module in _MODULES), *rooms):
+    for each in (*_BLUEPRINTS, *rooms):
         bp.register_blueprint(each)
     return bp

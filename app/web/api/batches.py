@@ -21,7 +21,7 @@ from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
 from app.orders.batches import check_rows, submit_rows
 from app.orders.place import SINGLE, Placed
 from app.orders.read import AGAIN, RowErrors
-from app.web.etags import etag_matches, with_etag
+from app.web.caching import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,

@@ -33,7 +33,7 @@ from app.tables.run import RunChoices, run_table
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
 from app.web.api.batches import SHARED, placed_answer
-from app.web.etags import etag_matches, with_etag
+from app.web.caching import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
@@ -48,7 +48,6 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.openapi.tables import CHANGED, OPEN_TABLE, OPERATION, ROWS, SHOWN_ROW, TABLE
 from app.web.params import json_body, query
 from app.web.person import current_person
 from app.web.serializers import large_success, success
@@ -62,7 +61,17 @@ from app.web.submit import (
     order_options,
     request_key,
 )
-from app.web.table_json import rows_json, table_json, totals_json
+from app.web.table_json import (
+    CHANGED,
+    OPEN_TABLE,
+    OPERATION,
+    ROWS,
+    SHOWN_ROW,
+    TABLE,
+    rows_json,
+    table_json,
+    totals_json,
+)
 
 bp = Blueprint("tables", __name__)
 TABLES_LISTED = 50

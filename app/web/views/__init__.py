@@ -1,5 +1,5 @@
-"""Pages and the HTML fragments that keep them current: one blueprint a module."""
+"""Pages and the HTML fragments that keep them current."""
 
-from app.web.views import batch, create, dialogs, health, media, records, status, tables
+from app.web.views import batch, create, dialogs, health, media, records, status
 
-BLUEPRINTS = (create.bp, batch.bp, tables.bp, records.bp, media.bp, status.bp, health.bp, dialogs.bp)
+BLUEPRINTS = (create.bp, batch.bp, batch.tables_bp, records.bp, media.bp, status.bp, health.bp, dialogs.bp)

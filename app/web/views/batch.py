@@ -1,4 +1,4 @@
-"""批量生成: the list of tables, and the open table."""
+"""批量生成: the list of tables, the newest of them in the menu of an open one, and the open table."""
 
 from typing import Any
 
@@ -9,12 +9,13 @@ import database
 from app.domain import BUILT_IN_NAMES, Batch, BatchStatus, Status
 from app.domain.tables import Table
 from app.web.batch_columns import batch_columns, batch_models
+from app.web.caching import with_content_etag
 from app.web.formatting import resolutions
 from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
+from app.web.params import int_arg
 from app.web.person import current_person
 from app.web.serializers import ratios_of
 from app.web.services import connection, services
-from app.web.views.tables import render_tables
 
 bp = Blueprint("batch", __name__)
 _PARTS = {  # fetched at a press
@@ -22,6 +23,10 @@ _PARTS = {  # fetched at a press
     "pictures": "batch/pictures.html",
     "sets": "batch/sets.html",
 }
+TABLES_A_PAGE, MOST_TABLES = 30, 480  # SQLite joins at most 500 queries
+_IN_MENU = 8
+_LONGEST_SEARCH = 200
+tables_bp = Blueprint("tables", __name__)
 
 
 @bp.get("/batch")
@@ -115,3 +120,38 @@ def dialogs() -> str:
         resolutions=resolutions(spec),
         choices=model_choices(),
     )
+
+
+def render_tables() -> str:
+    """The page of the tables that match ``?search=``, with ``?archived=1`` of those put away; the last
+    ``?limit=`` of them. Empty when there is no table at all."""
+    if not database.has_tables(connection()):
+        return ""
+    return render_template("pages/tables.html", page_spec=services().spec, **_list_context())
+
+
+@tables_bp.get("/live/tables")
+def tables() -> Response:
+    """The list fragment."""
+    return with_content_etag(render_template("tables/list.html", **_list_context()))
+
+
+@tables_bp.get("/live/tables/menu")
+def menu() -> str:
+    """The newest tables that match ``?search=``; ``?open=`` is the one that is shown."""
+    search = _search()
+    listed, total = database.list_tables(connection(), search=search, limit=_IN_MENU)
+    opened = request.args.get("open", "")
+    return render_template("tables/menu.html", listed=listed, total=total, search=search, opened=opened)
+
+
+def _list_context() -> dict[str, Any]:
+    search, archived = _search(), request.args.get("archived") == "1"
+    limit = min(max(int_arg("limit"), TABLES_A_PAGE), MOST_TABLES)
+    listed, total = database.list_tables(connection(), search=search, archived=archived, limit=limit)
+    more = limit + TABLES_A_PAGE if total > limit < MOST_TABLES else 0
+    return {"listed": listed, "total": total, "search": search, "archived": archived, "more": more}
+
+
+def _search() -> str:
+    return request.args.get("search", "").strip()[:_LONGEST_SEARCH]

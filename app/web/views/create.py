@@ -1,7 +1,11 @@
-"""单图生成: the form of one picture, and its results."""
+"""单图生成: the form of one picture, and its results, the pictures of one request together."""
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
@@ -15,17 +19,45 @@ from app.orders.batches import submit_rows
 from app.orders.place import SINGLE
 from app.orders.read import RowErrors
 from app.web.batch_columns import option_words
-from app.web.etags import with_etag
+from app.web.caching import with_etag
 from app.web.page_model import STUDIO, PageModel, model_choices, page_model, remember
 from app.web.params import int_arg
 from app.web.serializers import own_sizes_json, ratios_of, sizes_json, translated_spec
 from app.web.services import connection, services
-from app.web.single_results import Request, group_by_request, settled_ids
 from app.web.submit import conditions, request_key
 
 RESULTS_SHOWN = 60
 _MAX_DELETED = 10 * RESULTS_SHOWN  # a page left open collects more results than it began with
 bp = Blueprint("create", __name__)
+_PROMINENT = timedelta(minutes=1)  # how long what did not succeed keeps the place of a picture
+_WITHOUT_PICTURE = (Status.FAILED, Status.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One row that was ordered.
+
+    key      unique among requests: ``<batch id>/<row number>``
+    first    id of its first picture; requests are listed by it, newest first
+    prompt   of its pictures
+    count    its pictures that are not deleted
+    waiting  those of them that are queued
+    cost     CNY charged for them; None while a price is not known, or when nothing is charged
+    records  those to draw, by picture number
+    """
+
+    key: str
+    first: int
+    prompt: str
+    count: int
+    waiting: int
+    cost: Decimal | None
+    records: list[Record]
+
+    @property
+    def batch_id(self) -> str:
+        """The batch that it is, or is in."""
+        return self.key.rpartition("/")[0]
 
 
 @bp.get("/")
@@ -117,4 +149,43 @@ def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: 
         request_id=secrets.token_hex(16),
         **_card_context(translated_spec(chosen.spec), results),
         **context,
+    )
+
+
+def group_by_request(records: Iterable[Record], drawn: set[int]) -> list[Request]:
+    """All pictures of some requests -> the requests, newest first; ``drawn`` are ids of what is drawn."""
+    ordered = sorted(records, key=_request_key)
+    requests = [_request(key, list(group), drawn) for key, group in groupby(ordered, key=_request_key)]
+    return sorted(requests, key=lambda request: request.first, reverse=True)
+
+
+def settled_ids(records: Iterable[Record], now: datetime | None = None) -> set[int]:
+    """Ids of failed and cancelled records that ended a minute ago, or before the newest order."""
+    listed = list(records)
+    ordered_at = (datetime.fromisoformat(record.created_at).replace(tzinfo=UTC) for record in listed)
+    before = max([(now or datetime.now(UTC)) - _PROMINENT, *ordered_at])
+    ended = {
+        record.id: datetime.fromisoformat(record.finished_at or record.created_at).replace(tzinfo=UTC)
+        for record in listed
+        if record.status in _WITHOUT_PICTURE
+    }
+    return {record_id for record_id, at in ended.items() if at < before}
+
+
+def _request_key(record: Record) -> tuple[str, int]:
+    return record.batch_id or "", record.row_number
+
+
+def _request(key: tuple[str, int], records: list[Record], drawn: set[int]) -> Request:
+    records.sort(key=lambda record: (record.picture_number, record.id))
+    charged = [record.cost for record in records if record.status is Status.SUCCESS or record.cost]
+    known = [cost for cost in charged if cost is not None]
+    return Request(
+        key=f"{key[0]}/{key[1]}",
+        first=min(record.id for record in records),
+        prompt=records[0].prompt,
+        count=len(records),
+        waiting=sum(record.status is Status.QUEUED for record in records),
+        cost=(sum(known, Decimal(0)) or None) if len(known) == len(charged) else None,
+        records=[record for record in records if record.id in drawn],
     )

@@ -12,11 +12,10 @@ import database
 from app.domain import MAX_ID, Batch, Record
 from app.errors import InvalidRequest, Message, NotFound, message
 from app.web import filters
+from app.web.caching import with_content_etag
 from app.web.downloads import YEAR_SECONDS
-from app.web.etags import with_content_etag
-from app.web.filter_chips import Chip, chips_for
+from app.web.filter_chips import Chip, chips_for, marked, other_hits
 from app.web.params import page_numbers, whole_number
-from app.web.search_hits import marked, other_hits
 from app.web.services import connection, picture_notes, services
 
 MIN_LIMIT, MAX_LIMIT = 20, 200

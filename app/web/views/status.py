@@ -1,4 +1,4 @@
-"""The server status of the top bar, in every page and as the fragment that pages poll."""
+"""The server status of the top bar and of each model, in every page and as the fragment that pages poll."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,34 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import Budget, BudgetScope, PauseCause
 from app.errors import DatabaseError, Message, message
-from app.web.etags import etag_matches, with_etag
+from app.web.caching import etag_matches, with_etag
+from app.web.error_handlers import unreadable
 from app.web.i18n import translate
-from app.web.middleware.store_state import unreadable
-from app.web.model_states import ModelState, list_model_states
+from app.web.page_model import price_range
 from app.web.person import budgets_of_me, current_person, list_budgets
 from app.web.serializers import translated_spec
 from app.web.services import connection, services
+from app.worker.engines import Engine
 
 bp = Blueprint("status", __name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelState:
+    """A model as the top bar shows it, in the language of the request.
+
+    ``state`` is ready, demo, key_missing, key_refused, model_ended, model_ends or throttled; ``refusal`` is
+    why the service refused the key. ``concurrency`` is how many images may be under way at present,
+    ``under_way`` how many are.
+    """
+
+    model_id: str
+    label: str
+    state: str
+    price: str
+    concurrency: int
+    under_way: int
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,3 +188,38 @@ def _state(paused: database.Pause | None) -> tuple[str, str | Message]:
     if spec.name == "demo":
         return "demo", "演示模型：图片由本机画出，不花钱；设置密钥后换成真正的模型"
     return "ready", message("{label} 已就绪", label=message(spec.label))
+
+
+def list_model_states(under_way: Mapping[str, int]) -> list[ModelState]:
+    """The state of every model, the default first; ``under_way`` is the number of images by model id.
+
+    One that only changes pictures is listed while it does.
+    """
+    return [
+        ModelState(
+            model_id=engine.model_id,
+            label=translate(engine.spec.label),
+            state=_model_state(engine),
+            price=price_range(engine.spec.prices.values()),
+            concurrency=engine.pace.concurrency,
+            under_way=under_way.get(engine.model_id, 0),
+            refusal=translate(engine.refusal) if engine.refusal else "",
+        )
+        for engine in services().runtime.engines
+        if engine.spec.is_for_rows or engine.model_id in under_way
+    ]
+
+
+def _model_state(engine: Engine) -> str:
+    spec, today = engine.spec, date.today()
+    if spec.is_retired(today):
+        return "model_ended"
+    if services().model_problem(spec):
+        return "key_missing"
+    if engine.refusal:
+        return "key_refused"
+    if engine.pace.concurrency < engine.limit.highest:
+        return "throttled"
+    if spec.retirement_notice(today):
+        return "model_ends"
+    return "demo" if spec.name == "demo" else "ready"

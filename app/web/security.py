@@ -1,14 +1,15 @@
-"""Host and origin checks before each request, and security headers on each response."""
+"""Host and origin checks, and limits of bodies, before each request; security headers on each response."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Flask, Response, request
 
-from app.errors import DatabaseError, Forbidden
+from app.errors import DatabaseError, Forbidden, Message, TooLarge, message
 from app.setting import is_address
 from app.web.downloads import YEAR_SECONDS
-from app.web.middleware import SAFE_METHODS
-from app.web.person import bearer, came_by_https, is_logged_in
+from app.web.person import bearer, came_by_https, is_logged_in, safe_urlsplit
 from app.web.services import services
-from app.web.urls import safe_urlsplit
 
 OPEN_ENDPOINTS = (
     *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "health.ready"),
@@ -28,6 +29,13 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+MAX_UPLOAD_BYTES = 64 * 2**20  # of a whole request
+MAX_OPEN_BYTES = 64 * 2**10  # the login form, and every request that is refused
+MAX_FORM_BYTES = 2**20  # a parsed form takes forty times its size in memory
+MAX_JSON_BYTES = 32 * 2**20  # 5,000 rows of 6 kB each
+_MAX_FIELD_BYTES = 8 * 2**20  # one text field of an upload
+_MAX_OPEN_PARTS = 10
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def init_security(app: Flask) -> None:
@@ -35,6 +43,11 @@ def init_security(app: Flask) -> None:
     app.before_request(_check_host)
     app.before_request(_check_origin)
     app.after_request(_add_headers)
+
+
+def is_call() -> bool:
+    """Whether a script makes this request, and not a browser that shows the answer as a page."""
+    return request.path.startswith(("/api/", "/live/")) or "X-Requested-With" in request.headers
 
 
 def is_clients() -> bool:
@@ -99,3 +112,41 @@ def _add_headers(response: Response) -> Response:
 def host_name(host: str) -> str:
     """The host name without port and trailing dot; empty when it is invalid."""
     return (safe_urlsplit(f"//{host}").hostname or "").lower().removesuffix(".")
+
+
+def init_body_limits(app: Flask) -> None:
+    """Refuse bodies above their limit; to be called after ``init_security``."""
+    app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_FIELD_BYTES
+    app.before_request(_refuse_large_body)
+
+
+def body_limit(app: Flask, environ: Mapping[str, Any]) -> int:
+    """Maximum body size, in bytes, of a request with these headers."""
+    length = environ.get("HTTP_CONTENT_LENGTH", "")
+    if length.isdecimal() and int(length) <= MAX_OPEN_BYTES:
+        return MAX_OPEN_BYTES  # of everybody, without a query
+    with app.request_context(dict(environ)):
+        return _limit()
+
+
+def too_large(limit: int) -> Message:
+    """The error message for a body above the limit."""
+    size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
+    return message("上传的内容太大，一次最多 {limit}，请压缩或分几次上传", limit=size)
+
+
+def _limit() -> int:
+    if request.endpoint is None or is_open() or not lets_in():
+        return MAX_OPEN_BYTES
+    if request.mimetype == "multipart/form-data" and request.path.startswith("/api/"):
+        return MAX_UPLOAD_BYTES
+    return MAX_JSON_BYTES if request.is_json else MAX_FORM_BYTES
+
+
+def _refuse_large_body() -> None:
+    """Refuse by Content-Length, and limit parsing when the length is unknown."""
+    limit = request.max_content_length = _limit()
+    if limit == MAX_OPEN_BYTES:
+        request.max_form_parts = _MAX_OPEN_PARTS
+    if (request.content_length or 0) > limit:
+        raise TooLarge(too_large(limit))

@@ -1,4 +1,4 @@
-"""The API that queues records of a batch again, changed if wanted."""
+"""The API that queues what a batch has: what waits for its sample, and again what failed or was cancelled."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,29 +7,88 @@ from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import Changes
+from app.domain import MAX_MODEL_LENGTH, Changes
 from app.errors import InvalidRequest
+from app.orders.doors import Release, ReleaseChanges
 from app.orders.place import Placed, place
 from app.orders.repeats import ChangeErrors, Retry, Uncancel, validated_changes
 from app.web.api.batches import SHARED, batch_answer, shared_json
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import ID, answer, strict_object
+from app.web.openapi.schemas import (
+    ID,
+    RATIO,
+    RESOLUTION,
+    answer,
+    array_of,
+    or_null,
+    strict_object,
+    text,
+)
 from app.web.params import json_body
-from app.web.serializers import failure
-from app.web.services import connection
+from app.web.serializers import failure, success
+from app.web.services import connection, services
 from app.web.submit import (
     KEY_HEADERS,
     REPEATS_OR_AGAIN,
     REQUEST_ID,
     conditions,
+    model_of,
     request_key,
     skips_bought,
 )
 
-bp = Blueprint("repair", __name__)
+release_bp = Blueprint("release", __name__)
+_CHECKED = answer(
+    rows=int,
+    pictures=int,
+    price=or_null(float),
+    skipped=["SkippedRow"],
+)
+repair_bp = Blueprint("repair", __name__)
 
 
-@bp.errorhandler(ChangeErrors)
+@release_bp.post("/batches/<batch_id>/release")
+@describe(
+    "放行等着的行，可先改比例和分辨率；已有的不再做，在 skipped 里。check 只说会怎样，不改变什么",
+    {"anyOf": [answer(batch="Batch", released=int, skipped=["SkippedRow"]), _CHECKED]},
+    headers=KEY_HEADERS,
+    json=strict_object(
+        aspect_ratio=or_null(RATIO),
+        resolution=or_null(RESOLUTION),
+        model=or_null(
+            text(maxLength=MAX_MODEL_LENGTH, description="等放行的行应该都由它来做，不是就 400；不写就都放行")
+        ),
+        roles=array_of(str, minItems=1) | {"description": "只放行配方里的这些角色，其余的还等着"},
+        check={"type": "boolean", "default": False},
+        request_id=REQUEST_ID,
+    ),
+    is_body_optional=True,
+)
+def release_batch(batch_id: str) -> Response:
+    """Release all that is held, and resume the batch; with ``check``, only say what that would do."""
+    body = json_body()
+    expected = model_of(body).model_id
+    database.get_batch(connection(), batch_id)
+    current = conditions()
+    order = Release(
+        models=current.models,
+        person_id=current.person_id,
+        key=request_key(body),
+        conditions=current,
+        batch_id=batch_id,
+        changes=ReleaseChanges.read(body),
+        model=expected if body.get("model") else "",
+        roles=body.get("roles", []),
+    )
+    if body.get("check"):
+        return success(**order.preview())
+    placed = place(connection(), order)
+    services().runtime.wake()
+    batch = database.get_batch(connection(), batch_id)
+    return success(batch=batch, released=placed.number, skipped=placed.skipped)
+
+
+@repair_bp.errorhandler(ChangeErrors)
 def change_errors(error: ChangeErrors) -> Response:
     """400 with every error by record, row and field."""
     problems = [
@@ -39,7 +98,7 @@ def change_errors(error: ChangeErrors) -> Response:
     return failure(error.message, 400, problems=problems, field=problems[0]["field"])
 
 
-@bp.post("/batches/<batch_id>/uncancel")
+@repair_bp.post("/batches/<batch_id>/uncancel")
 @describe(
     "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
     answer(batch="Batch", records=int, skipped=["SkippedRow"]),
@@ -63,7 +122,7 @@ def uncancel_batch(batch_id: str) -> Response:
     return batch_answer(batch_id, records=placed.number, skipped=placed.skipped)
 
 
-@bp.post("/batches/<batch_id>/retry")
+@repair_bp.post("/batches/<batch_id>/retry")
 @describe(
     "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试。changes 里的先改再试，"
     "不写 records 就只试改了的；改的词照原样用，不换变量",

@@ -1,1 +1,0 @@
-"""Notifications: their words, and how they are delivered to NOTIFY_URL. No Flask: the worker sends them."""
