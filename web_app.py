@@ -46,7 +46,7 @@ from app.web import api, views
 from app.web.assets.routes import assets, init_assets
 from app.web.caching import init_compression
 from app.web.downloads import init_static_files
-from app.web.error_handlers import init_error_handlers, init_request_log, init_store_state
+from app.web.error_handlers import init_error_handlers, init_request_log
 from app.web.formatting import init_formatting
 from app.web.i18n import init_i18n, language
 from app.web.params import init_url_converters
@@ -96,7 +96,6 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     init_login(app)
     init_access(app)
     init_body_limits(app)
-    init_store_state(app)
     init_error_handlers(app)
     init_status_context(app)
     init_compression(app)
@@ -194,14 +193,10 @@ class ShutdownHandler:
         """Install the signal handlers."""
         for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
             number = getattr(signal, name, None)
-            if number is not None and not self._is_ignored_hangup(number):
-                signal.signal(number, self._on_signal)
+            if number is None or (number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN):
+                continue  # ``nohup`` keeps the process running
+            signal.signal(number, self._on_signal)
         self._console_handler = process.on_console_close(self._on_console_close)  # before SIGBREAK
-
-    @staticmethod
-    def _is_ignored_hangup(number: int) -> bool:
-        """Whether the signal is SIGHUP and ignored: ``nohup`` keeps the process running."""
-        return number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._is_exiting:
@@ -244,7 +239,7 @@ def main() -> int:
         serve(settings, open_browser=opens)
     except listener.PortTaken as taken:
         print_user(str(taken))
-        return 0 if opens and _open_running_instance(taken) else 1
+        return 0 if opens and taken.address and webbrowser.open(taken.address) else 1
     except AppError as error:
         print_user(_sentence(error))
         may_pass = isinstance(error, StoreLost | WriteRefused) and not isinstance(error, StoreDamaged)
@@ -261,11 +256,6 @@ def _sentence(error: AppError) -> str:
     if type(error) is StoreLost and reason:
         return f"DATABASE_URL：PostgreSQL 连不上（{reason}），请检查地址、网络和它是否在运行，再启动一次"
     return str(error)
-
-
-def _open_running_instance(taken: listener.PortTaken) -> bool:
-    """Open the instance that is already running -> whether the port is held by this product."""
-    return bool(taken.address) and webbrowser.open(taken.address)
 
 
 def print_banner(settings: Settings, spec: ModelSpec) -> None:

@@ -16,7 +16,7 @@ from app.images import store
 from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
 from app.samples.sql import SORTS, count_reference_uses, rank_of
-from app.web.downloads import as_attachment, start_stream, zip_files
+from app.web.downloads import as_attachment, start_stream, zip_files, zip_response
 from app.web.filters import PHRASE, search_of
 from app.web.i18n import translate
 from app.web.openapi.describe import describe
@@ -95,12 +95,14 @@ def add_images() -> Response:
 
     The first file is listed as the newest, so that files added together are listed in their order.
     """
+    at = time.time()
     if request.is_json:
         record = database.get_record(connection(), json_body()["record_id"])
         content = services().outputs.path(record.filename).read_bytes()
-        uploads, at = [store.validate_upload(record.filename, content)], time.time()
+        uploads = [store.validate_upload(record.filename, content)]
     else:
-        uploads, at = _uploaded_files(), _added_at()
+        uploads, named = _uploaded_files(), request.form.get("added_at", at, type=float)
+        at = min(named, at) if abs(named - at) < _MOST_AGE_SECONDS else at
     add = services().library.add
     return _images_answer([add(upload, at - 0.001 * place) for place, upload in enumerate(uploads)])
 
@@ -118,9 +120,7 @@ def archive_images() -> Response:
     with ExitStack() as held:
         held.enter_context(services().archives)
         files = ((image.filename, partial(library.content, image.key)) for image in images)
-        response = Response(start_stream(zip_files(files)), mimetype="application/zip")
-        response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
-        response.call_on_close(held.pop_all().close)
+        response = zip_response(start_stream(zip_files(files)), None, held.pop_all().close)
     return as_attachment(response, translate("示例图.zip"), "samples.zip")
 
 
@@ -169,13 +169,6 @@ def _keys_in(text: str) -> list[str]:
     if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
         raise InvalidRequest("keys", "keys 应为示例图编号的 JSON 列表")
     return list(dict.fromkeys(keys))
-
-
-def _added_at() -> float:
-    """The time that the form names, if it is of the last day; else now. Unix time."""
-    now = time.time()
-    named = request.form.get("added_at", now, type=float)
-    return min(named, now) if abs(named - now) < _MOST_AGE_SECONDS else now
 
 
 def _uploaded_files() -> list[ValidatedUpload]:

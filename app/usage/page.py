@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain.ledger import SpendTotals
-from app.errors import CAUSES, InvalidRequest, Message
+from app.errors import CAUSES, InvalidRequest
 from app.usage.api import read_report
 from app.usage.report import GROUPED_BY, RANGES, DateRange, parse_date_range, parse_grouping
 from app.usage.sql import COLUMN, list_group_columns
@@ -79,7 +79,11 @@ def summary() -> Response:
 
 
 def _render(template: str) -> str:
-    span, by, problem = _requested()
+    try:
+        span, by = parse_date_range(request.args), parse_grouping(request.args.get("by") or "model")
+        problem = None
+    except InvalidRequest as error:
+        span, by, problem = parse_date_range({}), "model", error.message
     report = read_report(span, by)
     columns = {f"{COLUMN}{name}": name for name in list_group_columns(connection())}
     by_person = by == "person" or database.had_several_people(connection())
@@ -99,14 +103,6 @@ def _render(template: str) -> str:
         own_columns=columns | ({by: report.groups.column} if report.groups.column else {}),
         causes=causes_chart(report.failures),
     )
-
-
-def _requested() -> tuple[DateRange, str, Message | None]:
-    """(the requested date range and grouping, None), or (the default ones, the error)."""
-    try:
-        return parse_date_range(request.args), parse_grouping(request.args.get("by") or "model"), None
-    except InvalidRequest as error:
-        return parse_date_range({}), "model", error.message
 
 
 def pictures_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:

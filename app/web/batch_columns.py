@@ -182,7 +182,9 @@ def _option_columns(spec: ModelSpec, models: Models, headers: Mapping[str, Seque
             high=ROW_FIELDS[name].high,
             options=list(words.get(name, {}).values()),
             words=words.get(name, {}),
-            spellings=_spellings(ROW_FIELDS[name].words),
+            spellings={
+                other: value for value, others in ROW_FIELDS[name].words.items() for other in others.split()
+            },
             hidden=name not in spec.options,
             like=_LIKE,
             headers=headers.get(name, ()),
@@ -214,10 +216,6 @@ def option_texts(options: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name, value in options.items()
         if name in ROW_FIELDS
     ]
-
-
-def _spellings(synonyms: Mapping[str, str]) -> dict[str, str]:
-    return {other: value for value, others in synonyms.items() for other in others.split()}
 
 
 def _sampling_columns(

@@ -11,11 +11,10 @@ from werkzeug.exceptions import BadHost, HTTPException
 
 import database
 from app import errors, log
-from app.errors import Message, StoreDamaged, StoreLost, message
+from app.errors import Message, message
 from app.library.library import FILES_URL, THUMBNAILS_URL
-from app.web import security
 from app.web.i18n import translate
-from app.web.security import MAX_UPLOAD_BYTES, SAFE_METHODS, is_call, too_large
+from app.web.security import MAX_UPLOAD_BYTES, SAFE_METHODS, is_call, is_clients, lets_in, too_large
 from app.web.serializers import failure
 from app.web.services import services
 
@@ -39,7 +38,7 @@ STATUS = {
     errors.StorageError: 507,
     errors.AppError: 500,
 }
-_HTTP_SENTENCES: dict[int, str | errors.Message] = {
+_HTTP_SENTENCES: dict[int, str | Message] = {
     400: "请求的格式不对",
     404: "没有这个页面",
     405: "这个地址不接受这种请求",
@@ -60,7 +59,10 @@ _SLOW_SECONDS = 1.0
 
 
 def init_error_handlers(app: Flask) -> None:
-    """Register the handlers of AppError and HTTPException."""
+    """Refuse requests that need a lost database, and answer what fails."""
+    app.before_request(_refuse_when_lost)
+    app.register_error_handler(database.Error, _answer_unreadable)
+    app.register_error_handler(errors.StoreDamaged, _answer_damaged)
     app.register_error_handler(errors.AppError, _on_app_error)
     app.register_error_handler(HTTPException, _on_http_error)
 
@@ -93,10 +95,10 @@ def _on_http_error(error: HTTPException) -> Any:
     return answer
 
 
-def _error_response(sentence: str | errors.Message, status: int, **fields: Any) -> Any:
+def _error_response(sentence: str | Message, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
-    if isinstance(request.routing_exception, BadHost) or security.is_clients() or not security.lets_in():
+    if isinstance(request.routing_exception, BadHost) or is_clients() or not lets_in():
         # url_for would fail in a page, or the bar would tell a stranger what is under way
         return Response(translate(sentence), status, mimetype="text/plain")
     return render_template("error.html", sentence=translate(sentence), status=status), status
@@ -107,13 +109,6 @@ def _wants_json() -> bool:
     if request.path.startswith(_PICTURES):
         return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
     return is_call() or request.path == "/healthz"
-
-
-def init_store_state(app: Flask) -> None:
-    """Refuse requests that need a lost database, and report queries that failed on it."""
-    app.before_request(_refuse_when_lost)
-    app.register_error_handler(database.Error, _answer_unreadable)
-    app.register_error_handler(StoreDamaged, _answer_damaged)
 
 
 def unreadable(error: database.Error) -> Message:
@@ -129,17 +124,17 @@ def _refuse_when_lost() -> None:
         return
     store, peers = services().runtime.store_guard, services().runtime.peers
     if problem := store.away() if request.method in SAFE_METHODS else store.problem() or peers.outdated:
-        raise StoreLost(problem)
+        raise errors.StoreLost(problem)
 
 
-def _answer_damaged(error: StoreDamaged) -> Any:
+def _answer_damaged(error: errors.StoreDamaged) -> Any:
     services().runtime.store_guard.report(error)
-    return current_app.handle_user_exception(StoreLost(error.message))
+    return current_app.handle_user_exception(errors.StoreLost(error.message))
 
 
 def _answer_unreadable(error: database.Error) -> Any:
     log.exception("web", "database_unreadable")
-    return current_app.handle_user_exception(StoreLost(unreadable(error)))
+    return current_app.handle_user_exception(errors.StoreLost(unreadable(error)))
 
 
 def init_request_log(app: Flask) -> None:

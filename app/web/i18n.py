@@ -15,12 +15,12 @@ from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
 from app.errors import Message, Translate, message
+from app.web.downloads import YEAR_SECONDS
 from app.web.person import referring_path
 
 LOCALES = ("zh", "en")
 _TEXT_TYPES = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
-_YEAR = 365 * 24 * 3600
 CATALOGUE = Path(__file__).parents[1] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
 _CHINESE_LITERAL = re.compile(r'"((?:\\.|[^"\\\n])*[\u3000-\u9fff\uff00-\uffef](?:\\.|[^"\\\n])*)"')
 language = Blueprint("language", __name__)
@@ -78,7 +78,7 @@ def choose() -> Response:
     chosen = request.form.get("language", "")
     answer = redirect(referring_path(), 303)
     if chosen in LOCALES:
-        answer.set_cookie(_COOKIE, chosen, max_age=_YEAR, samesite="Lax", httponly=True)
+        answer.set_cookie(_COOKIE, chosen, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return answer
 
 

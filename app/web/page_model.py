@@ -10,11 +10,11 @@ from werkzeug.wrappers import Response
 
 from app.domain import Models, ModelSpec
 from app.errors import InvalidRequest, Message
+from app.web.downloads import YEAR_SECONDS
 from app.web.i18n import gettext, translate
 from app.web.services import services
 
 STUDIO, BATCH = "studio_model", "batch_model"  # the cookies
-_YEAR = 365 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def remember(answer: Response, cookie: str, chosen: PageModel) -> Response:
     if chosen.problem:
         answer.delete_cookie(cookie)
     elif chosen.is_asked:
-        answer.set_cookie(cookie, chosen.spec.model_id, max_age=_YEAR, samesite="Lax", httponly=True)
+        answer.set_cookie(cookie, chosen.spec.model_id, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return answer
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -117,15 +116,12 @@ def spec_json(spec: ModelSpec) -> dict[str, Any]:
         "notes": shown.field_notes,
         "sizes": sizes_json(spec),
         "own_sizes": own_sizes_json(spec),
-        "options": {name: _choices_json(choices) for name, choices in spec.options.items()},
+        "options": {
+            name: {"low": of.start, "high": of.stop - 1} if isinstance(of, range) else list(of)
+            for name, of in spec.options.items()
+        },
         "local_reference_problem": translate(spec.local_reference_problem),
     }
-
-
-def _choices_json(choices: Sequence[str] | range) -> list[str] | dict[str, int]:
-    if isinstance(choices, range):
-        return {"low": choices.start, "high": choices.stop - 1}
-    return list(choices)
 
 
 def pace_json(pace: Pace) -> dict[str, Any]:

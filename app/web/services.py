@@ -46,10 +46,6 @@ def _downloads() -> Slots:
     return Slots(MAX_DOWNLOADS, "已有 {n} 个下载正在进行，请等它们完成后再试", retry_after=_RETRY_SECONDS)
 
 
-def _waiting_calls() -> Slots:
-    return Slots(MAX_WAITING_CALLS, "已有 {n} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The objects that ``create_app`` passes to the web package."""
@@ -57,7 +53,11 @@ class Services:
     runtime: Runtime
     find_person: Callable[[], Person | None]  # of the login or token of a request
     env_file: EnvFile | None = None  # where settings are changed
-    waiting_calls: Slots = field(default_factory=_waiting_calls)
+    waiting_calls: Slots = field(
+        default_factory=lambda: Slots(
+            MAX_WAITING_CALLS, "已有 {n} 个请求在等图片，请稍后再试，或改用 POST /api/batches"
+        )
+    )
     archives: Slots = field(default_factory=_downloads)
     workbooks: Slots = field(default_factory=_downloads)
     making: Slots = field(

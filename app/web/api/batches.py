@@ -14,7 +14,6 @@ from app.domain import (
     MAX_BATCH_NAME_LENGTH,
     MAX_ROWS_A_BATCH,
     BatchStatus,
-    Record,
     Status,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
@@ -96,7 +95,12 @@ def batch_generate() -> Response:
         services().runtime.wake()
         batch_id, why_paused = placed.batch_id, _wait_for(placed.batch_id)
     records = [database.get_record(connection(), each, trash=True) for each in placed.ids]
-    made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
+    made = [
+        {name: getattr(record, name) for name in ("filename", "seed", "width", "height")}
+        | {"url": picture_url(record), "record_id": record.id}
+        for record in records
+        if record.status is Status.SUCCESS
+    ]
     failed: list[dict[str, Any]] = [
         {"record_id": record.id, "status": record.status, "error": record.error or message("已取消")}
         for record in records
@@ -130,11 +134,6 @@ def _wait_for(batch_id: str) -> Message:
                 database.cancel_batch(connection(), batch_id)
         time.sleep(0.1)
     raise TryLater("还没有生成完，已留在队列里，稍后可在生成记录中查看")
-
-
-def _made_json(record: Record) -> dict[str, Any]:
-    fields = {name: getattr(record, name) for name in ("filename", "seed", "width", "height")}
-    return {**fields, "url": picture_url(record), "record_id": record.id}
 
 
 @bp.post("/batches")

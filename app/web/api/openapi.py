@@ -70,15 +70,12 @@ def _paths(app: Flask) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        parameters = [
+            {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else text()}
+            for name in re.findall(r"{(\w+)}", path)
+        ]
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             if operation := operation_of(app.view_functions[rule.endpoint], method):
-                paths.setdefault(path, _path_parameters(path))[method.lower()] = operation
+                fields = {"parameters": parameters} if parameters else {}
+                paths.setdefault(path, fields)[method.lower()] = operation
     return paths
-
-
-def _path_parameters(path: str) -> dict[str, Any]:
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else text()}
-        for name in re.findall(r"{(\w+)}", path)
-    ]
-    return {"parameters": parameters} if parameters else {}

@@ -270,7 +270,12 @@ def _owner(content: bytes, filename: str, embedded: Parameters | None) -> tuple[
     same = next((record for record in candidates if _sha256(record) == digest), None)
     if same:
         return same, True
-    return (named, False) if named and embedded and _parameters_match(embedded, named) else (None, False)
+    if named is None or embedded is None:
+        return None, False
+    size = Size(width=named.width or 0, height=named.height or 0)
+    text = format_parameters(named.request, size, named.model, named.id, named.seed)  # in today's format
+    is_equal = dataclasses.replace(parse_parameters(text), text=embedded.text) == embedded
+    return (named if is_equal else None), False
 
 
 def _sha256(record: Record) -> str:
@@ -281,13 +286,6 @@ def _sha256(record: Record) -> str:
         return store.sha256_of(services().outputs.path(record.filename))
     except (NotFound, BucketError, DiskError, OSError):
         return ""
-
-
-def _parameters_match(embedded: Parameters, record: Record) -> bool:
-    """Whether all parameters match the record's, in the format of any version of this program."""
-    size = Size(width=record.width or 0, height=record.height or 0)
-    text = format_parameters(record.request, size, record.model, record.id, record.seed)
-    return dataclasses.replace(parse_parameters(text), text=embedded.text) == embedded
 
 
 def _json_or_none(record: Record | None) -> dict[str, Any] | None:

@@ -129,7 +129,9 @@ def import_workbook() -> Response:
         answer |= _previous(db, version)
         is_other = earlier != spec.model_id and not found.of_results
         if is_other and not all(line.value("model") for line in version.lines):
-            answer["notes"].append(_other_model(earlier, spec))
+            text = "上次是用 {model} 做的，现在选的是 {now}：没有写模型的行会重新生成、重新计费"
+            note = message(text, model=message(services().label_of(earlier)), now=message(spec.label))
+            answer["notes"].append(translate(note))
         for row, line in zip(answer["rows"], version.lines, strict=True):
             row |= _change_of(line, earlier, is_other=is_other and not line.value("model"))
             row |= {"status": ""} if "status" in row and row["change"] == "changed" else {}
@@ -294,12 +296,6 @@ def _change_of(line: Line, model: str, *, is_other: bool) -> dict[str, Any]:
         else:
             was.setdefault("columns", {})[change.field] = change.before
     return {"change": "changed", "was": was} if was else {"change": "unchanged"}
-
-
-def _other_model(model: str, now: ModelSpec) -> str:
-    """The note that another model made the rows that name none; by its id when it is not there any more."""
-    text = "上次是用 {model} 做的，现在选的是 {now}：没有写模型的行会重新生成、重新计费"
-    return translate(message(text, model=message(services().label_of(model)), now=message(now.label)))
 
 
 @bp.get("/spreadsheet/template.xlsx")

@@ -144,11 +144,9 @@ class Bundler:
             visit(path)
         return list(order)
 
-    def _exports(self, path: str) -> str:
-        return ", ".join(name for _, name in _EXPORT.findall(self._modules[path]))
-
     def _as_function(self, path: str) -> str:
-        body = f"{self._body(path)}return {{ {self._exports(path)} }};"
+        exports = ", ".join(name for _, name in _EXPORT.findall(self._modules[path]))
+        body = f"{self._body(path)}return {{ {exports} }};"
         return f"const {_name(path)} = (() => {{\n{body}\n}})();\n"
 
     def _body(self, path: str) -> str:

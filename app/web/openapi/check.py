@@ -38,7 +38,7 @@ def check(value: Any, schema: Schema, field: str = "") -> None:
     ``field`` is the name of the value, of which the error is. In an object unknown names come first, then
     missing ones, then values in the order of the schema.
     """
-    schema = _resolved(schema)
+    schema = SCHEMAS[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     if id(schema) in _OF_ROWS:
         return
     for part in schema.get("allOf", ()):
@@ -78,10 +78,6 @@ def read_fields(fields: Mapping[str, Any], schemas: Mapping[str, Schema]) -> dic
             check(value, schema, name)
             read[name] = value
     return read
-
-
-def _resolved(schema: Schema) -> Schema:
-    return SCHEMAS[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def _branch(value: Any, branches: list[Schema], field: str) -> Schema:

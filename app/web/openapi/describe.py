@@ -32,9 +32,12 @@ def describe(
     are the request bodies. ``also`` are other responses by status: a description, or a schema. ``is_page``:
     a browser may open the URL and then gets errors as a page.
     """
-    responses = {str(status): {"description": "成功", "content": _content(response)}}
+    responses: dict[str, Any] = {str(status): {"description": "成功", "content": _content(response)}}
     failure = {"$ref": f"#/components/responses/{'FailureOrPage' if is_page else 'Failure'}"}
-    responses |= {str(code): _response(code, other) for code, other in (also or {}).items()}
+    for code, other in (also or {}).items():
+        text = other if isinstance(other, str) else "成功" if code < 400 else "没有成功"
+        content = {} if isinstance(other, str) else {"content": _content(other)}
+        responses[str(code)] = {"description": text, **content}
     operation: dict[str, Any] = {
         "summary": summary,
         "responses": {**responses, "4XX": failure, "5XX": failure},
@@ -80,12 +83,6 @@ def _content(response: Schema | str | Sequence[str]) -> dict[str, Any]:
     if isinstance(response, dict):
         return {JSON: {"schema": response}}
     return {kind: {} for kind in ([response] if isinstance(response, str) else response)}
-
-
-def _response(code: int, other: str | Schema) -> dict[str, Any]:
-    if isinstance(other, str):
-        return {"description": other}
-    return {"description": "成功" if code < 400 else "没有成功", "content": _content(other)}
 
 
 def _parameters(location: str, shapes: Mapping[str, Shape] | None) -> list[dict[str, Any]]:

@@ -41,7 +41,8 @@ def index() -> Response:
         table = database.get_table(connection(), table_id, deleted=True)
         if table.deleted_at:
             return make_response(render_template("pages/deleted_table.html", table=table))
-        return _open_table(table, _model_of(table))
+        models = services().row_models
+        return _open_table(table, PageModel(spec=models.get(table.model, models.default)))
     if not request.args.get("new") and (listed := render_tables()):
         return make_response(listed)
     chosen = page_model(BATCH)
@@ -101,12 +102,6 @@ def _shown_run(table: Table) -> Batch | None:
     has_ended = batch.status in (BatchStatus.FINISHED, BatchStatus.CANCELLED)
     has_failed = batch.counts[Status.FAILED] + batch.counts[Status.UNKNOWN] > 0
     return None if has_ended and not has_failed else batch
-
-
-def _model_of(table: Table) -> PageModel:
-    """The model of a table, where it can still be ordered from."""
-    models = services().row_models
-    return PageModel(spec=models.get(table.model, models.default))
 
 
 @bp.get("/batch/dialogs")

@@ -181,22 +181,13 @@ def _people(record: Record) -> dict[str, str]:
 @bp.post("/records")
 def change() -> Response:
     """The buttons of the list without JavaScript: delete, restore or export the selected records."""
-    export = _EXPORTS.get(request.form.get("carry", ""))
-    if export and (picked := _selected_ids()):
+    export, picked = _EXPORTS.get(request.form.get("carry", "")), _parse_ids(request.form.getlist("ids"))
+    if export and picked:
         return redirect(url_for(export, ids=",".join(map(str, picked))), 303)
     for name, change in (("delete", database.delete_records), ("restore", database.restore_records)):
-        change(connection(), _ids_for(name))
+        value = request.form.get(name, "")
+        change(connection(), picked if value == "picked" else _parse_ids([value]))
     return redirect(_list_url(_query(), {"record": "", "page": request.args.get("page", "")}), 303)
-
-
-def _ids_for(name: str) -> list[int]:
-    """The records that the button of this name acts on: its own, or the selected ones."""
-    value = request.form.get(name, "")
-    return _selected_ids() if value == "picked" else _parse_ids([value])
-
-
-def _selected_ids() -> list[int]:
-    return _parse_ids(request.form.getlist("ids"))
 
 
 def _parse_ids(texts: list[str]) -> list[int]:
@@ -238,6 +229,7 @@ def _load_page() -> RecordsPage:
         words = search.words if search else ()
         batch_ids = {record.batch_id for record in listed if record.batch_id}
         chips = chips_for(db, query, record_filter, lambda **changes: _list_url(query, changes))
+        indexed, prompts = database.index_progress(db)
         return RecordsPage(
             words=words,
             batch_names=database.list_batch_names(db, batch_ids),
@@ -252,7 +244,7 @@ def _load_page() -> RecordsPage:
             by_words=0 if total or problem else database.count_by_words(db, record_filter) or 0,
             records=listed,
             chips=chips,
-            indexing=_indexing(db),
+            indexing=(indexed, prompts) if prompts - indexed >= _MIN_UNINDEXED_SHOWN else None,
             version=database.last_version(db),
             as_of=as_of,
             selected=selected,
@@ -268,12 +260,6 @@ def _selected(query: Mapping[str, str], listed: Iterable[Record]) -> tuple[Recor
         return None, False
     selected = database.get_record_or_none(connection(), record_id)
     return selected, selected is None
-
-
-def _indexing(db: database.Connection) -> tuple[int, int] | None:
-    """(indexed prompts, all prompts) while many are missing, else None."""
-    done, total = database.index_progress(db)
-    return (done, total) if total - done >= _MIN_UNINDEXED_SHOWN else None
 
 
 def _models(chips: list[Chip]) -> dict[str, str]:
