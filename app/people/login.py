@@ -50,7 +50,6 @@ _AGENTS = (
     {"MicroMessenger": "WeChat", "Edg": "Edge", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"},
     {"Windows": "Windows", "Android": "Android", "iP": "iOS", "Mac OS": "macOS", "Linux": "Linux"},
 )
-_LookUp = Callable[[], sql.Account | None]
 bp = Blueprint("login", __name__)
 
 
@@ -66,7 +65,7 @@ class LoginThrottle:
         self._of_server = ""
 
     def check(
-        self, db: database.Connection, look_up: _LookUp, address: str, name: str = ""
+        self, db: database.Connection, look_up: Callable[[], sql.Account | None], address: str, name: str = ""
     ) -> tuple[sql.Account | None, float]:
         """(whose the password is, seconds to wait when it was not checked); ``look_up`` hashes it.
 

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import LibraryPage
 from app.errors import BucketError, TryLater
-from app.samples.sql import SORTS, rank_of
+from app.samples.api import SORTS, rank_of
 from app.web.downloads import YEAR_SECONDS, picture
 from app.web.services import connection, services
 

@@ -10,7 +10,6 @@ from app.web.i18n import is_english
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _WHOLE = (200, 201, 202)
 _MIN_BYTES = 600  # bytes; below that gzip saves nothing
-_LEVEL = 6
 
 
 def with_etag(response: Response, tag: str) -> Response:
@@ -50,7 +49,7 @@ def _compress(response: Response) -> Response:
     content = response.get_data()
     if len(content) < _MIN_BYTES:
         return response
-    response.set_data(gzip.compress(content, _LEVEL, mtime=0))
+    response.set_data(gzip.compress(content, 6, mtime=0))
     response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
     etag, _ = response.get_etag()

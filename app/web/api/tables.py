@@ -117,24 +117,14 @@ def list_tables() -> Response:
     asked = query()
     asked |= {"search": asked.get("search", ""), "archived": asked.get("archived") == "1"}
     tables, total = database.list_tables(connection(), **asked)
-    return success(tables=[*map(_listed, tables)], total=total)
-
-
-def _listed(listed: database.ListedTable) -> dict[str, Any]:
-    table, totals = listed.table, listed.totals
-    return {
-        "id": table.id,
-        "name": table.name,
-        "rows": totals.rows,
-        "pictures": totals.pictures,
-        "to_make": totals.to_make,
-        "price": totals.price,
-        "cost": listed.cost,
-        "created_at": table.created_at,
-        "updated_at": table.updated_at,
-        "archived": table.archived_at is not None,
-        **({"person": listed.person} if listed.person else {}),
-    }
+    listed = [
+        {name: getattr(each.table, name) for name in ("id", "name", "created_at", "updated_at")}
+        | {name: getattr(each.totals, name) for name in ("rows", "pictures", "to_make", "price")}
+        | {"cost": each.cost, "archived": each.table.archived_at is not None}
+        | ({"person": each.person} if each.person else {})
+        for each in tables
+    ]
+    return success(tables=listed, total=total)
 
 
 @bp.post("/tables")

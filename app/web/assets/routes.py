@@ -22,7 +22,6 @@ from app.web import i18n
 from app.web.assets.bundler import Bundler
 
 _KEY = "ai_image_generator_assets"
-_SHELL = "ui/shell.js"  # runs on every page of the studio
 _WITHOUT_SHELL = ("round",)  # a client's page
 _NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,:])\s+|\s+(?=\{)", re.DOTALL | re.MULTILINE)
 _MAX_KEPT = 100  # bundles; style sheets can be requested in any combination
@@ -63,8 +62,12 @@ class AssetBundle:
 
     def preloads(self, locale: str, page: str, modules: list[str]) -> list[str]:
         """The URLs of the later scripts that a page loads when it imports these modules."""
-        names = [name for module in modules for name in self._needed_for(page, module)]
-        return [self.address(locale, page, name) for name in dict.fromkeys(names)]
+        names: dict[str, None] = {}
+        for module in modules:
+            if (page, module) not in self._needed:
+                self._needed[page, module] = self._bundler.needed_for(_entries(page), module)
+            names |= dict.fromkeys(self._needed[page, module])
+        return [self.address(locale, page, name) for name in names]
 
     def style(self, names: list[str]) -> Bundle:
         """The style sheets, concatenated. Raises NotFound."""
@@ -82,11 +85,6 @@ class AssetBundle:
                 self._bundles[key] = found
         return found
 
-    def _needed_for(self, page: str, module: str) -> list[str]:
-        if (page, module) not in self._needed:
-            self._needed[page, module] = self._bundler.needed_for(_entries(page), module)
-        return self._needed[page, module]
-
     def _script(self, locale: str, page: str, later: str) -> str:
         entries = _entries(page)
         is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
@@ -102,7 +100,7 @@ class AssetBundle:
 
 
 def _entries(page: str) -> list[str]:
-    shell = [] if page in _WITHOUT_SHELL else [_SHELL]
+    shell = [] if page in _WITHOUT_SHELL else ["ui/shell.js"]
     return shell if page == "shell" else [*shell, f"pages/{page}.js"]
 
 
