@@ -44,8 +44,7 @@ from app.usage.api import bp as usage_api
 from app.usage.page import bp as usage_page
 from app.web import api, views
 from app.web.assets.routes import assets, init_assets
-from app.web.caching import init_compression
-from app.web.downloads import init_static_files
+from app.web.caching import init_caching
 from app.web.error_handlers import init_error_handlers, init_request_log
 from app.web.formatting import init_formatting
 from app.web.i18n import init_i18n, language
@@ -67,7 +66,6 @@ BLUEPRINTS = (
     *(*DELIVERY, *ROUNDS, people, people_pages, login),
     *(language, assets),
 )
-_HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
 _PROGRESS_SECONDS = 3.0
 _CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows allows five
@@ -83,7 +81,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     generator.check_budget(settings, runtime.engines.default.spec)
     _restore_backup(runtime)
     init_storage(settings)
-    app = Flask(__name__, root_path=str(_HERE))
+    app = Flask(__name__, root_path=str(Path(__file__).parent))
     init_services(app, runtime, env_file, find_person)
     init_request_log(app)
     if settings.role == "worker":
@@ -98,8 +96,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     init_body_limits(app)
     init_error_handlers(app)
     init_status_context(app)
-    init_compression(app)
-    init_static_files(app)
+    init_caching(app)
     init_assets(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

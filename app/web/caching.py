@@ -1,13 +1,30 @@
-"""Responses that are sent once: ETags, the caching of static files, and gzip for texts."""
+"""How responses are sent: ETags, static files with their MIME types and caching, gzip for texts."""
 
 import gzip
+import mimetypes
+from pathlib import Path
+from typing import Any
 
 from flask import Flask, make_response, request
 from werkzeug.wrappers import Response
 
+from app.web.downloads import YEAR_SECONDS
 from app.web.i18n import is_english
 
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
+_MIME_TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".ico": "image/x-icon",
+    ".json": "application/json",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+}
 _WHOLE = (200, 201, 202)
 _MIN_BYTES = 600  # bytes; below that gzip saves nothing
 
@@ -36,10 +53,24 @@ def _in_language(tag: str) -> str:
     return f"{tag}-en" if is_english() else tag
 
 
-def init_compression(app: Flask) -> None:
-    """Compress text responses for clients that accept gzip; revalidate static files by ETag."""
+def init_caching(app: Flask) -> None:
+    """Compress texts for clients that accept gzip. Fix the MIME types of static files, and let browsers cache
+    them for a year under a URL that names the version.
+
+    The registry of many Windows machines maps .js to text/plain, which browsers refuse to run.
+    """
     app.after_request(_set_cache_control)
     app.after_request(_compress)
+    for ending, kind in _MIME_TYPES.items():
+        mimetypes.add_type(kind, ending)
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR_SECONDS
+    folder = Path(app.root_path) / "static"
+
+    @app.url_defaults
+    def _add_version(endpoint: str, values: dict[str, Any]) -> None:
+        path = folder / values.get("filename", "")
+        if endpoint == "static" and path.is_file():
+            values["v"] = str(int(path.stat().st_mtime))
 
 
 def _compress(response: Response) -> Response:

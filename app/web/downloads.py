@@ -1,7 +1,6 @@
-"""File responses: static files with their MIME types, streams, and attachments with Unicode names."""
+"""File responses: pictures, streams, and attachments with Unicode names."""
 
 import logging
-import mimetypes
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 from urllib.parse import quote
 
-from flask import Flask, redirect, request, send_file
+from flask import redirect, request, send_file
 from werkzeug.wrappers import Response
 from zipstream import ZipStream
 
@@ -24,38 +23,8 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 READS_AT_ONCE = 4  # of images in OSS; as many are held in memory
 YEAR_SECONDS = 365 * 24 * 3600
 _TOKEN = re.compile("[a-z0-9]{1,20}")
-_MIME_TYPES = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
-    ".ico": "image/x-icon",
-    ".json": "application/json",
-    ".woff2": "font/woff2",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-}
 
 logging.getLogger("zipstream").setLevel(logging.ERROR)  # its warnings contain file names, so words of prompts
-
-
-def init_static_files(app: Flask) -> None:
-    """Fix the MIME types, and let browsers cache static files for a year under a URL that names the version.
-
-    The registry of many Windows machines maps .js to text/plain, which browsers refuse to run.
-    """
-    for ending, kind in _MIME_TYPES.items():
-        mimetypes.add_type(kind, ending)
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR_SECONDS
-    folder = Path(app.root_path) / "static"
-
-    @app.url_defaults
-    def _add_version(endpoint: str, values: dict[str, Any]) -> None:
-        path = folder / values.get("filename", "")
-        if endpoint == "static" and path.is_file():
-            values["v"] = str(int(path.stat().st_mtime))
 
 
 def picture(target: Path | str, *, max_age: int, redirect_max_age: int) -> Response:

@@ -96,19 +96,15 @@ def _on_http_error(error: HTTPException) -> Any:
 
 
 def _error_response(sentence: str | Message, status: int, **fields: Any) -> Any:
-    if _wants_json():
+    wants_json = is_call() or request.path == "/healthz"
+    if request.path.startswith(_PICTURES):  # which a browser may open as a page
+        wants_json = request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
+    if wants_json:
         return failure(sentence, status, **fields)
     if isinstance(request.routing_exception, BadHost) or is_clients() or not lets_in():
         # url_for would fail in a page, or the bar would tell a stranger what is under way
         return Response(translate(sentence), status, mimetype="text/plain")
     return render_template("error.html", sentence=translate(sentence), status=status), status
-
-
-def _wants_json() -> bool:
-    """True for API calls and for images, unless a browser opens an image as a page."""
-    if request.path.startswith(_PICTURES):
-        return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
-    return is_call() or request.path == "/healthz"
 
 
 def unreadable(error: database.Error) -> Message:

@@ -38,9 +38,12 @@ _TOTALS = closed_object(
     paid=WHOLE | {"description": "付过却没有图片的行，要再做就在 run 里写上它的编号；没有就不写"},
     sets=map_of(int),
 )
-_TABLE_FIELDS: dict[str, Any] = {
+_STORED: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "model", "created_at", "updated_at"), str),
     "version": int,
+}
+_TABLE_FIELDS: dict[str, Any] = {
+    **_STORED,
     "columns": [str],
     "workbook": or_null(str),
     "archived": bool,
@@ -115,14 +118,9 @@ CHANGED = answer(
 def table_json(table: Table, **more: Any) -> dict[str, Any]:
     """A table, with what ``more`` is known of an open one: ``totals``, ``run``."""
     fields = {
-        "id": table.id,
-        "name": table.name,
-        "version": table.version,
+        **{name: getattr(table, name) for name in _STORED},
         "columns": [*table.own_columns],
-        "model": table.model,
         "workbook": table.workbook_id,
-        "created_at": table.created_at,
-        "updated_at": table.updated_at,
         "archived": table.archived_at is not None,
         "deleted": table.deleted_at is not None,
         "recipe": json.loads(table.recipe) if table.recipe else None,

@@ -16,7 +16,7 @@ from flask import Flask
 
 import database
 from app.config import Settings
-from app.web.caching import init_compression
+from app.web.caching import init_caching
 from tests.harness import run_once
 from tests.web.harness import PNG, WebHarness, add_reference, import_sheet, post
 from tools.fakes.jimeng import FakeJimeng
@@ -344,7 +344,7 @@ def test_text_is_compressed_and_images_are_not(module_web: WebHarness) -> None:
 
 def test_a_text_of_any_length_is_compressed() -> None:
     app = Flask("long")
-    init_compression(app)
+    init_caching(app)
     app.add_url_rule("/", view_func=lambda: "猫" * 3_000_000)
     answer = app.test_client().get("/", headers={"Accept-Encoding": "gzip"})
     assert len(answer.data) < 100_000
