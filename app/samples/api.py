@@ -1,18 +1,21 @@
-"""The API of the reference-image library; how often images are used, and the orders that they are listed in."""
+"""The API of the reference-image library."""
 
 import json
 import time
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
+
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
+
 import database
 from app.domain import MAX_FILENAME_LENGTH, LibraryImage, ValidatedUpload
 from app.errors import InvalidRequest
 from app.images import store
 from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
+from app.samples.sql import SORTS, count_reference_uses, rank_of
 from app.web.downloads import as_attachment, start_stream, zip_files, zip_response
 from app.web.filters import PHRASE, search_of
 from app.web.i18n import translate
@@ -33,8 +36,6 @@ from app.web.openapi.schemas import (
 from app.web.params import json_body, query
 from app.web.serializers import success
 from app.web.services import connection, services
-from collections.abc import Callable, Mapping, Sequence
-from app.library.catalogue import filename_in, names_of, natural_order
 
 bp = Blueprint("samples", __name__)
 
@@ -44,7 +45,6 @@ MAX_COUNTED = 200
 _MOST_AGE_SECONDS = 24 * 3600
 _SOURCE = enum("oss", "local")
 _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
-SORTS: Mapping[str, str] = {"newest": "新的在前", "name": "按文件名", "used": "用得多的在前"}
 
 
 @bp.get("/sample-images")
@@ -181,45 +181,3 @@ def _uploaded_files() -> list[ValidatedUpload]:
 
 def _images_answer(images: list[LibraryImage]) -> Response:
     return success(images=images, source=services().library.source)
-
-
-def rank_of(db: database.Connection, sort: str) -> Callable[[str], Any] | None:
-    """What keys are sorted by, for ``Library.list_images``; None: newest first."""
-    if sort == "name":
-        return lambda key: natural_order(filename_in(key))
-    if sort == "used":
-        uses = count_uses_by_name(db)
-        return lambda key: -max((uses.get(name, 0) for name in names_of(key)), default=0)
-    return None
-
-
-def count_reference_uses(db: database.Connection, names: Sequence[str]) -> int:
-    """Number of records, trash excluded, that used a reference with any of these names (hash, URL)."""
-    row = db.execute(
-        f"""
-        SELECT count(DISTINCT reference_uses.record_id)
-        FROM reference_uses
-        JOIN generation_records ON generation_records.id = reference_uses.record_id
-        WHERE reference_uses.name {database.IN_IDS}
-          AND generation_records.deleted_at IS NULL
-        """,
-        {"ids": database.SqlList(names)},
-    ).fetchone()
-    return int(row[0])
-
-
-def count_uses_by_name(db: database.Connection) -> dict[str, int]:
-    """Number of records, trash excluded, by each name (hash, URL) of a reference that was used."""
-    uses = dict(db.execute("SELECT name, count(*) FROM reference_uses GROUP BY name").fetchall())
-    in_trash = db.execute(
-        """
-        SELECT reference_uses.name, count(*)
-        FROM generation_records
-        JOIN reference_uses ON reference_uses.record_id = generation_records.id
-        WHERE generation_records.deleted_at IS NOT NULL
-        GROUP BY reference_uses.name
-        """
-    )
-    for name, number in in_trash:
-        uses[name] -= number
-    return uses

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import LibraryPage
 from app.errors import BucketError, TryLater
-from app.samples.api import SORTS, rank_of
+from app.samples.sql import SORTS, rank_of
 from app.web.downloads import YEAR_SECONDS, picture
 from app.web.services import connection, services
 
@@ -55,11 +55,17 @@ def thumbnail(key: str) -> Response:
 
 def _context(offset: int) -> dict[str, Any]:
     """The template context; an empty library and the error when the library is unavailable."""
-    library, search, sort = services().library, request.args.get("search", "")[:200], request.args.get("sort", "")
+    library, search, sort = (
+        services().library,
+        request.args.get("search", "")[:200],
+        request.args.get("sort", ""),
+    )
     sort = sort if sort in SORTS else next(iter(SORTS))
     is_loading = False
     try:
-        page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE, rank=rank_of(connection(), sort))
+        page = library.list_images(
+            search, offset=offset, limit=IMAGES_A_PAGE, rank=rank_of(connection(), sort)
+        )
     except BucketError as error:
         page = LibraryPage(images=(), total=0, source=library.source, problem=error.message)
     except TryLater:

@@ -16,7 +16,7 @@ from app.domain.ledger import SpendTotals
 from app.engine import sqlite as sqlite_connection
 from app.engine.sqlite import SqliteConnection
 from app.people.sessions import find_session
-from app.samples.api import count_reference_uses
+from app.samples.sql import count_reference_uses
 from app.usage.sql import list_charges, spend_by_span, total_spend
 from tests.db.earlier_stores import make_0_2_0, make_unreleased
 from tests.db.queue import KEY, add, status_of

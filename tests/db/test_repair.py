@@ -9,7 +9,7 @@ import database
 from app.config import Settings
 from app.domain import ImageRequest, SampleImage, SkippedRow, Status
 from app.errors import Billed, Conflict
-from app.samples.api import count_reference_uses
+from app.samples.sql import count_reference_uses
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, MODELS
 from tools import orders

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.samples.api import count_uses_by_name
+from app.samples.sql import count_uses_by_name
 from tests.web.harness import get, post
 from tools.noise_images import noise_image
 
