@@ -55,11 +55,8 @@ def thumbnail(key: str) -> Response:
 
 def _context(offset: int) -> dict[str, Any]:
     """The template context; an empty library and the error when the library is unavailable."""
-    library, search, sort = (
-        services().library,
-        request.args.get("search", "")[:200],
-        request.args.get("sort", ""),
-    )
+    library, search = services().library, request.args.get("search", "")[:200]
+    sort = request.args.get("sort", "")
     sort = sort if sort in SORTS else next(iter(SORTS))
     is_loading = False
     try:
