@@ -27,7 +27,7 @@ from app.errors import Conflict, Message, NotFound, Translate, message
 from app.images import atomic_write
 from app.images.filenames import safe_stem, unique_path
 from app.images.finishing import FRAMED, NOT_FILLED, NOT_LIFTED, SEAM
-from app.web.downloads import start_stream, zip_response
+from app.web.downloads import start_stream, stream_response
 from app.web.originals import Originals, record_thumbnails
 
 NOTE, WORKBOOK = "交付说明.txt", "交付清单.xlsx"
@@ -50,7 +50,7 @@ def send_zip(
         archive = DeliveryArchive(maker, settings, translate)
         pieces = archive.pieces()
         held.callback(pieces.close)
-        return zip_response(start_stream(pieces), archive.length, held.pop_all().close)
+        return stream_response(start_stream(pieces), held.pop_all().close, length=archive.length)
 
 
 class DeliveryArchive:

@@ -163,7 +163,7 @@ def find_person() -> Person | None:
         elif len(cookie) == _COOKIE_CHARS:
             with _database() as db:
                 digest, now = _digest(cookie), time.time()
-                g.person = _person_of(db, sessions.find_session(db, digest, now=now), digest, now)
+                g.person = _person_of(db, "sessions", digest, now)
     found: Person | None = g.person
     return found
 
@@ -172,7 +172,7 @@ def _of_token(token: str) -> Person:
     """Raises TokenRefused; TooManyAttempts for an address that goes on with wrong ones."""
     digest, now = secret_digest(token), time.time()
     with _database() as db:
-        if person := _person_of(db, sessions.find_token(db, digest, now=now), digest, now):
+        if person := _person_of(db, "tokens", digest, now):
             return person
         limit = database.Limit(f"token {client_key(client_address())}")
         wait = database.seconds_to_wait(db, limit, now=now) or database.start_attempt(db, limit, now=now)
@@ -180,10 +180,9 @@ def _of_token(token: str) -> Person:
     raise TokenRefused("令牌不对，或过期、停用了，请在「我的账号」里换一个")
 
 
-def _person_of(
-    db: database.Connection, found: sessions.Pass | None, digest: str, now: float
-) -> Person | None:
-    """The person of a login or a token, whose use is noted from time to time."""
+def _person_of(db: database.Connection, table: str, digest: str, now: float) -> Person | None:
+    """The person of a valid login or token, whose use is noted from time to time."""
+    found = sessions.find_pass(db, table, digest, now=now)
     if found and abs(now - found.seen_at) > _NOTED_SECONDS:
         with suppress(DatabaseError):
             sessions.note_use(db, digest, now=now)

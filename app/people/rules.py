@@ -19,11 +19,6 @@ INVITATION_SECONDS = 72 * 3600
 _TOKEN_BYTES = 32
 
 
-def role_of(stored: str) -> PersonRole:
-    """A stored role; what is none may only look."""
-    return PersonRole(stored) if stored in [*PersonRole] else PersonRole.VIEWER
-
-
 def read_name(body: Mapping[str, Any], field: str = "name", most: int = MAX_NAME) -> str:
     """A name as one line. Raises InvalidRequest."""
     name = " ".join("".join(c if c.isprintable() else " " for c in body.get(field, "")).split())

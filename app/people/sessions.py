@@ -12,6 +12,7 @@ from app.errors import Conflict, NotFound
 from app.people.rules import MAX_TOKENS
 from app.people.sql import PERSON_COLUMNS, Account, require_one, to_person
 
+_SEEN = {"sessions": "seen_at", "tokens": "last_used_at"}
 _ID = "substr(digest, 1, 16)"  # of a login, in answers; it opens nothing
 
 
@@ -59,20 +60,12 @@ def add_session(
     return added.rowcount == 1
 
 
-def find_session(db: database.Connection, digest: str, *, now: float) -> Pass | None:
-    """The login with this digest, if it has not expired and its person is not switched off."""
-    return _find_pass(db, "sessions", "seen_at", digest, now)
-
-
-def find_token(db: database.Connection, digest: str, *, now: float) -> Pass | None:
-    """The same of a token."""
-    return _find_pass(db, "tokens", "last_used_at", digest, now)
-
-
-def _find_pass(db: database.Connection, table: str, seen: str, digest: str, now: float) -> Pass | None:
+def find_pass(db: database.Connection, table: str, digest: str, *, now: float) -> Pass | None:
+    """The login (of ``sessions``) or token (of ``tokens``) with this digest, if it has not expired and its
+    person is not switched off."""
     row = db.execute(
         f"""
-        SELECT {PERSON_COLUMNS}, coalesce({table}.{seen}, 0) AS seen_at
+        SELECT {PERSON_COLUMNS}, coalesce({table}.{_SEEN[table]}, 0) AS seen_at
         FROM {table}
         JOIN people ON people.id = {table}.person_id
         WHERE {table}.digest = :digest
@@ -87,7 +80,7 @@ def _find_pass(db: database.Connection, table: str, seen: str, digest: str, now:
 def note_use(db: database.Connection, digest: str, *, now: float) -> None:
     """Note that a login or a token is in use."""
     with database.transaction(db, durable=False, wait=0.1):
-        for table, seen in (("sessions", "seen_at"), ("tokens", "last_used_at")):
+        for table, seen in _SEEN.items():
             sql = f"UPDATE {table} SET {seen} = :now WHERE digest = :digest"
             db.execute(sql, {"now": now, "digest": digest})
 

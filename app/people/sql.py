@@ -8,7 +8,7 @@ import database
 from app.domain import PauseCause
 from app.domain.people import Person, PersonRole, fold_name, secret_digest
 from app.errors import Conflict, InvalidRequest, NotFound, message
-from app.people.rules import FIRST_ID, INVITATION_SECONDS, MAX_PEOPLE, new_secret, role_of
+from app.people.rules import FIRST_ID, INVITATION_SECONDS, MAX_PEOPLE, new_secret
 
 PERSON_COLUMNS = "people.id, people.name, people.role, people.month_limit_micros"
 
@@ -212,7 +212,8 @@ def count_accounts(db: database.Connection) -> int:
 def to_person(row: Mapping[str, Any] | Any) -> Person:
     """A row of ``people`` as who makes a request."""
     limit = row["month_limit_micros"]
-    return Person(id=row["id"], name=row["name"], role=role_of(row["role"]), month_limit_micros=limit)
+    role = PersonRole(row["role"]) if row["role"] in [*PersonRole] else PersonRole.VIEWER
+    return Person(id=row["id"], name=row["name"], role=role, month_limit_micros=limit)
 
 
 def rescue_owner(db: database.Connection, name: str, *, now: float) -> tuple[str, str]:

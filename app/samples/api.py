@@ -16,7 +16,7 @@ from app.images import store
 from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
 from app.samples.sql import SORTS, count_reference_uses, rank_of
-from app.web.downloads import as_attachment, start_stream, zip_files, zip_response
+from app.web.downloads import as_attachment, start_stream, stream_response, zip_files
 from app.web.filters import PHRASE, search_of
 from app.web.i18n import translate
 from app.web.openapi.describe import describe
@@ -120,7 +120,7 @@ def archive_images() -> Response:
     with ExitStack() as held:
         held.enter_context(services().archives)
         files = ((image.filename, partial(library.content, image.key)) for image in images)
-        response = zip_response(start_stream(zip_files(files)), None, held.pop_all().close)
+        response = stream_response(start_stream(zip_files(files)), held.pop_all().close)
     return as_attachment(response, translate("示例图.zip"), "samples.zip")
 
 

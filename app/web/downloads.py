@@ -74,9 +74,15 @@ def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[byte
     yield from archive.finalize()
 
 
-def zip_response(pieces: Iterator[bytes], length: int | None, close: Callable[[], object]) -> Response:
-    """A ZIP as it is made, of this length if it is known; ``close`` is called at its end, sent or not."""
-    response = Response(pieces, mimetype="application/zip")
+def stream_response(
+    pieces: Iterator[bytes],
+    close: Callable[[], object],
+    *,
+    length: int | None = None,
+    mimetype: str = "application/zip",
+) -> Response:
+    """A file as it is made, of this length if it is known; ``close`` is called at its end, sent or not."""
+    response = Response(pieces, mimetype=mimetype)
     if length is not None:
         response.content_length = length
     response.headers["X-Accel-Buffering"] = "no"  # sent as it is made, not stored by the server first

@@ -15,7 +15,7 @@ from app.domain import Record, file_key
 from app.errors import BucketError, NotFound, Translate
 from app.images import store
 from app.images.filenames import archive_path, delivered_names, unique_path
-from app.web.downloads import READS_AT_ONCE, as_attachment, map_ahead, zip_response
+from app.web.downloads import READS_AT_ONCE, as_attachment, map_ahead, stream_response
 from app.web.i18n import translator
 from app.web.originals import Originals
 from app.web.services import connection, services
@@ -133,7 +133,7 @@ def send_archive(records: Callable[[], Iterable[Record]], name_of: Callable[[Arc
     with ExitStack() as held:
         held.enter_context(current.archives)
         archive = Archive(connection(), records, current.originals, translate=translator())
-        response = zip_response(iter(archive), archive.length, held.pop_all().close)
+        response = stream_response(iter(archive), held.pop_all().close, length=archive.length)
     return as_attachment(response, name_of(archive), "records.zip")
 
 

@@ -15,7 +15,7 @@ from app.domain import Status
 from app.domain.ledger import SpendTotals
 from app.engine import sqlite as sqlite_connection
 from app.engine.sqlite import SqliteConnection
-from app.people.sessions import find_session
+from app.people.sessions import find_pass
 from app.samples.sql import count_reference_uses
 from app.usage.sql import list_charges, spend_by_span, total_spend
 from tests.db.earlier_stores import make_0_2_0, make_unreleased
@@ -195,7 +195,7 @@ def test_a_table_of_another_program_that_has_a_new_name_is_kept(
         old.execute(f"INSERT INTO {name} VALUES ('theirs')")
     with upgraded(settings.database_path) as db:
         assert db.execute(f"SELECT title FROM earlier_{name}").fetchone()[0] == "theirs"
-        assert not find_session(db, "x", now=0.0)
+        assert not find_pass(db, "sessions", "x", now=0.0)
         assert db.execute("SELECT count(*) FROM people").fetchone()[0] == 1
 
 

@@ -151,16 +151,16 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, looked = app.test_client(), []
-    real = sessions.find_session
+    real = sessions.find_pass
 
-    def find_session(db: database.Connection, digest: str, *, now: float) -> sessions.Pass | None:
+    def find_pass(db: database.Connection, table: str, digest: str, *, now: float) -> sessions.Pass | None:
         assert isinstance(db, SqliteConnection)
         before = db.total_changes
-        found = real(db, digest, now=now)
+        found = real(db, table, digest, now=now)
         looked.append(db.total_changes - before)
         return found
 
-    monkeypatch.setattr(sessions, "find_session", find_session)
+    monkeypatch.setattr(sessions, "find_pass", find_pass)
     assert not lets_in(client)
     client.set_cookie(COOKIE, "x" * 42)
     assert not lets_in(client)

@@ -21,7 +21,7 @@ from app.images.filenames import delivered_names, safe_stem
 from app.tables.recipes import recipe_of
 from app.tables.results import by_line, list_results
 from app.tables.versions import cells_of
-from app.web.downloads import XLSX, as_attachment, start_stream
+from app.web.downloads import XLSX, as_attachment, start_stream, stream_response
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import enum, text
@@ -111,9 +111,7 @@ def _workbook(batch: Batch, stored: Sequence[Record], table: Table | None = None
             pieces, ending, mimetype, name = own.pieces, own.ending, own.mimetype, own.name
         else:
             pieces = sheets.write_results(batch, records, thumbnails=thumbnails, translate=translator())
-        response = Response(start_stream(pieces), mimetype=mimetype)
-        response.headers["X-Accel-Buffering"] = "no"  # sent as it is made
-        response.call_on_close(held.pop_all().close)
+        response = stream_response(start_stream(pieces), held.pop_all().close, mimetype=mimetype)
     name = gettext("{name}-结果.xlsx", name=safe_stem(name) or batch.id)
     return as_attachment(response, name.removesuffix(".xlsx") + ending, f"results{ending}")
 
