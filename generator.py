@@ -13,8 +13,8 @@ from app.providers import bailian, cutout, gemini, jimeng, seedream, tokenhub
 from app.providers.base import Provider, Sleep, SubmitResult
 from app.providers.demo import Demo
 from app.providers.kit import Family
-from app.providers.latency import LatencyEstimate
 from app.providers.openai_images import OpenAIImages
+from app.providers.polling import LatencyEstimate
 from app.providers.sdapi import SdApi
 from app.providers.webhook import NotDelivered, Webhook
 

@@ -12,7 +12,7 @@ import database
 import generator
 from app import log
 from app.config import Settings
-from app.domain.budgets import BUDGET_LABELS, BudgetScope
+from app.domain.ledger import BUDGET_LABELS, BudgetScope
 from app.domain.notifications import Notice, NotificationEvent
 from app.errors import Message, message
 from app.system import listener

@@ -19,9 +19,8 @@ from app.library.output_backup import open_output_backup
 from app.library.outputs import Outputs
 from app.notifications import Notifier
 from app.system.process import StayAwake
-from app.worker.availability import Availability
+from app.worker.availability import Availability, DiskSpace
 from app.worker.backups import Backups
-from app.worker.disk_space import DiskSpace
 from app.worker.engines import Engines
 from app.worker.maintenance import Maintenance
 from app.worker.peers import Peers

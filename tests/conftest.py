@@ -23,7 +23,7 @@ import oss_client
 from app import migrations
 from app.config import Settings
 from app.domain import ModelSpec
-from app.providers import latency
+from app.providers import polling
 from app.web.assets import routes
 from tests.harness import Harness, open_harness
 from tests.selection import Selection
@@ -112,7 +112,7 @@ def new_files_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @pytest.fixture(autouse=True)
 def first_poll_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the latency of a model is unknown, its tasks are polled at once, not after a second."""
-    monkeypatch.setattr(latency, "_FIRST_TURN", 0.0)
+    monkeypatch.setattr(polling, "_FIRST_TURN", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from app.config import Settings
 from app.domain import Batch, ImageRequest, Record, Status
 from app.images.filenames import is_taken, stem_from_prompt
 from app.runtime import Runtime
-from app.worker.disk_space import DiskSpace
+from app.worker.availability import DiskSpace
 from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
 from app.worker.worker import Worker

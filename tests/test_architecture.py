@@ -95,7 +95,7 @@ ONLY_IN = {
     "requests": {"app.providers"},
     "PIL": {
         *("app.images.cutout", "app.images.decode", "app.images.finishing", "app.images.ground"),
-        *("app.images.laying", "app.images.masks", "app.images.fonts", "app.images.previews"),
+        *("app.images.masks", "app.images.fonts", "app.images.previews"),
         "app.images.demo_picture",
     },
     "oss2": {"oss_client"},

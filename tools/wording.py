@@ -44,7 +44,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/images/store.py": ("_assigned_stem",),  # a file name
     "app/web/i18n.py": ("day_in_words",),  # both languages at once
     "templates/partials/language.html": ("中", "切换到中文"),  # for those who look for their own language
-    "app/sheets/text_encoding.py": ("_is_hanzi",),  # the last of them
+    "app/sheets/csv_reader.py": ("_is_hanzi",),  # the last of them
     "app/sheets/header_synonyms.py": None,  # what people call their columns
     # … and what they write in them
     "app/domain/row_fields.py": ("HEADERS", "GUESSED_HEADERS", "BACKGROUNDS", "QUALITIES", "UNSET_WORDS"),

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain import PauseCause, Status
-from app.domain.budgets import Budget, BudgetScope
+from app.domain.ledger import Budget, BudgetScope
 from app.domain.notifications import Notification, NotificationEvent
 from app.engine.connection import Connection, Row, now, transaction
 from app.engine.values import priced

@@ -12,13 +12,12 @@ from app.delivery.profiles import BUILT_IN, Profile, finish_of, stored_profile
 from app.delivery.sql import Delivery, get_delivery, insert_delivery
 from app.domain import Pick, Record
 from app.domain.recipes import ROLE_COLUMN
-from app.domain.standings import Standing
-from app.domain.tables import Row, Table
+from app.domain.tables import Row, Standing, Table
 from app.errors import InvalidRequest, NotFound, message
 from app.images.filenames import PICK_RANKS
 from app.images.finishing import Finish, layout
 from app.tables.recipes import key_column_of
-from app.tables.view import RowView, view_rows
+from app.tables.states import RowView, view_rows
 
 STORED_PROFILES = "delivery_profiles"  # the table of own ones
 _CUT_OFF = "这一张有看得见的 AI 标识，裁剪会裁掉它，请换一种补底色的规格"

@@ -6,28 +6,42 @@ Re-exports every module of the package but ``ledger``; other packages import fro
 from app.domain.batches import (
     MAX_BATCH_NAME_LENGTH,
     MAX_PICTURES_A_BATCH,
+    MAX_PICTURES_WATCHED,
     MAX_ROW_NUMBER,
     MAX_ROWS_A_BATCH,
     Batch,
     BatchModel,
     BatchStatus,
     LogLine,
+    Outcomes,
     PauseCause,
+    StopRule,
     StoredWorkbook,
     WorkbookFile,
+    choose_sample,
+    verdict,
 )
-from app.domain.budgets import BUDGET_LABELS, MAX_BUDGET, Budget, BudgetScope
 from app.domain.edits import Edit
-from app.domain.marks import PLACES, edge_problem, mark_word, marks_of
+from app.domain.ledger import BUDGET_LABELS, MAX_BUDGET, Budget, BudgetScope
 from app.domain.models import EditRules, Models, ModelSetup, ModelSpec, ModelStatistics, Retirement
-from app.domain.record_changes import (
+from app.domain.records import (
+    MAX_ID,
+    PLACES,
     Changes,
+    GeneratedImage,
+    Pick,
+    Record,
+    SavedImage,
+    Status,
     changed_request,
     differing,
     earlier_values,
+    edge_problem,
+    file_key,
+    mark_word,
+    marks_of,
     read_changes,
 )
-from app.domain.records import MAX_ID, GeneratedImage, Pick, Record, SavedImage, Status, file_key
 from app.domain.references import (
     FILES_URL,
     FULL_DIGEST_LENGTH,
@@ -40,13 +54,15 @@ from app.domain.references import (
     SampleImage,
     ValidatedUpload,
 )
-from app.domain.requests import ImageRequest, fingerprint, is_empty_row
-from app.domain.row_extras import (
+from app.domain.requests import (
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,
     MAX_OWN_TEXT_LENGTH,
+    ImageRequest,
     RowExtras,
     column_name,
+    fingerprint,
+    is_empty_row,
     own_column_names,
 )
 from app.domain.row_fields import (
@@ -66,7 +82,6 @@ from app.domain.row_fields import (
     TEXT_TEMPLATES,
     RowField,
 )
-from app.domain.samples import choose_sample
 from app.domain.sizes import (
     ASPECT_RATIOS,
     COMMON_RATIOS,
@@ -75,18 +90,17 @@ from app.domain.sizes import (
     USUAL_RATIOS,
     Size,
     SizeRule,
+    TokenPrices,
     exact_size,
     nearest_choice,
     own_size,
 )
-from app.domain.standings import (
+from app.domain.tables import (
     KNOWN_PICTURES_A_NUMBER,
     KnownPicture,
     SkippedRow,
     Standing,
 )
-from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verdict
-from app.domain.token_prices import TokenPrices
 from app.domain.validation import (
     KEY,
     READERS,

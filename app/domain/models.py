@@ -12,8 +12,7 @@ from app.domain.edits import EXPAND, MASK, WHOLE, Edit
 from app.domain.references import ReferenceInfo, ReferenceLimits
 from app.domain.requests import ImageRequest
 from app.domain.row_fields import MAX_MODEL_LENGTH
-from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS, Size, SizeRule, own_size
-from app.domain.token_prices import TokenPrices
+from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS, Size, SizeRule, TokenPrices, own_size
 from app.domain.validation import normal_text
 from app.errors import Conflict, InvalidRequest, Message, message
 

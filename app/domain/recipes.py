@@ -12,7 +12,7 @@ from typing import Any
 
 from app.domain.batches import MAX_PICTURES_A_BATCH
 from app.domain.references import SampleImage
-from app.domain.row_extras import MAX_OWN_NAME_LENGTH, MAX_OWN_TEXT_LENGTH, column_name
+from app.domain.requests import MAX_OWN_NAME_LENGTH, MAX_OWN_TEXT_LENGTH, column_name
 from app.domain.row_fields import HEADERS, MAX_REFERENCES, ROW_FIELDS
 from app.domain.validation import READERS, normal_text, read_sample_images, trimmed_text
 from app.domain.variables import variable_key

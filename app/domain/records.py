@@ -1,20 +1,68 @@
-"""Records, from queued to saved, and their pictures."""
+"""Records, from queued to saved, their pictures, and the changes of one before it is made again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from app.domain.edits import MASK
-from app.domain.marks import marks_of
 from app.domain.references import SampleImage
-from app.domain.requests import ImageRequest
-from app.domain.row_extras import RowExtras
+from app.domain.requests import ImageRequest, RowExtras
+from app.domain.row_fields import CHANGEABLE
 from app.domain.sizes import Size, own_size
-from app.domain.validation import normalised
-from app.errors import Message, message
+from app.domain.validation import READERS, normalised
+from app.errors import InvalidRequest, Message, message
+
+EDGE_SEEN_FROM = 10.0  # of 255
+PLACES: Mapping[str, str] = {"xmp": "XMP", "png": "PNG tEXt", "exif": "EXIF UserComment", "app11": "APP11"}
+
+
+def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The marks that say a picture is AI-generated, as stored; what is not of their form counts as not looked
+    at or is left out.
+
+    ``visible`` is whether the service was asked for its visible mark; None: not recorded, or no switch.
+    ``aigc`` is the implicit mark of GB 45438-2025, ``{"place": a key of PLACES, "fields": {name: text}}``;
+    False when none was found, None when the file was not looked at. ``tagged``, where the service was asked
+    for that mark, is whether it says that it wrote it. ``c2pa`` is whether there is a C2PA manifest, which is
+    not verified; None when not looked at. ``laid``, of a picture that was changed through a mask, is the
+    difference at its edge (``app.images.masks``); False when the answer could not be laid over.
+    """
+    aigc = stored.get("aigc")
+    if isinstance(aigc, Mapping) and aigc.get("place") in PLACES:
+        fields = aigc.get("fields")
+        texts = {str(name): str(text) for name, text in fields.items()} if isinstance(fields, Mapping) else {}
+        aigc = {"place": aigc["place"], "fields": texts}
+    elif aigc is not False:
+        aigc = None
+    more = {"tagged": stored["tagged"]} if isinstance(stored.get("tagged"), bool) else {}
+    if (laid := stored.get("laid")) is False or type(laid) in (int, float):
+        more["laid"] = laid
+    visible, c2pa = _flag(stored.get("visible")), _flag(stored.get("c2pa"))
+    return {"visible": visible, "aigc": aigc, "c2pa": c2pa, **more}
+
+
+def mark_word(marks: Mapping[str, Any]) -> Message:
+    """Whether a picture says that it is AI-generated: in view, as the service was asked, or in its file."""
+    if any(value for name, value in marks.items() if name != "laid"):
+        return message("有")
+    return message("没有" if marks["aigc"] is False else "未检查")
+
+
+def edge_problem(marks: Mapping[str, Any]) -> Message | None:
+    """What is to be looked at in a picture that was changed through a mask; None when nothing is."""
+    if marks.get("laid") is False:
+        return message("没能盖回原图：没涂的地方也可能变了，请对照原图看一遍")
+    if marks.get("laid", 0) >= EDGE_SEEN_FROM:
+        return message("边缘可能看得出，请放大看看；不满意就把范围涂大一些再改")
+    return None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
 
 MAX_ID = 2**63 - 1  # the largest SQLite integer
 
@@ -60,7 +108,7 @@ class Record:
     provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
     the user's own, ``templates`` the fields whose typed form differs. ``pick`` is a Pick, or empty.
     ``position`` is the row's ``{序号}``, None when it was filled before. ``options`` are
-    those of the request, ``marks`` are described in ``app.domain.marks``.
+    those of the request, ``marks`` are described in ``marks_of``.
     """
 
     id: int
@@ -184,7 +232,7 @@ class GeneratedImage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedImage:
     """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name, and the
-    seed in its embedded parameters. ``marks``: see ``app.domain.marks``. ``oss_key`` is that of the object
+    seed in its embedded parameters. ``marks``: see ``marks_of``. ``oss_key`` is that of the object
     when pictures are stored in OSS. ``drops_another``: it was there, and the one received is dropped."""
 
     filename: str
@@ -205,3 +253,51 @@ def file_key(stem: str) -> str:
         return stem.lower()
     folded = normalised("NFC", normalised("NFC", stem).casefold())
     return folded.replace("\u200c", "").replace("\u200d", "")
+
+
+Changes = Mapping[str, Any]  # field -> its new value, as an ImageRequest has it
+
+_MAX_SHOWN = 200
+
+
+def read_changes(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidRequest]]:
+    """Parse untrusted fields -> (the changes, the problems with the others); null changes nothing.
+
+    An own size changes the ratio too.
+    """
+    changes: dict[str, Any] = {}
+    problems: list[InvalidRequest] = []
+    for name, value in fields.items():
+        if value is not None:
+            try:
+                changes[name] = READERS[name](value)
+            except InvalidRequest as problem:
+                problems.append(problem)
+    own = own_size(changes.get("aspect_ratio", "")) or own_size(changes.get("resolution", ""))
+    if own and len(changes.keys() & {"aspect_ratio", "resolution"}) == 1:
+        changes |= {"aspect_ratio": own.aspect_ratio, "resolution": str(own)}
+    return changes, problems
+
+
+def changed_request(record: Record, changes: Changes) -> ImageRequest:
+    """The request of the record with these changes, and with pinned references."""
+    request = replace(record.request, **changes)
+    return replace(request, sample_images=tuple(image.pinned for image in request.sample_images))
+
+
+def differing(record: Record, changes: Changes) -> dict[str, Any]:
+    """Those of the changes whose value the record does not have yet."""
+    before, after = record.request, changed_request(record, changes)
+    return {name: changes[name] for name in changes if getattr(before, name) != getattr(after, name)}
+
+
+def earlier_values(record: Record, changes: Changes) -> tuple[Message, ...]:
+    """What the record has in the changed fields, cut to a line of a log."""
+    return tuple(_shown(getattr(record, name)) for name in CHANGEABLE if name in changes)
+
+
+def _shown(value: Any) -> Message:
+    text = value if isinstance(value, str) else "、".join(image.filename for image in value)
+    if not text:
+        return message("（空）")
+    return message("「{value}」", value=text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")

@@ -1,12 +1,13 @@
-"""Aspect ratios, resolutions and sizes in pixels; re-exported by ``app.domain``.
+"""Aspect ratios, resolutions and sizes in pixels, and what a size costs where tokens are counted.
 
 A size of one's own is written where a resolution is, as ``800x600``.
 """
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Self
 
@@ -136,3 +137,27 @@ def nearest_choice(width: int | None, height: int | None) -> tuple[str, str]:
 def _quotient(aspect_ratio: str) -> float:
     across, down = aspect_ratio.split(":")
     return int(across) / int(down)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPrices:
+    """``units``: quality -> units of the longer side; ``usual`` is the quality where none is chosen.
+
+    ``each`` is CNY for a token. ``static/js/core/sizes.js`` counts in the same way.
+    """
+
+    units: Mapping[str, int]
+    usual: str
+    each: Decimal
+
+    def of(self, size: Size) -> dict[str, Decimal]:
+        """Quality -> CNY for an image of this size; "" where none is chosen."""
+        prices = {quality: tokens(size, units) * self.each for quality, units in self.units.items()}
+        return {"": prices[self.usual], **prices}
+
+
+def tokens(size: Size, units: int) -> int:
+    """The tokens of an image whose longer side has so many units."""
+    long, short = max(size.width, size.height), min(size.width, size.height)
+    other = max((2 * units * short + long) // (2 * long), 1)
+    return -(-units * other * (2_000_000 + size.area) // 4_000_000)

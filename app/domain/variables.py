@@ -9,8 +9,14 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from app.domain.batches import MAX_ROW_NUMBER
-from app.domain.requests import ImageRequest, is_empty_row
-from app.domain.row_extras import RowExtras, own_column_names, read_columns, read_templates
+from app.domain.requests import (
+    ImageRequest,
+    RowExtras,
+    is_empty_row,
+    own_column_names,
+    read_columns,
+    read_templates,
+)
 from app.domain.row_fields import MAX_PROMPT_LENGTH, TEXT_TEMPLATES
 from app.domain.validation import normal_text, trimmed_text
 from app.errors import InvalidRequest

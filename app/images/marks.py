@@ -37,7 +37,7 @@ class MarkLost(Exception):
 
 
 def find_marks(content: bytes) -> dict[str, Any]:
-    """``aigc`` and ``c2pa`` of a picture, as in ``app.domain.marks``; None for files of other formats."""
+    """``aigc`` and ``c2pa`` of a picture, as in ``app.domain.records``; None for files of other formats."""
     image_format = sniff(content)
     if image_format not in ("png", "jpeg", "webp"):
         return {"aigc": None, "c2pa": None}

@@ -21,7 +21,7 @@ from app.domain.recipes import (
     variants_of,
     words_with,
 )
-from app.domain.row_extras import MAX_OWN_COLUMNS
+from app.domain.requests import MAX_OWN_COLUMNS
 from app.domain.tables import Row, Table
 from app.domain.validation import trimmed_text
 from app.domain.variables import fill_rows, variable_key

@@ -6,7 +6,7 @@
 -- Triggers maintain the sums and the search backlog, so that other programs may write to generation_records.
 
 -- One row is one picture, from queued to stored; the row is also its entry in the queue.
--- The columns up to status are a public contract. options (app/domain/requests.py) and marks (app/domain/marks.py)
+-- The columns up to status are a public contract. options (app/domain/requests.py) and marks (app/domain/records.py)
 -- are JSON objects, or empty.
 CREATE TABLE generation_records (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -138,7 +138,7 @@ CREATE INDEX records_of_deletion ON generation_records (deletion_id)
 WHERE deletion_id IS NOT NULL;
 
 -- Records submitted together. stop_after and outcomes are JSON, or empty: when the batch pauses by itself
--- (app/domain/stop_rules.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
+-- (app/domain/batches.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
 -- filled_on is the date that {日期} stands for (2026-03-01), of the server's time zone. copied_from is the id of the
 -- batch whose rows it repeats, on another model. table_id is the table whose rows it makes; NULL: of one picture.
 -- person_id is who ordered it; NULL: the person at the machine, or not known.

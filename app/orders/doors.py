@@ -20,7 +20,7 @@ from app.domain import (
     read_aspect_ratio,
     read_resolution,
 )
-from app.domain.samples import ONE_FIRST, choose_products
+from app.domain.batches import ONE_FIRST, choose_products
 from app.domain.tables import Row, Table
 from app.errors import Conflict, InvalidRequest, Message, message
 from app.orders.place import BatchOptions, Conditions, Order, plan_rows

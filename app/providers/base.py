@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import Message, SettingError
-from app.providers.latency import LatencyEstimate
+from app.providers.polling import LatencyEstimate
 from app.setting import concurrency, int_between, price, read_bool, read_money, setting
 
 LONGEST_TASK_ID = 8192  # characters; it is stored with the record

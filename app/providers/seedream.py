@@ -22,7 +22,7 @@ from app.providers import kit
 from app.providers.base import ModelSettings, SubmitResult
 from app.providers.error_rules import REFUSED, ErrorRule, failed, parse_error, pausing, throttling
 from app.providers.http import Response
-from app.providers.images_api import ImagesApi, failed_part
+from app.providers.openai_images import ImagesApi, failed_part
 from app.setting import address, concurrency, key, model, price
 
 LABEL = message("方舟 Seedream")

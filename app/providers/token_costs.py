@@ -1,6 +1,6 @@
 """What calls cost whose service bills tokens in dollars: those of Gemini at Google, and of OpenAI.
 
-How many tokens an image of OpenAI has: ``app.domain.token_prices``. Dollars for a million are those of
+How many tokens an image of OpenAI has: ``app.domain.sizes``. Dollars for a million are those of
 gpt-image-2, 2.5 and 2.6. What the words of a prompt cost is not known before the call; a reference counts as
 the most that one can cost.
 """

@@ -8,13 +8,12 @@ from typing import Any
 
 import database
 from app.domain import Pick
-from app.domain.standings import Standing
-from app.domain.tables import RowPicture, Table
+from app.domain.tables import RowPicture, Standing, Table
 from app.errors import AppError, NotFound
 from app.images import previews
 from app.rounds import sql
 from app.rounds.rules import Round, Shown, label_of
-from app.tables.view import RowView, view_rows
+from app.tables.states import RowView, view_rows
 from app.web.services import Services, Slots
 
 

@@ -13,7 +13,7 @@ from app.sheets.limits import MAX_UPLOAD
 if TYPE_CHECKING:
     from app.sheets.cells import Problem
     from app.sheets.importer import Import, read_workbook
-    from app.sheets.ledger_export import ledger_lines, write_ledger
+    from app.sheets.ledger_export import ledger_lines, write_ledger, write_statement
     from app.sheets.own_results import (
         OwnResults,
         batch_of_file,
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     )
     from app.sheets.results_export import write_files, write_records, write_results
     from app.sheets.row_reader import ImportedRow
-    from app.sheets.statement import write_statement
     from app.sheets.template_export import write_requests, write_template
     from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
 
@@ -54,7 +53,7 @@ __all__ = [
 _LATE = {
     "cells": ("Problem",),
     "importer": ("Import", "read_workbook"),
-    "ledger_export": ("ledger_lines", "write_ledger"),
+    "ledger_export": ("ledger_lines", "write_ledger", "write_statement"),
     "own_results": (
         "OwnResults",
         "batch_of_file",
@@ -64,7 +63,6 @@ _LATE = {
     ),
     "results_export": ("write_files", "write_records", "write_results"),
     "row_reader": ("ImportedRow",),
-    "statement": ("write_statement",),
     "template_export": ("write_requests", "write_template"),
     "xlsx_pictures": ("THUMBNAIL_BOX", "Thumbnails"),
 }

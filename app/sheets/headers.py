@@ -36,7 +36,7 @@ _OPTION_MEANINGS = {*OPTION_LABELS, "transparent"}
 # Columns of a results workbook. When all three are present, each line is one picture of a submitted row.
 RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", "image_file": "图片文件"}
 
-MARK_LABEL = "AI 标识"  # see app/domain/marks.py
+MARK_LABEL = "AI 标识"  # see app/domain/records.py
 
 # The columns that results are written into, in the imported file; earlier versions had three for the marks of
 # a picture, or none. The last one is there when the words of a row differ from those of its cell.

@@ -10,9 +10,8 @@ import database
 from app import sheets
 from app.domain import READERS, Pick, own_column_names
 from app.errors import InvalidRequest
-from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker
-from app.tables.edit import TableEdit
+from app.tables.edit import TableEdit, check_number_of_columns
 from app.tables.operations import Changed, change_table
 from app.tables.recipes import recipe_of, write_recipe
 from app.tables.versions import Line, Version, as_new, compare

@@ -9,9 +9,8 @@ from typing import Any
 import database
 from app.domain import MAX_ROW_NUMBER, own_column_names
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, new_table
-from app.tables.cells import check_number_of_columns, read_new_row
 from app.tables.check import Checker, count_positions
-from app.tables.edit import in_order, too_many_rows
+from app.tables.edit import check_number_of_columns, in_order, read_new_row, too_many_rows
 
 
 def read_new_rows(

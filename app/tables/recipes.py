@@ -27,12 +27,10 @@ from app.domain.times import utc_now
 from app.domain.variables import variable_key
 from app.errors import InvalidRequest, Message
 from app.sheets.header_synonyms import COMMENT_COLUMN
-from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker, ensure_checked
-from app.tables.edit import TableEdit, in_order, too_many_rows
+from app.tables.edit import TableEdit, check_number_of_columns, in_order, too_many_rows
 from app.tables.operations import Changed, change_table, try_change
-from app.tables.states import shares_of
-from app.tables.view import view_of
+from app.tables.states import shares_of, view_of
 
 Key = tuple[str, str]  # a role, and which of its variants
 _MOST_PROBLEMS = 200

@@ -13,7 +13,7 @@ from app.domain import Pick, Record, Standing, Status
 from app.domain.tables import Row, RowPicture, Table
 from app.errors import message
 from app.tables.recipes import as_written
-from app.tables.view import RowView, view_rows
+from app.tables.states import RowView, view_rows
 
 
 def list_results(db: database.Connection, table: Table) -> list[Record]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import database
 from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
-from app.domain.samples import ONE_FIRST
+from app.domain.batches import ONE_FIRST
 from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
 from app.orders.batches import submit_parsed
@@ -14,8 +14,7 @@ from app.orders.place import BatchOptions, Conditions, Placed
 from app.orders.read import AGAIN, PAID, SKIP, ParsedRow
 from app.tables.check import order_positions, read_rows
 from app.tables.recipes import products_of
-from app.tables.states import RowState, missing_pictures
-from app.tables.view import view_of
+from app.tables.states import RowState, missing_pictures, view_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 import database
 from app.domain import Budget, BudgetScope
 from app.domain.ledger import BatchSpend, SpendGroup, SpendTotals, UnresolvedCharge, UnresolvedCounts
-from app.domain.row_extras import MAX_OWN_NAME_LENGTH, column_name
+from app.domain.requests import MAX_OWN_NAME_LENGTH, column_name
 from app.domain.times import utc_text
 from app.errors import InvalidRequest
 from app.usage import sql

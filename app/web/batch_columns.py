@@ -20,8 +20,7 @@ from app.domain.tables import MAX_ROWS_A_TABLE
 from app.web.i18n import gettext, in_english, translate
 from app.web.page_model import model_labels
 from app.web.serializers import own_sizes_json, pace_json, ratios_of, sizes_json, translated_spec
-from app.worker.engines import Engine
-from app.worker.pace import Pace
+from app.worker.engines import Engine, Pace
 
 _LIKE = "filename"
 

@@ -24,7 +24,7 @@ from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
 from app.web.services import connection, services
-from app.worker.pace import Pace
+from app.worker.engines import Pace
 
 INTERNAL_FIELDS = (
     *("task_id", "attempts", "retries", "throttle_count", "crash_count"),

@@ -11,8 +11,7 @@ from flask import url_for
 import database
 from app.domain import MAX_ID, Pick, Status
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, RowPicture, Table
-from app.tables.states import RowState
-from app.tables.view import RowView
+from app.tables.states import RowState, RowView
 from app.web.formatting import model_label
 from app.web.openapi.schemas import (
     FIELDS,

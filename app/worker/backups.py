@@ -16,7 +16,7 @@ from app import log
 from app.config import Settings, environment_of_programs
 from app.errors import AppError, Conflict, DiskError, Message, message
 from app.system import windows_files
-from app.worker.disk_space import LEAST_BYTES, MEGABYTE, free_bytes
+from app.worker.availability import LEAST_BYTES, MEGABYTE, free_bytes
 
 KEPT = 7
 _EVERY = timedelta(hours=20)

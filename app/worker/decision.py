@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.domain import PauseCause, Record
 from app.errors import AppError, Billed, BucketError, Conflict, InvalidRequest, Message, ModelError
-from app.worker.disk_space import DiskLow
+from app.worker.availability import DiskLow
 
 MAX_RETRIES = 5
 MAX_FREE_RETRIES = 2  # the service may still be working on the abandoned request

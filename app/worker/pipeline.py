@@ -45,12 +45,11 @@ from app.errors import (
 from app.images import decode
 from app.library.library import Library
 from app.library.outputs import Outputs
+from app.worker.availability import DiskSpace, OssLost
 from app.worker.concurrency import DecodeLimit, Permit
 from app.worker.decision import ModelRetired
-from app.worker.disk_space import DiskSpace, OssLost
-from app.worker.editing import Editing, as_the_model_takes_them
 from app.worker.engines import Engine, Engines
-from app.worker.saving import Saving, with_watermark
+from app.worker.saving import Editing, Saving, as_the_model_takes_them, with_watermark
 
 _MAX_BYTES_IN_MEMORY = 1_000_000  # a larger image waits in a temporary file until it is decoded
 _DECODES_AT_ONCE = 2

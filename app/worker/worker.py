@@ -15,11 +15,10 @@ from app.domain.workers import WorkerState
 from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, WriteRefused
 from app.notifications import BETWEEN_SECONDS, Notifier
 from app.system.process import StayAwake
-from app.worker.availability import Availability
+from app.worker.availability import Availability, DiskLow
 from app.worker.backups import Backups
 from app.worker.concurrency import Permit
 from app.worker.decision import ModelRetired, decide
-from app.worker.disk_space import DiskLow
 from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
 from app.worker.peers import Peers

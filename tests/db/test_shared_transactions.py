@@ -20,7 +20,7 @@ from app.core.queue.fold import fold_changes, note_success
 from app.core.queue.leases import extend_leases
 from app.core.queue.sums import SUMS, add_up
 from app.domain import BatchStatus, Record, StopRule
-from app.domain.budgets import BudgetScope
+from app.domain.ledger import BudgetScope
 from app.engine.connection import Connection, transaction
 from app.engine.links import Link
 from app.errors import WriteRefused

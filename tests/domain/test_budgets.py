@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain import BudgetScope
-from app.domain.budgets import Budget
+from app.domain.ledger import Budget
 
 
 def budget(limit: str | None, spent: str = "0") -> Budget:

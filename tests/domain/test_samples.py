@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, ImageRequest, SampleImage, choose_sample
-from app.domain.samples import choose_products
+from app.domain.batches import choose_products
 
 REFERENCE = SampleImage(url="/samples/files/a.png", filename="a.png")
 

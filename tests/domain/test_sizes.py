@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain import ImageRequest, Size, SizeRule, fingerprint
-from app.domain.record_changes import read_changes
+from app.domain.records import read_changes
 from tests.specs import ANY
 
 RULE = SizeRule(

@@ -13,8 +13,8 @@ from PIL import Image, ImageChops
 from app.errors import InvalidRequest
 from app.images import masks
 from app.images.containers import png_chunk
-from app.images.laying import lay_over
 from app.images.marks import find_marks
+from app.images.masks import lay_over
 from tools.marked_images import FIELDS, with_xmp, xmp
 
 SIZE = (333, 217)

@@ -10,7 +10,7 @@ import pytest
 import database
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Reference, Status
-from app.domain.stop_rules import StopRule
+from app.domain.batches import StopRule
 from app.errors import Billed, ModelError
 from app.providers.gemini import _MOST_THROTTLED, Gemini
 from tests.harness import open_harness

@@ -13,7 +13,7 @@ import pytest
 from app.config import Settings
 from app.domain import USUAL_RATIOS, ImageRequest, ModelSpec, Reference, SampleImage
 from app.errors import Billed
-from app.providers import latency
+from app.providers import polling
 from app.providers.downloads import Downloads
 from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import submit_error
@@ -214,7 +214,7 @@ def test_a_task_from_before_a_restart_is_polled_at_once(
 def test_poll_intervals_grow_to_three_seconds(
     service: FakeJimeng, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latency, "_FIRST_TURN", 1.0)
+    monkeypatch.setattr(polling, "_FIRST_TURN", 1.0)
     service.latency = 1000
     slow = opened(service, model_timeout=200)
     failure(lambda: slow.fetch(submitted(slow), clock.sleep))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Reference, Size
-from app.domain.token_prices import tokens
+from app.domain.sizes import tokens
 from app.errors import Billed
 from app.providers.openai_images import MODELS, OpenAIImages
 from tests.providers import services

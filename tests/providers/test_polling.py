@@ -10,8 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from app.providers import polling
-from app.providers.latency import LatencyEstimate
-from app.providers.polling import Poller
+from app.providers.polling import LatencyEstimate, Poller
 
 _START = 1000.0
 

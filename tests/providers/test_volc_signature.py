@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.providers.volc_signature import Signer, canonical_query, canonical_request
+from app.providers.jimeng_tasks import Signer, canonical_query, canonical_request
 
 HOST = "visual.volcengineapi.com"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

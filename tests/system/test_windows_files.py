@@ -17,7 +17,7 @@ from app.images.metadata import format_parameters
 from app.library.catalogue import filename_in
 from app.library.local import LocalLibrary
 from app.system import windows_files
-from app.worker.disk_space import DiskLow, DiskSpace
+from app.worker.availability import DiskLow, DiskSpace
 from tests.images.test_store import fail_with, names, save
 from tests.locked_files import lock_files, sharing_violation
 from tools.noise_images import noise_image

@@ -5,7 +5,7 @@ from app.domain import Models
 from app.library.library import Library
 from app.orders.read import RowReader
 from app.tables.check import Checker, ensure_checked
-from app.tables.view import RowView, view_rows
+from app.tables.states import RowView, view_rows
 from tests.specs import ANY
 
 

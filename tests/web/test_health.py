@@ -16,7 +16,7 @@ from app.runtime import Runtime
 from app.web.services import services_of
 from app.worker import peers
 from app.worker import worker as worker_module
-from app.worker.disk_space import DiskSpace
+from app.worker.availability import DiskSpace
 from tools.postgres_server import PostgresServer
 from tools.waiting import wait_until
 from web_app import create_app

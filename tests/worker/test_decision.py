@@ -8,8 +8,8 @@ import pytest
 
 from app.domain import PauseCause, Record
 from app.errors import AppError, Billed, BucketError, InvalidRequest, ModelError
+from app.worker.availability import DiskLow
 from app.worker.decision import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RETRIES, ModelRetired, decide
-from app.worker.disk_space import DiskLow
 from tests.harness import Harness
 
 pytestmark = pytest.mark.sqlite  # no statements of its own kind

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.worker.disk_space import LEAST_BYTES, MEGABYTE, DiskLow, DiskSpace, free_bytes
+from app.worker.availability import LEAST_BYTES, MEGABYTE, DiskLow, DiskSpace, free_bytes
 
 
 def space(**free: int) -> DiskSpace:

@@ -7,7 +7,7 @@ from PIL import Image, ImageChops
 
 import database
 from app.domain import Record, Status
-from app.images import answers, laying, store
+from app.images import answers, masks, store
 from tests.harness import Harness, crash_at, restart_after_crash
 from tests.web.harness import post
 from tests.worker.conftest import OpenFor
@@ -106,7 +106,7 @@ def test_an_answer_that_cannot_be_laid_over_is_the_picture_and_said(
 ) -> None:
     harness = open_for(FakeOpenAIImages)
     _, changed_id = ordered(harness)
-    monkeypatch.setattr(laying, "lay_over", lambda *_: None)
+    monkeypatch.setattr(masks, "lay_over", lambda *_: None)
     harness.run()
     changed = harness.record(changed_id)
     assert (changed.status, changed.marks["laid"]) == (Status.SUCCESS, False)

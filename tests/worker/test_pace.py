@@ -92,7 +92,7 @@ def test_what_is_known_is_stored_only_when_it_changed_and_not_too_often(
     assert not runtime.engines.default.pace.save(db, at_once=True)
     runtime.engines.default.limit.on_success()
     assert not runtime.engines.default.pace.save(db)
-    monkeypatch.setattr("app.worker.pace.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("app.worker.engines.SAVE_SECONDS", 0.0)
     assert runtime.engines.default.pace.save(db, at_once=True)
     runtime.engines.default.limit.on_success()
     assert runtime.engines.default.pace.save(db)

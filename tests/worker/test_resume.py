@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.worker.disk_space import DiskSpace
+from app.worker.availability import DiskSpace
 from tests.harness import Harness
 from tests.web.harness import get, post
 from tests.worker.conftest import OpenFor

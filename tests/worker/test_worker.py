@@ -18,9 +18,9 @@ from app.domain import BatchStatus, BudgetScope, PauseCause, Record, SavedImage,
 from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError, StoreLost
 from app.images import store
 from app.runtime import Runtime
+from app.worker.availability import DiskSpace
 from app.worker.concurrency import AdaptiveLimit
 from app.worker.decision import MAX_RETRIES, seconds_before_retry
-from app.worker.disk_space import DiskSpace
 from tests.harness import Harness, restart_after_crash, run_once, running
 from tools.fakes.service import Call
 from tools.waiting import TIMEOUT, wait_until

@@ -79,7 +79,7 @@ def shorten_waits() -> None:
     from app.core.money import budgets
     from app.engine import connection
     from app.library import outputs
-    from app.worker import decision, disk_space, peers, threads, worker
+    from app.worker import availability, decision, peers, threads, worker
 
     worker.LEASE_SECONDS = threads.SILENT_SECONDS = LEASE_SECONDS
     worker.POLL_SECONDS = 0.1
@@ -95,7 +95,7 @@ def shorten_waits() -> None:
 
         postgres_links._SESSION = postgres_links._SESSION.replace("=60s", "=3s")
         postgres_links.STATEMENT_SECONDS, postgres_links._ANSWER_SECONDS = 4.0, 0.5
-    disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
+    availability.LEAST_BYTES = availability.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 
 
 def upgrade(how: str) -> None:

@@ -10,7 +10,7 @@ from app.core.records.mapping import has_record
 from app.core.records.versions import update_records
 from app.core.records.whose import PAYER
 from app.domain.batches import PauseCause
-from app.domain.budgets import Budget, BudgetScope
+from app.domain.ledger import Budget, BudgetScope
 from app.engine.connection import Connection, transaction
 from app.engine.values import message_json, micros, yuan
 from app.errors import Conflict, message

@@ -14,8 +14,7 @@ from app.core.queue.pauses import pause_in_transaction
 from app.core.records.mapping import read_records
 from app.core.records.whose import PAYER, find_payer
 from app.domain import ImageRequest, Models, Record, Status
-from app.domain.budgets import Budget
-from app.domain.ledger import ReportedUsage, usage_text
+from app.domain.ledger import Budget, ReportedUsage, usage_text
 from app.engine.connection import Connection, transaction
 from app.engine.values import micros, object_of, object_text, utc_now
 from app.errors import Billed, Message, message

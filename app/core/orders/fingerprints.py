@@ -21,7 +21,7 @@ from app.domain import (
     trimmed_text,
     unix_line_ends,
 )
-from app.domain.standings import standing_of
+from app.domain.tables import standing_of
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, number_of, text_of
 from app.errors import InvalidRequest

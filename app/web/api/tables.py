@@ -18,7 +18,7 @@ from app.domain import (
     own_column_names,
     read_resolution,
 )
-from app.domain.row_extras import read_columns
+from app.domain.requests import read_columns
 from app.domain.tables import new_table
 from app.domain.times import utc_now
 from app.errors import Conflict, InvalidRequest, message
@@ -30,8 +30,8 @@ from app.tables.create import copy_table, create_table, read_new_rows
 from app.tables.history import list_history
 from app.tables.operations import MAX_OPERATIONS, Changed, change_rows, undo
 from app.tables.run import RunChoices, run_table
+from app.tables.states import view_rows
 from app.tables.versions import cells_of
-from app.tables.view import view_rows
 from app.web.api.batches import SHARED, placed_answer
 from app.web.caching import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe

@@ -17,7 +17,7 @@ from app.web.openapi.schemas import Shape, answer, closed_object, map_of, or_nul
 from app.web.person import is_logged_in
 from app.web.serializers import failure, success
 from app.web.services import Services, services
-from app.worker.disk_space import DiskLow
+from app.worker.availability import DiskLow
 
 bp = Blueprint("health", __name__)
 _CHECKS: dict[str, Shape] = {

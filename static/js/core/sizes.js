@@ -1,4 +1,4 @@
-// Sizes of one's own: 800x600 in the place of a resolution, read, bounded and priced as the server does (app/domain/sizes.py, token_prices.py).
+// Sizes of one's own: 800x600 in the place of a resolution, read, bounded and priced as the server does (app/domain/sizes.py).
 
 const WRITTEN = /^(\d{2,5})\s*[x×✕✖*]\s*(\d{2,5})\s*(?:px|像素)?$/i;
 const MIN_SIDE = 64; // smaller numbers are meant as a ratio

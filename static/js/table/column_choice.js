@@ -9,7 +9,7 @@ import { loadItem, saveItem } from "../core/storage.js";
 import { setColumns } from "../grid/column_set.js";
 import { textColumn } from "../grid/columns.js";
 
-const MAX_LENGTH = 2000; // of a cell, as app/domain/row_extras.py has it
+const MAX_LENGTH = 2000; // of a cell, as app/domain/requests.py has it
 const AFTER = "filename";
 const MAY_BE_EMPTY = ["negative_prompt", "sample_images", "filename"];
 const MAX_REMEMBERED = 200; // columns that were shown or hidden by hand
