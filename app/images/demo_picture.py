@@ -11,7 +11,7 @@ from random import Random
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from app.domain import Edit, ImageRequest, Reference, Size
+from app.domain import ImageRequest, Reference, Size
 from app.images.fonts import Font, chinese_font
 
 _USUAL_STEPS = 20
@@ -44,7 +44,8 @@ def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Refe
     if scale > 1:
         image = image.reduce(scale)
     if request.edit and request.edit.edges:
-        _paste_picture(image, references[0], request.edit)
+        with Image.open(io.BytesIO(references[0].content or b"")) as opened:  # where it stands in its canvas
+            image.paste(ImageOps.exif_transpose(opened).convert("RGB"), request.edit.canvas[2:])
     _draw_text(image, request, size, seed)
     _paste_references(image, () if request.edit else references)
     buffer = io.BytesIO()
@@ -201,12 +202,6 @@ def _fitting_length(text: str, font: Font, width: float) -> int:
     fits = max(bisect_right(lengths, width, key=lambda n: font.getlength(text[:n])), 1)
     space = text.rfind(" ", max(fits - 16, 0), fits)
     return space if space > 0 and fits < len(text) and text[fits].isascii() else fits
-
-
-def _paste_picture(image: Image.Image, reference: Reference, edit: Edit) -> None:
-    """Put the picture where it stands in its larger canvas."""
-    with Image.open(io.BytesIO(reference.content or b"")) as opened:
-        image.paste(ImageOps.exif_transpose(opened).convert("RGB"), edit.canvas[2:])
 
 
 def _paste_references(image: Image.Image, references: Sequence[Reference]) -> None:

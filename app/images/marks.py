@@ -126,7 +126,9 @@ def _aigc_property(packet: bytes) -> str | None:
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
-        prefixes.update(_declared_prefixes(attributes))
+        for declared, value in attributes.items():
+            if declared.partition(":")[0] == "xmlns" and _NAMESPACE in value.lower():
+                prefixes.add(declared.partition(":")[2])
         texts.extend(value for each, value in attributes.items() if ":" in each and _is_aigc(each, prefixes))
         if depth or (not texts and _is_aigc(name, prefixes)):
             depth += 1
@@ -149,13 +151,6 @@ def _aigc_property(packet: bytes) -> str | None:
     with suppress(expat.ExpatError, ValueError, LookupError):  # the last two: unknown encodings
         parser.Parse(packet, True)
     return "".join(texts) if texts else None
-
-
-def _declared_prefixes(attributes: dict[str, str]) -> Iterator[str]:
-    """The prefixes that these attributes declare for the namespace of the mark."""
-    for name, value in attributes.items():
-        if name.partition(":")[0] == "xmlns" and _NAMESPACE in value.lower():
-            yield name.partition(":")[2]
 
 
 def _is_aigc(name: str, prefixes: Collection[str]) -> bool:

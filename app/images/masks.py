@@ -129,8 +129,10 @@ def lay_over(original: bytes, answer: bytes, mask: bytes) -> Laid | None:
     if painted.size != picture.size or not (inside := painted.getbbox()):
         return None
     box = _grown(inside, (1 + _RING) * reach, picture.size)
-    soft = _softened(painted.crop(box), reach)
-    del painted
+    soft = painted.crop(box)  # wider by ``reach`` pixels, with a soft edge outside of what was painted
+    around = soft.filter(ImageFilter.BoxBlur(reach)).point(lambda value: min(value * 2, 255))
+    soft = ImageChops.lighter(soft, around)
+    del painted, around
     with open_image(io.BytesIO(answer)) as opened:
         received = ImageOps.exif_transpose(opened)
         ratio = received.width / received.height * picture.height / picture.width
@@ -155,12 +157,6 @@ def _true_colour(image: Image.Image) -> Image.Image:
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     return image if image.mode == mode else image.convert(mode)
-
-
-def _softened(mask: Image.Image, reach: int) -> Image.Image:
-    """The mask, wider by ``reach`` pixels, with a soft edge outside of what was painted."""
-    around = mask.filter(ImageFilter.BoxBlur(reach)).point(lambda value: min(value * 2, 255))
-    return ImageChops.lighter(mask, around)
 
 
 def _grown(box: Box, by: int, size: tuple[int, int]) -> Box:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -277,7 +278,9 @@ class Library:
                 if isinstance(backend, LocalLibrary):
                     return self._resolve_file(backend.file(key, image.content_id), image, spec)
                 return self._resolve_object(backend, key, image, spec)
-        if not _is_web_address(image.url):
+        address = _split(image.url)
+        is_ours = address.path.startswith((FILES_URL, OUTPUT_URL)) and is_loopback(address.hostname or "")
+        if address.scheme not in ("http", "https") or is_ours:  # one of our own that was not found
             raise _refused(image, "找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
 
@@ -354,15 +357,23 @@ def _names_in(url: str, prefix: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((unquote(literal.partition("?")[0]), literal)))
 
 
-def _is_web_address(url: str) -> bool:
-    """Whether this is an external URL; one of our own that was not found is not."""
-    address = _split(url)
-    is_ours = address.path.startswith((FILES_URL, OUTPUT_URL)) and is_loopback(address.hostname or "")
-    return address.scheme in ("http", "https") and not is_ours
-
-
 def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
         return urlsplit("")
+
+
+def try_bucket(settings: Settings) -> None:
+    """List what the bucket has under each prefix in use, write an object there and delete it.
+
+    Raises SettingError, BucketError.
+    """
+    from oss_client import Bucket
+
+    bucket = Bucket(settings)
+    for prefix in filter(None, (settings.oss_sample_prefix, settings.oss_output_prefix)):
+        next(bucket.list_objects(prefix), None)
+        key = f"{prefix}.probe-{secrets.token_hex(8)}"
+        bucket.put(key, b"", "application/octet-stream")
+        bucket.delete(key)

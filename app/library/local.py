@@ -73,7 +73,8 @@ class LocalLibrary:
             with contextlib.suppress(Conflict):
                 return _move(source, deleted, replace=bool(catalogue.digest_in(key)))
             with contextlib.suppress(Conflict, NotFound):
-                _move(deleted, deleted.with_name(catalogue.next_free_key(key, self._is_in_trash)))
+                free = catalogue.next_free_key(key, lambda name: os.path.lexists(self.folder / _TRASH / name))
+                _move(deleted, deleted.with_name(free))
 
     def restore(self, key: str) -> Entry:
         """Restore a deleted image; does nothing if it exists."""
@@ -178,9 +179,6 @@ class LocalLibrary:
                 self._thumbnail(name).unlink(missing_ok=True)
             return True
         return False
-
-    def _is_in_trash(self, name: str) -> bool:
-        return os.path.lexists(self.folder / _TRASH / name)
 
     def _snapshot(self, source: Path) -> Path:
         content = windows_files.retry_while_locked(source.read_bytes)

@@ -108,8 +108,10 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
     valid and the billing unknown.
     """
     problem = submit_error(answer, *secrets)
-    if problem is None or _is_poll_failure(answer, problem):
+    if problem is None or problem.throttled or (problem.retryable and problem.cause == "service"):
         return None
+    if problem.billed is Billed.UNKNOWN and task_data(answer).get("status") != "done":
+        return None  # only the poll failed
     code = answer.fields.get("code")
     if code == _UNKNOWN_TASK:
         return expired(message("即梦不认识这个任务编号（{code}）", code=_UNKNOWN_TASK))
@@ -167,13 +169,6 @@ def task_data(answer: Response) -> Mapping[str, Any]:
     """Return ``data`` of a response, empty when absent."""
     found = answer.fields.get("data")
     return found if isinstance(found, dict) else {}
-
-
-def _is_poll_failure(answer: Response, problem: ModelError) -> bool:
-    """Return whether only the poll failed, temporarily, and not the task."""
-    if problem.throttled or (problem.retryable and problem.cause == "service"):
-        return True
-    return problem.billed is Billed.UNKNOWN and task_data(answer).get("status") != "done"
 
 
 def _gateway_error(status: int, error: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:

@@ -88,9 +88,10 @@ class SdApi(kit.Service):
     may_be_free = without_task = True
 
     def __init__(self, settings: SdApiSettings) -> None:
-        base, headers = _address_and_headers(settings.sdapi_url)
-        super().__init__(settings, base)
-        self._headers, self._secrets = headers, secrets_in(settings.sdapi_url)
+        url = urlsplit(settings.sdapi_url)  # its credentials are sent as Basic authentication
+        super().__init__(settings, url._replace(netloc=url.netloc.rpartition("@")[2]).geturl().rstrip("/"))
+        self._secrets = secrets_in(settings.sdapi_url)
+        self._headers = {"Authorization": f"Basic {self._secrets[0]}"} if url.username else {}
         self.spec = ModelSpec(
             name="sdapi",
             label=_NAME,
@@ -177,10 +178,3 @@ def _seed(about: Mapping[str, Any]) -> int | None:
     seeds = about.get("all_seeds")
     seed = seeds[0] if isinstance(seeds, list) and seeds else about.get("seed")
     return seed if isinstance(seed, int) and 0 <= seed <= MAX_ID else None
-
-
-def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
-    """Return the URL without its credentials, and headers with them as Basic authentication."""
-    parts = urlsplit(url)
-    headers = {"Authorization": f"Basic {secrets_in(url)[0]}"} if parts.username else {}
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers

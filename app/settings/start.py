@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from app.config import ACCESS, OSS, Settings, read_settings
 from app.env_file import EnvFile
 from app.errors import AppError, Conflict, InvalidRequest, Message, SettingError, message
-from app.library.bucket_check import try_bucket
+from app.library.library import try_bucket
 from app.setting import is_address
 from app.settings.providers import (
     KeyTest,

@@ -19,7 +19,7 @@ from openpyxl.utils import get_column_letter
 from app.errors import SpreadsheetError
 from app.sheets.limits import MAX_CELLS, MAX_COLUMN, MAX_MERGES, MAX_SHEET_ROWS, TOO_MUCH, TextBudget
 from app.sheets.table import ExcelTime, Grid, Merge, SheetRow, Value, is_blank
-from app.sheets.xlsx_images import image_of_text
+from app.sheets.xlsx_package import image_of_text
 from app.system.bounded_process import run_bounded
 
 MAX_MEMORY = 192 * 2**20

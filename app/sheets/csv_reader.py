@@ -19,7 +19,7 @@ from app.errors import SpreadsheetError
 from app.sheets.headers import find_header
 from app.sheets.limits import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
 from app.sheets.table import Grid, SheetRow, UnreadableCell, Value, is_blank
-from app.sheets.xlsx_images import image_of_text
+from app.sheets.xlsx_package import image_of_text
 
 _HEADER = "提示词"  # these bytes mean this in no other encoding
 _MAX_RUNS = 10_000
@@ -60,11 +60,9 @@ def _mixes_scripts(text: str) -> bool:
     """Whether text decoded as UTF-8 may be GB18030, where ``小猫`` has the bytes of ``Сè``."""
     if text.isascii() or _BEYOND_TWO_BYTES.search(text):
         return False
-    return any(len(_scripts(run[0])) > 1 for run in islice(_RUN.finditer(text), _MAX_RUNS))
-
-
-def _scripts(run: str) -> set[str]:
-    return {unicodedata.name(letter, "").partition(" ")[0] for letter in run[:_MAX_RUN_LENGTH]} & _SCRIPTS
+    runs = (run[0][:_MAX_RUN_LENGTH] for run in islice(_RUN.finditer(text), _MAX_RUNS))
+    named = ({unicodedata.name(letter, "").partition(" ")[0] for letter in run} for run in runs)
+    return any(len(scripts & _SCRIPTS) > 1 for scripts in named)
 
 
 def _is_chinese(text: str) -> bool:

@@ -55,8 +55,10 @@ def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
     check_upload(content)
     if content.startswith(b"PK"):
         package = OoxmlPackage(content)
-        if kind := _other_workbook(package):
-            return read_sheets(content, kind)
+        if "xl/workbook.bin" in package:
+            return read_sheets(content, ".xlsb")
+        if "content.xml" in package and "mimetype" in package:
+            return read_sheets(content, ".ods")
         names = package.names
         if any(name.endswith(".iwa") for name in names) or "index.zip" in package:
             raise SpreadsheetError("这是 Numbers 表格，请在 Numbers 里「文件 → 导出为 → Excel」再导入")
@@ -100,13 +102,6 @@ def converted(file: WorkbookFile) -> tuple[bytes, dict[str, str]]:
                 page.write(row.number, cells)
         with workbook.save(in_memory=True) as written:
             return written.read(), titles
-
-
-def _other_workbook(package: OoxmlPackage) -> str:
-    """The ending of a zipped workbook that is not ``.xlsx``; "" for anything else."""
-    if "xl/workbook.bin" in package:
-        return ".xlsb"
-    return ".ods" if "content.xml" in package and "mimetype" in package else ""
 
 
 def _must_convert(kind: str) -> SpreadsheetError:

@@ -47,7 +47,10 @@ def take_options(header: Header, grid: Grid) -> tuple[Header, list[Message]]:
             taken[field] = column
             _take(grid, column, meaning)
         elif len(unknown) < len(cells):
-            notes.append(_kept(header.named[column], field, unknown))
+            text = "「{header}」列有几格不是 {choices}（第 {rows} 行），整列按自己的列保留"
+            choices = tuple(map(message, OPTION_WORDS[field].values()))
+            name, rows = brief(header.named[column]), row_list(unknown)
+            notes.append(message(text, header=name, choices=choices, rows=rows))
     named = {column: text for column, text in header.named.items() if column not in taken.values()}
     header = replace(header, columns={**header.columns, **taken}, named=named, own=own_names(named))
     if names := tuple(brief(named[column]) for column in sorted(header.unknown & named.keys())):
@@ -68,11 +71,11 @@ def _variables(header: Header, grid: Grid) -> set[str]:
     return {name for text in texts if isinstance(text, str) and "{" in text for name in variable_names(text)}
 
 
+@lru_cache(maxsize=1024)
 def _is_known(meaning: str, value: Value) -> bool:
     return isinstance(value, str | int | float) and _read(meaning, _text(meaning, value))
 
 
-@lru_cache(maxsize=1024)
 def _read(meaning: str, text: str) -> bool:
     try:
         READERS[_FIELDS.get(meaning, meaning)](text)
@@ -98,9 +101,3 @@ def _take(grid: Grid, column: int, meaning: str) -> None:
             value = row.own.pop(column)
             is_special = isinstance(value, ExcelTime | UnreadableCell)
             row.values[column] = value if is_special else _text(meaning, value)
-
-
-def _kept(header: str, field: str, unknown: list[int]) -> Message:
-    text = "「{header}」列有几格不是 {choices}（第 {rows} 行），整列按自己的列保留"
-    choices = tuple(map(message, OPTION_WORDS[field].values()))
-    return message(text, header=brief(header), choices=choices, rows=row_list(unknown))

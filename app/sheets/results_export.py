@@ -106,7 +106,10 @@ def write_results(
     only unfinished rows are run. Raises SpreadsheetError before the first piece; thumbnails are computed as
     they are sent.
     """
-    records = _by_rows(records)
+    records = list(records)
+    first = {record.row_number: place for place, record in reversed(list(enumerate(records)))}
+    # By rows, in the order of their first: a picture that was added later is with its row.
+    records.sort(key=lambda record: (first[record.row_number], record.id))
     columns = _with_options(_RESULT_COLUMNS, {name for record in records for name in record.options})
     columns += own_columns(own_column_names(map(_own_cells, records)), _own_cells)
     ids = [record.id if record.status == Status.SUCCESS else 0 for record in records]
@@ -157,13 +160,6 @@ def _with_options(columns: Sequence[SheetColumn], options: Collection[str]) -> l
     at = columns.index(_LAST_REQUEST_COLUMN) + 1
     found = (column for name, column in _OPTION_COLUMNS.items() if name in options)
     return [*columns[:at], *found, *columns[at:]]
-
-
-def _by_rows(records: Iterable[Record]) -> list[Record]:
-    """The records by rows, in the order of their first; a picture that was added later is with its row."""
-    records = list(records)
-    first = {record.row_number: place for place, record in reversed(list(enumerate(records)))}
-    return sorted(records, key=lambda record: (first[record.row_number], record.id))
 
 
 def _with_lines(

@@ -1,15 +1,19 @@
-"""The zip of a workbook: unpacks and parses its XML parts within limits, and resolves their relationships.
+"""The zip of a workbook: unpacks and parses its XML parts within limits, resolves their relationships, and
+tells which cells have an image and how many float.
 
-Sizes declared in a zip are checked first but not trusted: unpacking stops at the limit in any case.
+Sizes declared in a zip are checked first but not trusted: unpacking stops at the limit in any case. Images
+are never read.
 """
 
 from __future__ import annotations
 
 import io
 import posixpath
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 from xml.parsers import expat
@@ -25,6 +29,7 @@ from app.sheets.limits import (
     MAX_UNPACKED,
     TOO_MUCH,
 )
+from app.sheets.table import UnreadableCell
 
 _DIRECTORY_ENTRY = b"PK\x01\x02"
 # Exceptions that zipfile raises for a damaged file.
@@ -65,7 +70,11 @@ class OoxmlPackage:
         def start(element: str, attributes: Attributes) -> None:
             if len(relations) > MAX_RELATIONS:
                 raise SpreadsheetError(TOO_MUCH)
-            target = self._target(folder, attributes.get("Target", ""))
+            # Absolute or relative to the folder, literal or percent-encoded.
+            target = posixpath.join("/", folder, attributes.get("Target", "").replace("\\", "/"))
+            target = posixpath.normpath(target).lstrip("/")
+            if target not in self:
+                target = unquote(target)
             if element == "Relationship" and attributes.get("TargetMode") != "External" and target in self:
                 kind = attributes.get("Type", "").rpartition("/")[2]
                 relations[attributes.get("Id", "")] = (kind, target)
@@ -103,11 +112,6 @@ class OoxmlPackage:
     def entries(self) -> dict[str, zipfile.ZipInfo]:
         """The entries of the zip by part name in lower case."""
         return dict(self._parts)
-
-    def _target(self, folder: str, target: str) -> str:
-        """The part of a target: absolute or relative to ``folder``, literal or percent-encoded."""
-        path = posixpath.normpath(posixpath.join("/", folder, target.replace("\\", "/"))).lstrip("/")
-        return path if path in self else unquote(path)
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         """The part in chunks of doubling size, so that one huge tag is not rescanned for every chunk."""
@@ -218,3 +222,50 @@ def _refuse_doctype(*_declaration: Any) -> None:
     raise SpreadsheetError(
         "这个文件里夹带了表格不该有的定义，为安全起见没有打开，请在 Excel 里另存为 .xlsx 再导入"
     )
+
+
+_ERROR = "这格里是一张图片，从表格里读不出来，请把图片上传到「示例图」，再在「参考示例图」这一列写上它的名字"
+_IMAGE_CALL = re.compile(r"(?<![^\W_])(?:DISPIMG|IMAGE)\(", re.I)
+_ONLY_AN_IMAGE = re.compile(
+    r'(?:IFERROR\(__xludf\.DUMMYFUNCTION\("=?\s{0,9})?(?:_xl(?:fn|ws)\.){0,2}(?:DISPIMG|IMAGE)\(', re.I
+)
+# The formula result as stored by WPS, which is also its text in a CSV file.
+_RESULT = re.compile(r'=(?:_xlfn\.)?DISPIMG\("[^"]*",\s*[0-9]+\)', re.I)
+_PLACED_IMAGES = "xl/richdata/richvaluerel.xml"
+
+
+def image_of_text(text: str) -> UnreadableCell | None:
+    """An UnreadableCell for the text that WPS writes for an image; None for any other text."""
+    return placed_image(text) if text.startswith("=") and _RESULT.fullmatch(text) else None
+
+
+def image_of_formula(formula: str, result: str, *, failed: bool) -> UnreadableCell | None:
+    """An UnreadableCell for an image formula of WPS, Excel or Google; ``failed``: its result is an error."""
+    if _ONLY_AN_IMAGE.match(formula) or (failed and _IMAGE_CALL.search(formula)):
+        return UnreadableCell(f"={formula[:60]}", _ERROR)
+    return image_of_text(result)
+
+
+def placed_image(seen: str) -> UnreadableCell:
+    """An UnreadableCell for an image placed in a cell by Excel; other programs see an error value."""
+    return UnreadableCell(seen[:60], _ERROR)
+
+
+def has_placed_images(package: OoxmlPackage) -> bool:
+    """Whether the workbook has images placed in cells by Excel."""
+    return _PLACED_IMAGES in package
+
+
+def count_floating(package: OoxmlPackage, sheet: str) -> int:
+    """The number of floating images of a sheet part; counting stops at a damaged drawing."""
+    count = 0
+
+    def start(name: str, _attributes: Attributes) -> None:
+        nonlocal count
+        count += name == "pic"
+
+    with suppress(SpreadsheetError):
+        for kind, part in set(package.relations(sheet).values()):
+            if kind == "drawing":
+                package.walk(part, start)
+    return count

@@ -13,8 +13,14 @@ from functools import cached_property
 from app.errors import SpreadsheetError
 from app.sheets.limits import MAX_COLUMN, MAX_SHEETS
 from app.sheets.table import Grid, SheetRow
-from app.sheets.xlsx_images import count_floating, has_placed_images
-from app.sheets.xlsx_package import Attributes, OoxmlPackage, integer, is_true
+from app.sheets.xlsx_package import (
+    Attributes,
+    OoxmlPackage,
+    count_floating,
+    has_placed_images,
+    integer,
+    is_true,
+)
 from app.sheets.xlsx_sheet_parser import SheetParser
 from app.sheets.xlsx_styles import Shared, read_strings, read_styles
 

@@ -19,8 +19,16 @@ from app.sheets.table import (
     Value,
     is_blank,
 )
-from app.sheets.xlsx_images import image_of_formula, image_of_text, placed_image
-from app.sheets.xlsx_package import Attributes, OoxmlPackage, StopParsing, integer, is_true
+from app.sheets.xlsx_package import (
+    Attributes,
+    OoxmlPackage,
+    StopParsing,
+    image_of_formula,
+    image_of_text,
+    integer,
+    is_true,
+    placed_image,
+)
 from app.sheets.xlsx_styles import Shared, unescape
 
 _LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
@@ -219,17 +227,16 @@ class SheetParser:
         if not math.isfinite(number):
             return content
         whole = int(number) if number.is_integer() and abs(number) < 1e15 else None
-        if whole is not None and (text := self._number_text(whole)) is not None:
-            return FormattedNumber(whole, text)
+        if whole is not None:
+            number_format = self._shared.styles.formats.get(self._style)
+            text = number_format.display(whole) if number_format else None
+            if text is None and whole == 0 and self._formula is not None:
+                text = ""  # of a formula on an empty cell
+            if text is not None:
+                return FormattedNumber(whole, text)
         if self._style in self._shared.styles.dates:
             return ExcelTime.of_serial(number, since_1904=self._shared.since_1904)
         return number if whole is None else whole
-
-    def _number_text(self, number: int) -> str | None:
-        """A number displayed in its number format; "" for the 0 of a formula on an empty cell; else None."""
-        number_format = self._shared.styles.formats.get(self._style)
-        text = number_format.display(number) if number_format else None
-        return "" if text is None and number == 0 and self._formula is not None else text
 
     def _add_merge(self, reference: str) -> None:
         if len(self._grid.merges) >= MAX_MERGES:

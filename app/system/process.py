@@ -67,7 +67,10 @@ def inhibit_sleep(clock: Callable[[], float] = time.monotonic) -> Iterator[Calla
             until = clock() + _AWAKE_SECONDS
         was_held, is_held = is_held, clock() < until
         if is_held and not was_held:
-            held.enter_context(_keep_running())
+            from wakepy import keep  # 0.5 MB, for which an idle server has no use
+
+            logging.getLogger("wakepy").setLevel(logging.WARNING)  # its reports of failures are paragraphs
+            held.enter_context(keep.running(on_fail="pass"))
         elif was_held and not is_held:
             held.close()
 
@@ -76,13 +79,6 @@ def inhibit_sleep(clock: Callable[[], float] = time.monotonic) -> Iterator[Calla
     finally:
         with contextlib.suppress(RuntimeError):  # the desktop's service is gone
             held.close()
-
-
-def _keep_running() -> contextlib.AbstractContextManager[object]:
-    from wakepy import keep  # 0.5 MB, for which an idle server has no use
-
-    logging.getLogger("wakepy").setLevel(logging.WARNING)  # its reports of failures are paragraphs
-    return keep.running(on_fail="pass")
 
 
 def limit_malloc_arenas() -> None:

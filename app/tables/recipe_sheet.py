@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 from app import sheets
-from app.domain import ModelSpec, SampleImage
+from app.domain import ModelSpec
 from app.domain.recipes import ROLE_COLUMN, Recipe
 from app.errors import Translate
 
@@ -13,13 +13,9 @@ def write_sheet(recipe: Recipe, specs: Sequence[ModelSpec], *, translate: Transl
     """The workbook of a recipe; a column that a role takes its references from is ``{产品图}`` there."""
     rows = []
     for role in recipe.roles:
-        names = [_name_of(image) for image in role.images or ()]
+        names = [f"{{{it}}}" if isinstance(it, str) else it.filename for it in role.images or ()]
         rows.append({**role.fields, "references": names, "columns": {ROLE_COLUMN: role.name}})
     return sheets.write_requests(rows, specs, translate=translate)
-
-
-def _name_of(image: str | SampleImage) -> str:
-    return f"{{{image}}}" if isinstance(image, str) else image.filename
 
 
 def read_sheet(content: bytes, filename: str, find_model: Callable[[str], ModelSpec]) -> list[dict[str, Any]]:
@@ -31,11 +27,11 @@ def read_sheet(content: bytes, filename: str, find_model: Callable[[str], ModelS
         if "filename" in fields:
             fields["file_name"] = fields.pop("filename")
         if row.references:
-            fields["sample_images"] = [_image_of(name) for name in row.references]
+            fields["sample_images"] = [
+                {"column": name[1:-1]}
+                if name[:1] == "{" and name[-1:] == "}"
+                else {"url": "", "filename": name}
+                for name in row.references
+            ]
         roles.append({"role": row.columns.get(ROLE_COLUMN, ""), **fields})
     return roles
-
-
-def _image_of(name: str) -> dict[str, str]:
-    is_column = name.startswith("{") and name.endswith("}")
-    return {"column": name[1:-1]} if is_column else {"url": "", "filename": name}

@@ -114,18 +114,17 @@ class DecodeLimit:
     def hold(self, pixels: int) -> Iterator[None]:
         """Wait until an image of so many pixels may be decoded, and count it until the block ends."""
         with self._changed:
-            self._changed.wait_for(lambda: self._admits(pixels))
-            self._decoded_now.append(pixels)
+            now = self._decoded_now
+            self._changed.wait_for(
+                lambda: not now or (len(now) < self._images and sum(now) + pixels <= self._pixels)
+            )
+            now.append(pixels)
         try:
             yield
         finally:
             with self._changed:
                 self._decoded_now.remove(pixels)
                 self._changed.notify_all()
-
-    def _admits(self, pixels: int) -> bool:
-        now = self._decoded_now
-        return not now or (len(now) < self._images and sum(now) + pixels <= self._pixels)
 
 
 class WakeSignal:

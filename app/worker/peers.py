@@ -201,9 +201,5 @@ def _digests(settings: Settings) -> dict[str, str]:
     """Of each setting that must be the same on all; of keys only whether there is one."""
     found = {name: bool(getattr(settings, name.lower())) for name in chain(*REQUIRED.values())}
     found |= {name: getattr(settings, name.lower()) for name, each in SETTINGS.items() if each.agrees}
-    return {name: _digest(value) for name, value in found.items()}
-
-
-def _digest(value: object) -> str:
-    plain = value.normalize() if isinstance(value, Decimal) else value
-    return hashlib.sha256(repr(plain).encode()).hexdigest()[:12]
+    plain = {name: it.normalize() if isinstance(it, Decimal) else it for name, it in found.items()}
+    return {name: hashlib.sha256(repr(value).encode()).hexdigest()[:12] for name, value in plain.items()}
