@@ -71,11 +71,11 @@ def _variables(header: Header, grid: Grid) -> set[str]:
     return {name for text in texts if isinstance(text, str) and "{" in text for name in variable_names(text)}
 
 
-@lru_cache(maxsize=1024)
 def _is_known(meaning: str, value: Value) -> bool:
     return isinstance(value, str | int | float) and _read(meaning, _text(meaning, value))
 
 
+@lru_cache(maxsize=1024)
 def _read(meaning: str, text: str) -> bool:
     try:
         READERS[_FIELDS.get(meaning, meaning)](text)
