@@ -7,6 +7,7 @@ per request or worker thread; every function takes it as its first argument, ``d
 from sqlite3 import Error
 
 from app.core.attempts import Limit, forget_attempts, seconds_to_wait, start_attempt
+from app.core.log import add_log, count_log, list_log
 from app.core.money.budgets import BudgetReached, list_budgets, person_budget, set_budgets
 from app.core.money.ledger import (
     BatchNotActive,
@@ -66,29 +67,9 @@ from app.core.orders.orders import (
     rows_of_roles,
 )
 from app.core.orders.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
-from app.core.queue.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
-from app.core.queue.claim import claim_record, has_claimable
-from app.core.queue.delivered import list_delivered_records
-from app.core.queue.ends import fail_record, finish_record, requeue_record
-from app.core.queue.fold import FOLD_SECONDS, fold_changes
-from app.core.queue.leases import (
-    extend_leases,
-    has_stalled_of_other_models,
-    list_reapable,
-    pause_other_models,
-    reap_stalled,
-)
-from app.core.queue.log import add_log, count_log, list_log
-from app.core.queue.models import (
-    check_models,
-    count_ahead,
-    count_running_by_model,
-    find_statistics,
-    list_queued_models,
-    store_statistics,
-)
-from app.core.queue.pauses import (
+from app.core.pauses import (
     Pause,
+    check_models,
     finish_if_done,
     list_pauses,
     pause_batch,
@@ -96,8 +77,34 @@ from app.core.queue.pauses import (
     resume_batch,
     resume_in_transaction,
 )
+from app.core.people import (
+    PAYER,
+    add_setting_change,
+    find_earlier_user,
+    find_person_of,
+    find_picker,
+    had_several_people,
+    list_names,
+    list_setting_changes,
+    name_of_buyer,
+    set_payer,
+    shown_names,
+)
+from app.core.queue.cancellation import Cancelled, cancel_batch, cancel_held_of_changed, cancel_record
+from app.core.queue.claim import claim_record, extend_leases, has_claimable
+from app.core.queue.ends import (
+    fail_record,
+    finish_record,
+    has_stalled_of_other_models,
+    list_reapable,
+    pause_other_models,
+    reap_stalled,
+    requeue_record,
+)
+from app.core.queue.fold import FOLD_SECONDS, fold_changes
 from app.core.queue.runs import (
     NUMBER_IN_MINUTE,
+    count_ahead,
     count_batches,
     count_open_work,
     get_batch,
@@ -106,21 +113,31 @@ from app.core.queue.runs import (
     list_batch_records,
     list_batches,
 )
-from app.core.queue.workers import forget_worker, list_workers, open_wake_source, report_worker
+from app.core.queue.workers import (
+    count_running_by_model,
+    find_statistics,
+    forget_worker,
+    list_queued_models,
+    list_workers,
+    open_wake_source,
+    report_worker,
+    store_statistics,
+)
 from app.core.records.copies import (
     CopyProgress,
+    StoredFile,
     add_earlier_copies,
     count_output_copies,
     find_output_copy,
     find_stored_output,
     finish_output_copy,
     get_output_copy,
+    list_stored_files,
     reset_backoff,
     retry_output_copy,
 )
 from app.core.records.filter import NEWEST, NOT_PICKED, OLDEST, OPEN, RecordFilter
 from app.core.records.index import index_progress, index_records, merge_index
-from app.core.records.prompts import EarlierPrompt, list_prompts
 from app.core.records.query import (
     count_by_words,
     count_facets,
@@ -130,6 +147,7 @@ from app.core.records.query import (
     list_record_ids,
 )
 from app.core.records.records import (
+    EarlierPrompt,
     Selection,
     delete_records,
     delete_with_undo,
@@ -140,36 +158,27 @@ from app.core.records.records import (
     list_options,
     list_own_columns,
     list_page,
+    list_prompts,
     list_records,
     list_records_of_file,
     list_selected,
     list_siblings,
     list_single_records,
-    pick_records,
     records_of,
     restore_records,
     undo_delete,
 )
-from app.core.records.versions import touch
-from app.core.records.whose import (
-    PAYER,
-    find_earlier_user,
-    find_person_of,
-    find_picker,
-    had_several_people,
-    list_names,
-    name_of_buyer,
-    set_payer,
-    shown_names,
-)
-from app.core.setting_changes import add_setting_change, list_setting_changes
+from app.core.records.rows import touch
 from app.core.tables.changes import (
     get_change,
     list_changes,
     note_pictures,
+    pick_records,
+    picks_of,
     records_of_row,
     rows_showing,
     save_change,
+    set_picks,
 )
 from app.core.tables.list import ListedTable, TableTotals, first_words, has_tables, list_tables, table_totals
 from app.core.tables.pictures import (
@@ -179,6 +188,7 @@ from app.core.tables.pictures import (
     link_pictures,
     link_shared_pictures,
     linked_pictures,
+    list_delivered_records,
     repair_rows,
     rows_bought_for,
 )
@@ -214,9 +224,7 @@ from app.core.tables.workbooks import (
     find_workbook,
     forget_workbooks,
     get_workbook_file,
-    picks_of,
     sample_cells,
-    set_picks,
     workbook_cells,
 )
 from app.engine.connection import (
@@ -231,15 +239,13 @@ from app.engine.connection import (
     transaction,
     until_stored,
 )
-from app.engine.guard import StoreGuard, open_guard
-from app.engine.health import lacking_connections, require_writable
+from app.engine.guard import StoreGuard, lacking_connections, open_guard, require_writable
 from app.engine.ngrams import find_spans, read_search
 from app.engine.pool import ConnectionPool, connect
 from app.engine.values import IN_IDS, SqlList, object_of, priced, yuan
 from app.migrations import is_outdated, open_database, open_to_read
-from app.migrations.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
+from app.migrations.backup import FoundPicture, back_up, dump, empty_trash, rebuild
 from app.migrations.copy_to import Copied, CopyDiffers, copy_to
-from app.migrations.postgres_backup import dump
 from app.migrations.restored import RESTORED, note_sent, pause_all, require_not_moved
 from app.migrations.restoring import (
     Restored,

@@ -371,10 +371,10 @@ def test_pause_all_pauses_a_database_that_was_restored_by_other_means(
 def test_an_older_pg_dump_is_refused_in_one_sentence(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.migrations.postgres_backup._versions", lambda: iter([(12, "/old/pg_dump")]))
+    monkeypatch.setattr("app.migrations.backup._versions", lambda: iter([(12, "/old/pg_dump")]))
     with pytest.raises(DatabaseError, match=r"这里的是 12"):
         cli.back_up(store.moved, tmp_path / "b")
-    monkeypatch.setattr("app.migrations.postgres_backup._versions", lambda: iter([]))
+    monkeypatch.setattr("app.migrations.backup._versions", lambda: iter([]))
     with pytest.raises(DatabaseError, match=r"这里没有找到"):
         cli.back_up(store.moved, tmp_path / "b")
     assert list((tmp_path / "b").iterdir()) == []
@@ -390,7 +390,7 @@ def test_a_backup_that_fails_keeps_the_earlier_one_and_no_argument_has_the_passw
     failing = tmp_path / "pg_dump"
     failing.write_text('#!/bin/sh\necho "half $PGPASSWORD $*" >&2\nexit 1\n')
     failing.chmod(0o755)
-    monkeypatch.setattr("app.migrations.postgres_backup._versions", lambda: iter([(99, str(failing))]))
+    monkeypatch.setattr("app.migrations.backup._versions", lambda: iter([(99, str(failing))]))
     with pytest.raises(DiskError, match="half geheim --format=custom") as failed:
         cli.back_up(settings, tmp_path / "b")
     assert str(failed.value).count("geheim") == 1

@@ -34,7 +34,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/migrations/copy_to.py": None,
     "web_app.py": None,  # starts at the terminal
     "app/tables/recipe_examples.py": None,  # words for the models
-    "app/migrations/one_role.py": None,  # names of recipes
+    "app/migrations/earlier_tables.py": None,  # names of recipes
     "app/migrations/baseline.py": ("FIRST_ROWS",),  # the name of the first person
     "app/domain/recipes.py": ("RECIPE_COLUMNS", "CATEGORY_COLUMNS"),  # columns
     "app/web/views/dialogs.py": ("_OWN_REFERENCES",),  # a column

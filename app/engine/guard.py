@@ -12,20 +12,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.engine.connection import Target, last_version
-from app.engine.health import check_pages
+from app.engine.connection import Connection, Target, last_version, transaction
 from app.engine.sqlite import (
     FileId,
     SqliteConnection,
+    check_pages,
     connect,
     damage_text,
     file_id,
     is_damage,
     main_file_problem,
 )
-from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, message
+from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused, message
 
 _SHARE_OF_CHECKS = 0.01  # upper limit of the time spent in page checks
+CONNECTIONS_OF_A_PROCESS = 12  # at most: see ``links``
 
 
 class StoreGuard(Protocol):
@@ -52,11 +53,7 @@ class StoreGuard(Protocol):
 
 def open_guard(target: Target, *, stops: Callable[[], bool] = bool) -> StoreGuard:
     """The guard of this database; ``stops()`` ends a long check early."""
-    if isinstance(target, Path):
-        return FileGuard(target, stops=stops)
-    from app.engine.postgres_guard import PostgresGuard
-
-    return PostgresGuard()
+    return FileGuard(target, stops=stops) if isinstance(target, Path) else PostgresGuard()
 
 
 class FileGuard:
@@ -181,3 +178,87 @@ class FileGuard:
         except OSError:
             return None
         return found.st_size, found.st_mtime_ns
+
+
+class PostgresGuard:
+    """The state of the database as ``StoreGuard`` tells it of a file.
+
+    A server that cannot be reached blocks writes until it answers; contents older than seen before (a backup,
+    or a standby that had not received the last commits) block them until a restart.
+    """
+
+    def __init__(self) -> None:
+        self._away: Message | None = None
+        self._damage: Message | None = None
+        self._version = 0  # the highest value of the change counter so far
+
+    def problem(self) -> Message | None:
+        """Why nothing may be submitted or written; None when there is no problem."""
+        return self._damage or self._away
+
+    def away(self) -> Message | None:
+        """As ``problem``, but only while the server cannot be reached."""
+        return self._away
+
+    def watch(self, db: Connection) -> Message | None:
+        """Ask the server for its change counter -> ``problem()``."""
+        try:
+            self._compare(db)
+            self._away = None
+        except StoreLost as lost:
+            self.report(lost)
+            self._away = lost.message
+        return self.problem()
+
+    def require(self, db: Connection) -> None:
+        """Raises StoreLost or StoreDamaged when nothing may be submitted; call before each submission."""
+        if not self._damage:
+            self._compare(db)
+        if self._damage:
+            raise StoreDamaged(self._damage)
+
+    def check(self) -> bool:
+        """Nothing to check: the server verifies its own pages."""
+        return False
+
+    def report(self, error: BaseException) -> None:
+        """Record a query's error; when it means damage, submissions are blocked from then on."""
+        if isinstance(error, StoreDamaged):
+            self._damage = self._damage or error.message
+
+    def _compare(self, db: Connection) -> None:
+        seen = self._version  # before the counter is read: other threads see later values meanwhile
+        version = last_version(db)
+        if version < seen:
+            self._damage = message(
+                "数据库的内容变旧了，像是恢复了旧的备份，或切换到了落后的备用服务器，不再下单："
+                "请换回正确的数据库，再重新启动程序"
+            )
+        self._version = max(self._version, version)
+
+
+def require_writable(db: Connection) -> bool:
+    """True; raises WriteRefused when the database takes no writes now, as of a standby server."""
+    if db.engine == "sqlite":
+        with transaction(db, durable=False):  # that writes nothing
+            return True
+    found = db.execute("SELECT current_setting('transaction_read_only') AS only_reads").fetchone()
+    if found["only_reads"] == "on":
+        raise WriteRefused("数据库现在写不进去（{reason}），请检查磁盘空间和权限", reason="read only")
+    return True
+
+
+def lacking_connections(db: Connection) -> str:
+    """Why the server may refuse connections that a process needs; empty when it has enough."""
+    if db.engine == "sqlite":
+        return ""
+    row = db.execute(
+        """
+        SELECT CAST(current_setting('max_connections') AS integer)
+            - CAST(current_setting('superuser_reserved_connections') AS integer) AS most,
+            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used
+        """
+    ).fetchone()
+    if row["most"] - row["used"] >= CONNECTIONS_OF_A_PROCESS:
+        return ""
+    return f"{row['used']} of {row['most']} are in use, a process needs {CONNECTIONS_OF_A_PROCESS}"

@@ -18,7 +18,7 @@ from psycopg.abc import PQGen
 from psycopg.adapt import Buffer, Loader
 
 from app.engine import connection
-from app.engine.values import ServerRow
+from app.engine.dialect import ServerRow
 from app.errors import SettingError, StoreLost, WriteRefused, message
 
 _T = TypeVar("_T")

@@ -17,9 +17,9 @@ import psycopg
 from psycopg import ClientCursor, pq
 
 from app.engine.connection import Cursor, clock_of
-from app.engine.dialect import to_postgres
+from app.engine.dialect import ServerRow, parameters_of, to_postgres
 from app.engine.links import Link, Links, links_to, lost, reason_of
-from app.engine.values import ServerRow, quoted
+from app.engine.values import quoted
 from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused
 
 _WRITERS, _ELECTED = 4_114_001, 4_114_002  # keys of advisory locks in this database
@@ -92,7 +92,7 @@ class PostgresConnection:
         In a write transaction a statement without result is sent with the next one that has a result, or with
         the commit, which then raises what it would have raised.
         """
-        query, values = to_postgres(sql), _values(fields)
+        query, values = to_postgres(sql), parameters_of(fields)
         if self._waiting is not None:
             [text] = self._texts(query, [values])
             self._writes = self._writes or not _READS.match(query)
@@ -116,7 +116,7 @@ class PostgresConnection:
         head, each, between = (inserts[1], inserts[2], ",") if inserts else ("", query, ";")
         self._writes = True
         with self._lent():
-            texts = self._texts(each, map(_values, rows))
+            texts = self._texts(each, map(parameters_of, rows))
             for first in range(0, len(texts), _ROWS_AT_ONCE):
                 self._send(head + between.join(texts[first : first + _ROWS_AT_ONCE]))
 
@@ -359,20 +359,3 @@ def environment_of(url: str) -> dict[str, str]:
     """The environment variables by which PostgreSQL's own programs connect to this database."""
     options = pq.Conninfo.parse(url.encode())
     return {each.envvar.decode(): each.val.decode() for each in options if each.envvar and each.val}
-
-
-def _values(fields: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | Sequence[Any]:
-    """Parameters as SQLite takes them: a bool is a number. NUL, which no text may contain, becomes ``�``."""
-    if isinstance(fields, Mapping):
-        return {name: _value(value) for name, value in fields.items()}
-    return [_value(value) for value in fields]
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str):
-        return str(value).replace("\x00", "�")
-    if isinstance(value, list):
-        return [_value(each) for each in value]
-    return value

@@ -1,7 +1,7 @@
 """Stored values to Python values and back."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,28 +18,6 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 class SqlList(list[Any]):
     """A list as a parameter, of IN_IDS for example: JSON for SQLite, an array for PostgreSQL."""
-
-
-class ServerRow:
-    """A row of a result from PostgreSQL: values by column name or by position."""
-
-    __slots__ = ("_names", "_values")
-
-    def __init__(self, names: dict[str, int], values: tuple[Any, ...]) -> None:
-        self._names, self._values = names, values
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._values[self._names[key] if isinstance(key, str) else key]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def keys(self) -> Iterable[str]:
-        """The column names, so that ``dict(row)`` works."""
-        return self._names.keys()
 
 
 def utc_now() -> str:

@@ -14,12 +14,11 @@ from pathlib import Path
 from app.core.orders.fingerprints import add_fingerprints
 from app.core.records.index import has_other_normaliser, rebuild_index
 from app.engine.connection import Connection, Target, transaction
-from app.engine.health import check_pages
-from app.engine.sqlite import SqliteConnection, connect, damage_text, is_damage
+from app.engine.sqlite import SqliteConnection, check_pages, connect, damage_text, is_damage
 from app.errors import DatabaseError, StoreDamaged
 from app.migrations import legacy_import, m0025_one_schema
 from app.migrations.baseline import add_indexes, add_tables, fill_tables
-from app.migrations.batch_tables import Progress
+from app.migrations.earlier_tables import Progress
 from app.migrations.restored import complete_restore, pause_if_older
 from app.system import windows_files
 

@@ -1,6 +1,9 @@
-"""Maintenance: empty the trash, list stored files, back up and rebuild the database."""
+"""Empty the trash, back up the database (PostgreSQL with its own program), and rebuild it from pictures."""
 
+import re
+import shutil
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -16,12 +19,13 @@ from app.domain.times import utc_text
 from app.engine.connection import Connection, Row, transaction
 from app.engine.sqlite import connect
 from app.engine.values import IN_IDS, SqlList, object_text
-from app.errors import DatabaseError, DiskError
+from app.errors import DatabaseError, DiskError, message
 from app.migrations import is_up_to_date, open_database
 from app.migrations.restored import RESTORED, pause_all
 from app.system import windows_files
 
 _FILES_AT_ONCE = 2_000
+_FAILED = "备份没有成功（{reason}），请检查「{folder}」的磁盘空间和权限"
 _PAGES_AT_ONCE = 256
 _BETWEEN_PAGES_SECONDS = 0.02  # 50 MB a second at most: the disk is for the pictures
 
@@ -32,18 +36,6 @@ _FOUND = """
 """
 
 Remove = Callable[[str, int, str], object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredFile:
-    """A record's picture file, with hash and size as saved (empty or None: not recorded); ``key`` is that in
-    the bucket, empty without a copy there."""
-
-    record_id: int
-    filename: str
-    sha256: str
-    file_size: int | None
-    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,25 +134,6 @@ def _is_removed(row: Row, remove: Remove) -> bool:
     return True
 
 
-def list_stored_files(db: Connection) -> Iterator[StoredFile]:
-    """The picture of every record that has one, trash included, by id."""
-    last = 0
-    while rows := db.execute(
-        """
-        SELECT generation_records.id AS record_id, generation_records.filename, sha256, file_size,
-            coalesce(output_copies.key, '') AS key
-        FROM generation_records
-        LEFT JOIN output_copies ON output_copies.record_id = generation_records.id
-        WHERE generation_records.id > :last AND generation_records.filename <> ''
-        ORDER BY generation_records.id
-        LIMIT :limit
-        """,
-        {"last": last, "limit": _FILES_AT_ONCE},
-    ).fetchall():
-        yield from (StoredFile(**dict(row)) for row in rows)
-        last = rows[-1]["record_id"]
-
-
 class _Stopped(Exception):
     """A backup was stopped."""
 
@@ -197,8 +170,7 @@ def back_up(path: Path, target: Path, *, stops: Callable[[], bool] | None = None
     except _Stopped:
         return False
     except (sqlite3.Error, OSError) as error:
-        text = "备份没有成功（{reason}），请检查「{folder}」的磁盘空间和权限"
-        raise DiskError(text, reason=error, folder=target.parent) from error
+        raise DiskError(_FAILED, reason=error, folder=target.parent) from error
     finally:
         for ending in ("", "-journal", "-wal", "-shm"):
             windows_files.unlink(part.with_name(f"{part.name}{ending}"))
@@ -212,6 +184,62 @@ def _slowly(stops: Callable[[], bool] | None) -> Callable[[int, int, int], None]
         time.sleep(_BETWEEN_PAGES_SECONDS)
 
     return step if stops else None
+
+
+def dump(url: str, target: Path, environ: Mapping[str, str]) -> None:
+    """Write the database to a file for pg_restore, atomically and consistently, while others write.
+
+    ``environ`` is the environment of pg_dump, whose password is passed in it, so that no list of processes
+    shows it. Raises DatabaseError, DiskError; an older file then stays.
+    """
+    from app.engine.postgres import PostgresConnection, environment_of
+
+    with closing(PostgresConnection(url)) as db:
+        row = db.execute("SELECT current_setting('server_version_num') AS number").fetchone()
+        server = int(row["number"]) // 10_000
+    part = target.with_name(f"{target.name}.part")
+    command = (_pg_dump(server), "--format=custom", "--no-password", f"--file={part}")
+    try:
+        done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, and no shell
+            command,
+            env={**environ, **environment_of(url)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            reason = (done.stderr.strip() or "?").splitlines()[0]
+            raise DiskError(_FAILED, reason=reason, folder=target.parent)
+        windows_files.replace(part, target)
+    except OSError as error:
+        raise DiskError(_FAILED, reason=error, folder=target.parent) from error
+    finally:
+        windows_files.unlink(part)
+
+
+def _pg_dump(server: int) -> str:
+    """The newest pg_dump here. Raises DatabaseError when it is older than the server, or there is none."""
+    newest = max(_versions(), default=(0, ""))
+    if newest[0] < server:
+        found = message("这里的是 {version}", version=newest[0]) if newest[0] else message("这里没有找到")
+        text = "备份要用 pg_dump {server} 或更新的版本（{found}），请安装 PostgreSQL {server} 的客户端程序"
+        raise DatabaseError(text, server=server, found=found)
+    return newest[1]
+
+
+def _versions() -> Iterator[tuple[int, str]]:
+    """(version, path) of the one on PATH, and of those where Debian has them."""
+    found = shutil.which("pg_dump")
+    paths = [*Path("/usr/lib/postgresql").glob("*/bin/pg_dump"), *([Path(found)] if found else [])]
+    for path in paths:
+        try:
+            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        except OSError:
+            continue
+        if number := re.search(r"\) (\d+)", said):
+            yield int(number[1]), str(path)
 
 
 def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:

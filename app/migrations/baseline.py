@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from app.core.queue.sums import SUMS, filled
+from app.core.queue.fold import SUMS, filled
 from app.engine.values import quoted
 
 FIRST_ROWS = {

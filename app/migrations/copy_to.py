@@ -8,11 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.core.queue.sums import SUMS, filled
+from app.core.queue.fold import SUMS, filled
 from app.core.records.index import rebuild_index
 from app.engine.connection import Connection, transaction
-from app.engine.health import check_pages
-from app.engine.sqlite import SqliteConnection, connect, damage_text, is_damage
+from app.engine.sqlite import SqliteConnection, check_pages, connect, damage_text, is_damage
 from app.engine.values import number_of, quoted, text_of
 from app.errors import DatabaseError, StoreDamaged
 from app.migrations import open_database
@@ -222,7 +221,7 @@ class _Copy:
     def _converted(
         self, rows: Iterable[tuple[Any, ...]], wanted: Sequence[tuple[type, Any]]
     ) -> Iterator[tuple[Any, ...]]:
-        """The rows with values of these types; others are converted as ``row_mapping`` reads them."""
+        """The rows with values of these types; others are converted as ``rows`` of records reads them."""
         fitting: set[tuple[type, ...]] = set()
         for row in rows:
             types = tuple(map(type, row))

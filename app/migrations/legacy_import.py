@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from app.core.records.mapping import NUMBERS, status_of
+from app.core.records.rows import NUMBERS, status_of
 from app.domain import Status, file_key
 from app.domain.people import fold_name
 from app.engine.values import number_of, quoted, text_of

@@ -10,7 +10,6 @@ import sqlite3
 from app.core.orders.fingerprints import add_fingerprints
 from app.engine.sqlite import SqliteConnection
 from app.engine.values import quoted
-from app.migrations import one_role
 from app.migrations.baseline import (
     add_indexes,
     add_tables,
@@ -19,7 +18,7 @@ from app.migrations.baseline import (
     drop_other_objects,
     fill_tables,
 )
-from app.migrations.batch_tables import Progress, add_tables_of_batches
+from app.migrations.earlier_tables import Progress, add_tables_of_batches, make_recipes
 from app.migrations.legacy_import import set_aside_columns, set_aside_tables, take_over_users
 
 KEEP_FAVOURITES = "UPDATE generation_records SET pick = 'keep' WHERE favourite = 1 AND pick = ''"
@@ -99,7 +98,7 @@ def upgrade(db: SqliteConnection, report: Progress) -> None:
     if version < _0_2_0[0]:
         add_tables_of_batches(db, report)
     elif "prefix" in columns(db, "tables"):
-        one_role.upgrade(db)
+        make_recipes(db)
     if "people" in new:
         take_over_users(db)
     db.execute("PRAGMA writable_schema = OFF")

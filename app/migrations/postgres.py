@@ -12,9 +12,8 @@ from app.engine.links import LONG_SECONDS
 from app.engine.pool import connect
 from app.engine.postgres import PostgresConnection
 from app.errors import DatabaseError, WriteRefused
-from app.migrations import one_role
 from app.migrations.baseline import FIRST_ROWS
-from app.migrations.batch_tables import Progress
+from app.migrations.earlier_tables import Progress, make_recipes
 from app.migrations.m0025_one_schema import KEEP_FAVOURITES
 from app.migrations.restored import pause_if_restored
 
@@ -51,7 +50,7 @@ def _add_what_is_missing(db: Connection, _report: Progress) -> None:
         db.execute(f"ALTER TABLE {table} DROP COLUMN favourite")
     db.execute(_DROP_FAVOURITE)
     if "prefix" in columns(db, "tables"):
-        one_role.upgrade(db)
+        make_recipes(db)
 
 
 # The column stays where a view of another program has it.

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from app.core.money.ledger import recompute_costs
-from app.core.queue.pauses import pause_in_transaction
-from app.core.records.versions import update_records
+from app.core.pauses import pause_in_transaction
+from app.core.records.rows import update_records
 from app.domain import PauseCause
 from app.engine.connection import Connection, Row, next_version, transaction
 from app.engine.sqlite import SqliteConnection

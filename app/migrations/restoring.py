@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from app.core.records.mapping import read_records
-from app.core.records.versions import update_records
+from app.core.records.rows import read_records, update_records
 from app.domain import Record
 from app.domain.times import utc_text
 from app.engine.connection import Connection, transaction

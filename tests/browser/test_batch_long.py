@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 import database
 from app.config import Settings
-from app.core.queue.log import add_log
+from app.core.log import add_log
 from app.domain import ImageRequest, Models
-from app.migrations.batch_tables import add_tables_of_batches
+from app.migrations.earlier_tables import add_tables_of_batches
 from app.providers.demo import Demo
 from tools import orders
 from tools.fakes.openai_images import FakeOpenAIImages

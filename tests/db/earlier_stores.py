@@ -1,7 +1,7 @@
 """Make a store of an earlier version of a new one, on either engine."""
 
 import database
-from app.core.queue.sums import SUMS
+from app.core.queue.fold import SUMS
 
 _TABLES_SINCE_0_2_0 = (
     *("delivery_profiles", "deliveries", "delivery_files", "recipes"),

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from app.core.queue.log import add_log
+from app.core.log import add_log
 from tests.db.queue import add
 
 

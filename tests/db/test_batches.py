@@ -3,7 +3,7 @@
 import pytest
 
 import database
-from app.core.queue.pauses import finish_if_done, reopen
+from app.core.pauses import finish_if_done, reopen
 from app.domain import BatchStatus, Models, ModelSpec, PauseCause, Status
 from app.errors import Conflict
 from tests.db.queue import BILLED, CAT, NOW, REFUSED, SAVED, add, add_sample, claim, claimed, log, submitted

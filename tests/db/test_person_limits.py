@@ -12,7 +12,7 @@ import pytest
 import database
 from app.config import Settings
 from app.core.money import budgets as db_budgets
-from app.core.records.whose import find_payer
+from app.core.people import find_payer
 from app.domain import BudgetScope
 from app.errors import Billed
 from app.orders.place import place

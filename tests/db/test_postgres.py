@@ -484,7 +484,7 @@ def test_a_counter_that_another_thread_reads_later_is_not_taken_for_an_older_dat
             assert guard.watch(other) is None
         return version
 
-    monkeypatch.setattr("app.engine.postgres_guard.last_version", read_slowly)
+    monkeypatch.setattr("app.engine.guard.last_version", read_slowly)
     assert guard.watch(db) is None
     guard.require(db)
 

@@ -96,6 +96,6 @@ def test_a_server_without_room_for_a_process_is_told_in_the_log_at_the_start(
 ) -> None:
     caplog.set_level(logging.INFO)
     for wanted in (12, 10_000):
-        monkeypatch.setattr("app.engine.health.CONNECTIONS_OF_A_PROCESS", wanted)
+        monkeypatch.setattr("app.engine.guard.CONNECTIONS_OF_A_PROCESS", wanted)
         with running(Runtime(replace(settings, role="web"))):
             assert ("event=few_connections" in caplog.text) == (wanted > 12)

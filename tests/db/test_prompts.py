@@ -3,7 +3,7 @@
 import pytest
 
 import database
-from app.core.records import prompts
+from app.core.records import records
 from tests.db.test_search import add_records, index_all
 
 
@@ -39,6 +39,6 @@ def test_deleted_records_are_left_out_and_queued_ones_are_listed(db: database.Co
 
 
 def test_only_the_newest_records_are_read(db: database.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompts, "_RECORDS_READ", 2)
+    monkeypatch.setattr(records, "_RECORDS_READ", 2)
     assert listed(db) == [("橘猫，油画", 5), ("茶杯", 4)]
     assert listed(db, "橘猫") == [("橘猫，油画", 5), ("橘猫，水彩", 3)]

@@ -14,11 +14,9 @@ import database
 from app.config import Settings
 from app.core.money.ledger import open_charge, save_task_id, still_owned
 from app.core.queue import claim as queue
-from app.core.queue.claim import claim_record
+from app.core.queue.claim import claim_record, extend_leases
 from app.core.queue.ends import finish_record
-from app.core.queue.fold import fold_changes, note_success
-from app.core.queue.leases import extend_leases
-from app.core.queue.sums import SUMS, add_up
+from app.core.queue.fold import SUMS, add_up, fold_changes, note_success
 from app.domain import BatchStatus, Record, StopRule
 from app.domain.ledger import BudgetScope
 from app.engine.connection import Connection, transaction

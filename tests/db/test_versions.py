@@ -36,7 +36,7 @@ def test_a_resolved_charge_of_a_finished_record_is_reported(db: database.Connect
 def test_each_part_of_a_large_deletion_gets_a_later_version(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.records.records._CHANGED_AT_ONCE", 2)
+    monkeypatch.setattr("app.core.records.records.CHANGED_AT_ONCE", 2)
     _, ids = add(db, *[CAT] * 5, source="single")
     for _ in ids:
         database.fail_record(db, charged(db), LOST)

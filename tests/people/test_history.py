@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.core import setting_changes
+from app.core import people
 from app.env_file import EnvFile
 from app.errors import message
 from app.tables import history
@@ -189,7 +189,7 @@ def test_who_changes_settings_is_logged_and_shown_to_owners_where_there_are_seve
 def test_the_last_changes_of_settings_are_kept(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(setting_changes, "_KEPT", 2)
+    monkeypatch.setattr(people, "_CHANGES_KEPT", 2)
     for name in "abc":
         database.add_setting_change(db, message("设置：{names}", names=(name,)), 1)
     rows = db.execute("SELECT what FROM setting_changes ORDER BY id").fetchall()

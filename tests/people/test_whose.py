@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
-from app.core.records.whose import find_payer
+from app.core.people import find_payer
 from app.errors import Billed, Conflict, ModelError
 from app.orders.place import place
 from app.orders.repeats import Retry

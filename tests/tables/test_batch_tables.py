@@ -7,7 +7,7 @@ import pytest
 import database
 from app.domain import ImageRequest, RowExtras, SampleImage, fingerprint
 from app.errors import Billed
-from app.migrations.batch_tables import add_tables_of_batches
+from app.migrations.earlier_tables import add_tables_of_batches
 from tests.db.queue import add, claimed, fail, make, set_fields
 from tests.specs import ANY
 from tests.tables.harness import opened_rows

@@ -9,7 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 import database
-from app.migrations import one_role
+from app.migrations.earlier_tables import make_recipes
 from tests.web.harness import WebHarness, answered
 from tests.web.test_table_import import import_version, new_table
 from tools.fakes.jimeng import FakeJimeng
@@ -59,7 +59,7 @@ def upgrade_from_before(web: WebHarness, table: str, presets: dict[str, Any] | N
                 fields["prompt"] = fields["prompt"].removeprefix(PREFIX).removesuffix(SUFFIX)
             values = {"id": row["id"], "fields": json.dumps(fields), "sent": json.dumps(sent)}
             db.execute("UPDATE table_rows SET fields = :fields, sent = :sent WHERE id = :id", values)
-        one_role.upgrade(db)
+        make_recipes(db)
 
 
 def test_a_table_asks_for_what_was_bought_and_follows_its_file_as_before(

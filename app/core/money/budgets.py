@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from app.core.notices import note_budget
-from app.core.records.mapping import has_record
-from app.core.records.versions import update_records
-from app.core.records.whose import PAYER
+from app.core.people import PAYER
+from app.core.records.rows import has_record, update_records
 from app.domain.batches import PauseCause
 from app.domain.ledger import Budget, BudgetScope
 from app.engine.connection import Connection, transaction

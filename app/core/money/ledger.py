@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from app.core.log import add_log
 from app.core.money.budgets import (
     BudgetReached,
     has_limits,
@@ -9,10 +10,9 @@ from app.core.money.budgets import (
     others_go_on,
     require_affordable,
 )
-from app.core.queue.log import add_log
-from app.core.queue.pauses import pause_in_transaction
-from app.core.records.mapping import read_records
-from app.core.records.whose import PAYER, find_payer
+from app.core.pauses import pause_in_transaction
+from app.core.people import PAYER, find_payer
+from app.core.records.rows import read_records
 from app.domain import ImageRequest, Models, Record, Status
 from app.domain.ledger import Budget, ReportedUsage, usage_text
 from app.engine.connection import Connection, transaction

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.core.log import add_log
 from app.core.money.ledger import recompute_costs
-from app.core.queue.log import add_log
-from app.core.records.mapping import IN_MODELS, read_records
-from app.core.records.versions import touch, update_records
+from app.core.records.rows import IN_MODELS, read_records, touch, update_records
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, message_json, priced, utc_now

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from app.core.records.mapping import options_of, stored_sample_images
 from app.core.records.records import EMPTIED
+from app.core.records.rows import options_of, stored_sample_images
 from app.domain import (
     KNOWN_PICTURES_A_NUMBER,
     ImageRequest,

@@ -15,8 +15,7 @@ from typing import Any
 from app.core.orders.names import FileName
 from app.core.queue.cancellation import HELD_OF_CHANGED
 from app.core.queue.runs import NOT_CHARGED, free_name
-from app.core.records.mapping import IN_MODELS, read_records, sample_images_text
-from app.core.records.versions import free_ids, touch
+from app.core.records.rows import IN_MODELS, free_ids, read_records, sample_images_text, touch
 from app.domain import ImageRequest, Record, RowExtras, SampleImage, Status
 from app.domain.times import utc_text
 from app.engine.connection import Connection, next_version

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app.core.log import add_log
+from app.core.pauses import finish_if_done
 from app.core.queue.fold import fold_in_transaction
-from app.core.queue.log import add_log
-from app.core.queue.pauses import finish_if_done
-from app.core.records.mapping import has_record, record_ids
-from app.core.records.versions import update_records
+from app.core.records.rows import has_record, record_ids, update_records
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, utc_now
 from app.errors import Conflict, NotFound, message

@@ -7,8 +7,7 @@ processes share the file. ``attempts`` is the fencing token: only the latest cla
 from collections.abc import Sequence
 
 from app.core.money.ledger import close_free_charges
-from app.core.records.mapping import RECORD, to_record
-from app.core.records.versions import touch
+from app.core.records.rows import RECORD, to_record, touch
 from app.domain import Record
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, utc_now
@@ -149,3 +148,21 @@ def has_claimable(
     fields = {"model": model, "now": now, "ids": SqlList(claimed_ids)}
     row = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID.replace(_LOCK, '')} AS id", fields).fetchone()
     return row["id"] is not None
+
+
+def extend_leases(db: Connection, ids: Sequence[int], *, owner: str, until: float) -> None:
+    """Extend this owner's leases of these records; ``until`` is Unix time.
+
+    Beside other workers: it waits for a row that one of them claims, and leaves it to the new owner.
+    """
+    if not ids:
+        return
+    with transaction(db, durable=False, shared=True):  # a power cut ends the owner too
+        db.execute(
+            f"""
+            UPDATE generation_records
+            SET lease_until = :until
+            WHERE id {IN_IDS} AND lease_owner = :owner
+            """,
+            {"until": until, "owner": owner, "ids": SqlList(ids)},
+        )

@@ -1,20 +1,22 @@
-"""How a record ends: requeued, made, or failed, with the outcome of its charge."""
+"""How a record ends: requeued, made, failed, or its lease expired, with the outcome of its charge."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 
-from app.core.money.ledger import close_charges, still_owned
-from app.core.queue.claim import AMBIGUOUS
+from app.core.log import add_log
+from app.core.money.ledger import close_charges, close_free_charges, still_owned
+from app.core.pauses import finish_if_done, pause_in_transaction, reopen
+from app.core.queue.claim import AMBIGUOUS, ORPHANED, STALLED, UNRECLAIMABLE
 from app.core.queue.fold import fold_in_transaction, note_outcomes, note_success
-from app.core.queue.log import add_log
-from app.core.queue.pauses import finish_if_done, pause_in_transaction, reopen
 from app.core.records.copies import note_output
-from app.core.records.mapping import has_record
-from app.core.records.versions import touch, update_records
+from app.core.records.rows import IN_MODELS, has_record, read_records, touch, update_records
 from app.domain import PauseCause, Record, SavedImage, Status
 from app.engine.connection import Connection, transaction
-from app.engine.values import message_json, object_text, utc_now
+from app.engine.values import SqlList, message_json, object_text, utc_now
 from app.errors import Billed, ModelError, message
+
+# Expired leases of image models that are not there: nothing claims them.
+_OF_OTHER_MODELS = f"model NOT {IN_MODELS} AND NOT ({AMBIGUOUS})"
 
 
 def requeue_record(
@@ -194,3 +196,70 @@ def end_in_transaction(db: Connection, record: Record, status: Status, error: Mo
     if error.cause != "interrupted":  # which says nothing of the model or the rows
         note_outcomes(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)
+
+
+def list_reapable(db: Connection, *, now: float) -> list[Record]:
+    """The records that ``reap_stalled`` would end or requeue; their image may already be saved."""
+    return _list_stalled(db, f"{UNRECLAIMABLE} OR {ORPHANED}", now)
+
+
+def reap_stalled(db: Connection, *, now: float) -> int:
+    """End or requeue the records with an expired lease that must not be claimed again -> how many.
+
+    Submitted without a response: ``unknown``; ``attempts`` stays, so that a worker that was only suspended
+    can still finish it. Crashed MAX_CRASHES times: ``failed``, or ``unknown`` with its task id. Not submitted
+    (or free) in a paused or cancelled batch: queued, or cancelled with it.
+    """
+    if not has_record(db, f"{STALLED} AND ({UNRECLAIMABLE} OR {ORPHANED})", {"now": now}):
+        return 0
+    with transaction(db):
+        ended = _list_stalled(db, UNRECLAIMABLE, now)
+        for record in ended:
+            end_in_transaction(db, record, *outcome_of_interrupted(db, record))
+        orphaned = _list_stalled(db, ORPHANED, now)
+        for record in orphaned:
+            _requeue_interrupted(db, record)
+    return len(ended) + len(orphaned)
+
+
+def has_stalled_of_other_models(db: Connection, *, models: Iterable[str], now: float) -> bool:
+    """Whether there are expired leases of other image models than ``models``, which nothing claims."""
+    return has_record(db, f"{STALLED} AND {_OF_OTHER_MODELS}", {"now": now, "models": SqlList(models)})
+
+
+def pause_other_models(db: Connection, *, models: Collection[str], now: float) -> int:
+    """Pause the batches that were queued for other image models than ``models`` -> how many.
+
+    Task ids are preserved. A record submitted to one model must not be submitted, and charged, again by
+    another.
+    """
+    with transaction(db):
+        for record in _list_stalled(db, f"{_OF_OTHER_MODELS} AND NOT ({ORPHANED})", now, models):
+            _requeue_interrupted(db, record)
+        others = db.execute(
+            f"""
+            SELECT DISTINCT batches.id, generation_records.model
+            FROM batches
+            CROSS JOIN generation_records ON generation_records.batch_id = batches.id
+            WHERE batches.state = 'active' AND generation_records.status = 'queued'
+              AND generation_records.model NOT {IN_MODELS}
+            """,
+            {"models": SqlList(models)},
+        ).fetchall()
+        for row in others:
+            reason = message(
+                "排队时用的是模型 {model}，现在用不了，请在「模型与密钥」里设置好它再继续，或取消后重来",
+                model=row["model"],
+            )
+            pause_in_transaction(db, row["id"], reason, cause=PauseCause.MODEL)
+    return len(others)
+
+
+def _list_stalled(db: Connection, condition: str, now: float, models: Iterable[str] = ()) -> list[Record]:
+    return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "models": SqlList(models)})
+
+
+def _requeue_interrupted(db: Connection, record: Record) -> None:
+    """Requeue a record that a crashed worker left, at no charge."""
+    close_free_charges(db, record.id)
+    requeue_in_transaction(db, record)

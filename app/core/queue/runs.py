@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import count
 
-from app.core.queue.models import count_ahead, list_in_turn
-from app.core.records.mapping import read_records
+from app.core.records.rows import read_records
 from app.core.tables.workbooks import find_workbook
 from app.domain import MAX_BATCH_NAME_LENGTH, Batch, BatchModel, BatchStatus, Pick, Record, Status
 from app.engine.connection import Connection, Row
@@ -240,3 +239,33 @@ def free_name(db: Connection, name: str) -> str:
         return name
     numbered = (f"{stem} ({number})" for number in count(2))
     return next(each for each in numbered if each not in taken)
+
+
+def count_ahead(db: Connection, batch_id: str) -> int:
+    """The pictures of other batches that are claimed before the next of this one; 0 while one is running."""
+    row = db.execute(
+        """
+        SELECT min(model) AS model
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND NOT EXISTS (
+            SELECT 1 FROM generation_records WHERE batch_id = :id AND status = 'running')
+        """,
+        {"id": batch_id},
+    ).fetchone()
+    batches = list_in_turn(db, row["model"]) if row["model"] is not None else []
+    at = next((at for at, each in enumerate(batches) if each["id"] == batch_id), 0)
+    first = [int(each["queued"]) for each in batches[:at] if each["priority"] > batches[at]["priority"]]
+    return sum(first) + sum(bool(each["queued"]) for each in batches[len(first) : at])
+
+
+def list_in_turn(db: Connection, model: str) -> list[Row]:
+    """The active batches in the order of their next claims (see ``queue``), with their records of a model."""
+    mine = "FROM generation_records WHERE batch_id = batches.id AND model = :model AND status ="
+    sql = f"""
+        SELECT id, priority, (SELECT count(*) {mine} 'running') AS running,
+            (SELECT count(*) {mine} 'queued') AS queued
+        FROM batches
+        WHERE state = 'active'
+        ORDER BY priority DESC, running, version
+    """
+    return db.execute(sql, {"model": model}).fetchall()

@@ -1,4 +1,7 @@
-"""The worker processes: what they last reported, and which slots of a model each has; what wakes them."""
+"""The worker processes: what they last reported, and which slots of a model each has; what wakes them.
+
+And the image models that they work with: what is queued and under way, how long an image takes.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -6,13 +9,15 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from app.domain.models import ModelStatistics
 from app.domain.workers import Share, WorkerReport, share_of
 from app.engine.connection import Connection, transaction
-from app.engine.values import message_json, to_message
+from app.engine.values import message_json, to_message, utc_now
 
 _CHANNEL = "records_queued"  # of the triggers in schema_postgres.sql
 _FORGET_SECONDS = 3600.0
 _MAX_AHEAD_SECONDS = 60.0  # a report from later than that was made before the clock was set back
+_WAIT_SECONDS = 0.05
 
 
 def report_worker(
@@ -97,3 +102,49 @@ def open_wake_source(url: str) -> Iterator[Callable[[float], bool]]:
 
     with closing(Listener(url, _CHANNEL)) as listener:
         yield listener.wait
+
+
+def list_queued_models(db: Connection, batch_id: str) -> set[str]:
+    """The ids of the models that records of the batch are queued for, and not submitted to yet."""
+    sql = """
+        SELECT DISTINCT model
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND task_id IS NULL
+    """
+    return {row["model"] for row in db.execute(sql, {"id": batch_id})}
+
+
+def count_running_by_model(db: Connection) -> dict[str, int]:
+    """Model id -> how many of its images are under way."""
+    rows = db.execute(
+        """
+        SELECT model, count(*) AS number
+        FROM generation_records
+        WHERE status = 'running' AND status IN ('held', 'queued', 'running')
+        GROUP BY model
+        """
+    )
+    return {row["model"]: row["number"] for row in rows}
+
+
+def find_statistics(db: Connection, model: str) -> ModelStatistics | None:
+    """What was stored last for the model, by this server or another."""
+    row = db.execute(
+        "SELECT seconds, deviation, concurrency FROM model_statistics WHERE model = :model", {"model": model}
+    ).fetchone()
+    return ModelStatistics(**row) if row else None
+
+
+def store_statistics(db: Connection, model: str, statistics: ModelStatistics) -> None:
+    """Replace what is stored for the model. Raises WriteRefused at once when another writer is busy."""
+    with transaction(db, durable=False, wait=_WAIT_SECONDS):
+        db.execute(
+            """
+            INSERT INTO model_statistics (model, seconds, deviation, concurrency, updated_at)
+            VALUES (:model, :seconds, :deviation, :concurrency, :now)
+            ON CONFLICT (model) DO UPDATE
+            SET seconds = excluded.seconds, deviation = excluded.deviation,
+                concurrency = excluded.concurrency, updated_at = excluded.updated_at
+            """,
+            {"model": model, "now": utc_now(), **asdict(statistics)},
+        )

@@ -1,12 +1,26 @@
-"""The queue of pictures to be copied to the bucket (OSS)."""
+"""The files of pictures: which are stored, and the queue of those to be copied to the bucket (OSS)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.domain import SavedImage
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, message_json, to_message
 from app.errors import Message, message
+
+_FILES_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A record's picture file, with hash and size as saved (empty or None: not recorded); ``key`` is that in
+    the bucket, empty without a copy there."""
+
+    record_id: int
+    filename: str
+    sha256: str
+    file_size: int | None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,3 +221,22 @@ def count_output_copies(db: Connection) -> CopyProgress:
     ).fetchone()
     error = to_message(trouble["error"], trouble["error_message"]) if trouble else message("")
     return CopyProgress(kept=numbers.get("kept", 0), waiting=numbers.get("waiting", 0), error=error)
+
+
+def list_stored_files(db: Connection) -> Iterator[StoredFile]:
+    """The picture of every record that has one, trash included, by id."""
+    last = 0
+    while rows := db.execute(
+        """
+        SELECT generation_records.id AS record_id, generation_records.filename, sha256, file_size,
+            coalesce(output_copies.key, '') AS key
+        FROM generation_records
+        LEFT JOIN output_copies ON output_copies.record_id = generation_records.id
+        WHERE generation_records.id > :last AND generation_records.filename <> ''
+        ORDER BY generation_records.id
+        LIMIT :limit
+        """,
+        {"last": last, "limit": _FILES_AT_ONCE},
+    ).fetchall():
+        yield from (StoredFile(**dict(row)) for row in rows)
+        last = rows[-1]["record_id"]

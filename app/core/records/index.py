@@ -1,7 +1,7 @@
 """The full-text index of records, updated in the background in bounded steps.
 
 Triggers add each shown, hidden or changed record to the backlog in the same transaction; until it is
-indexed, ``record_query`` scans its texts. Results are therefore always exact.
+indexed, ``query`` scans its texts. Results are therefore always exact.
 """
 
 import sqlite3

@@ -10,7 +10,6 @@ the text index.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.core.records.documents import document_branches, nearby_ids, with_search
 from app.core.records.filter import (
     ENDED,
     NEWEST,
@@ -22,11 +21,13 @@ from app.core.records.filter import (
     Branch,
     RecordFilter,
     conditions_of,
+    document_branches,
     facet_filters,
     facet_tags,
     fields_of,
     filters_of,
     has_dates,
+    nearby_ids,
     of_statuses,
     person_filters,
     record_id_of,
@@ -34,6 +35,7 @@ from app.core.records.filter import (
     search_conditions,
     statuses_of,
     text_of,
+    with_search,
 )
 from app.core.records.index import FACETS, VISIBLE, count_backlog
 from app.domain import Pick, Status

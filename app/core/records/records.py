@@ -1,24 +1,22 @@
-"""Reading records (one, a page, a selection), the trash, and the choice of pictures."""
+"""Reading records (one, a page, a selection, the prompts of earlier ones), and the trash."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
 from app.core.records.copies import note_no_copy
-from app.core.records.filter import NOT_PICKED, RecordFilter
-from app.core.records.mapping import options_of, read_records, record_ids
+from app.core.records.filter import RecordFilter
 from app.core.records.query import count_records, find_ids, find_neighbours, list_record_ids
-from app.core.records.versions import update_records
-from app.core.tables.changes import note_pictures
-from app.core.tables.workbooks import SET_PICK
-from app.domain import Pick, Record
+from app.core.records.rows import options_of, read_records, record_ids, update_records
+from app.domain import Record, Status
 from app.domain.times import utc_text
 from app.engine.connection import Connection, next_version, read_transaction, transaction
 from app.engine.values import IN_IDS, SqlList, object_of
 from app.errors import NotFound
 
-_CHANGED_AT_ONCE = 1_000  # records per transaction, so that other writers do not wait long
+CHANGED_AT_ONCE = 1_000  # records per transaction, so that other writers do not wait long
 _READ_AT_ONCE = 200
 
 # Value of ``deletion_id``: emptying the trash deletes, or has deleted, the record's file.
@@ -28,6 +26,7 @@ NOT_EMPTIED = f"coalesce(deletion_id, 0) <> {EMPTIED}"
 Selection = Sequence[int] | RecordFilter
 Fields = Mapping[str, object]
 T = TypeVar("T")
+_RECORDS_READ = 2_000  # the newest ones, so that a call takes a few milliseconds in a store of any size
 
 
 def get_record(db: Connection, record_id: int, *, trash: bool = False) -> Record:
@@ -57,14 +56,14 @@ def list_page(
 def list_selected(db: Connection, chosen: Selection) -> Iterator[Record]:
     """Iterate over the records of these ids or of this filter; deleted ones only with a ``trash`` filter."""
     trash = isinstance(chosen, RecordFilter) and chosen.trash
-    for ids in portions(_selected_ids(db, chosen), _READ_AT_ONCE):
+    for ids in portions(selected_ids(db, chosen), _READ_AT_ONCE):
         yield from (record for record in records_of(db, ids) if trash or record.deleted_at is None)
 
 
 def list_own_columns(db: Connection, chosen: Selection) -> list[str]:
     """The names of the own columns of these records, in the order of first appearance."""
     names: dict[str, None] = {}
-    for ids in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+    for ids in portions(selected_ids(db, chosen), CHANGED_AT_ONCE):
         sql = f"""
             SELECT own_columns
             FROM generation_records
@@ -80,7 +79,7 @@ def list_own_columns(db: Connection, chosen: Selection) -> list[str]:
 def list_options(db: Connection, chosen: Selection) -> set[str]:
     """Which of OPTIONS are set in any of these records."""
     names: set[str] = set()
-    for ids in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+    for ids in portions(selected_ids(db, chosen), CHANGED_AT_ONCE):
         sql = f"SELECT DISTINCT options FROM generation_records WHERE id {IN_IDS} AND options <> ''"
         for row in db.execute(sql, {"ids": SqlList(ids)}):
             names |= options_of(row["options"]).keys()
@@ -159,7 +158,7 @@ def delete_with_undo(db: Connection, chosen: Selection) -> tuple[int, int]:
         deletion = next_version(db)
     deleted = _change(
         db,
-        _selected_ids(db, chosen),
+        selected_ids(db, chosen),
         "deleted_at = :now, deletion_id = :deletion",
         "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')",
         {"now": utc_text(datetime.now(UTC)), "deletion": deletion},
@@ -170,7 +169,7 @@ def delete_with_undo(db: Connection, chosen: Selection) -> tuple[int, int]:
 def restore_records(db: Connection, chosen: Selection) -> int:
     """Restore records from the trash -> how many."""
     number = 0
-    for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+    for portion in portions(selected_ids(db, chosen), CHANGED_AT_ONCE):
         with transaction(db):
             restored = update_records(
                 db,
@@ -189,40 +188,18 @@ def undo_delete(db: Connection, undo: int) -> int:
     return restore_records(db, ids)
 
 
-def pick_records(
-    db: Connection, chosen: Selection, pick: Pick | None, person_id: int | None = None
-) -> dict[str, list[int]]:
-    """Set the choice of ended records by this person, or clear it; deletes nothing.
-
-    -> the ids of those that changed, by their choice before: ``keep``, ``reject`` and ``none``.
-    """
-    before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
-    condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
-    fields: dict[str, object] = {"pick": pick or "", "person": person_id}
-    for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
-        fields["ids"] = SqlList(portion)
-        with transaction(db):
-            found = db.execute(
-                f"SELECT id, pick FROM generation_records WHERE {condition}", fields
-            ).fetchall()
-            for row in found:
-                before[row["pick"] or NOT_PICKED].append(row["id"])
-            update_records(db, SET_PICK, condition, fields)
-            note_pictures(db, person_id, picks={row["id"]: (row["pick"], pick or "") for row in found})
-    return before
-
-
 def _change(db: Connection, ids: Iterable[int], assignments: str, condition: str, fields: Fields) -> int:
     """Update in chunks, each in a transaction -> how many changed."""
     number = 0
-    for portion in portions(ids, _CHANGED_AT_ONCE):
+    for portion in portions(ids, CHANGED_AT_ONCE):
         with transaction(db):
             fields = {**fields, "ids": SqlList(portion)}
             number += len(update_records(db, assignments, f"id {IN_IDS} AND {condition}", fields))
     return number
 
 
-def _selected_ids(db: Connection, chosen: Selection) -> Iterable[int]:
+def selected_ids(db: Connection, chosen: Selection) -> Iterable[int]:
+    """The ids of these records, or of those of a filter."""
     return list(list_record_ids(db, chosen)) if isinstance(chosen, RecordFilter) else chosen
 
 
@@ -244,3 +221,44 @@ def is_reference_used(db: Connection, names: Iterable[str]) -> bool:
     """Whether any record, trash included, used a reference with any of these names (hash, URL)."""
     sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
     return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierPrompt:
+    """A prompt and its newest record."""
+
+    prompt: str
+    record_id: int
+    created_at: str
+
+
+def list_prompts(db: Connection, *, search: str = "", limit: int) -> list[EarlierPrompt]:
+    """Different prompts of the newest 2,000 records, newest first.
+
+    With ``search``, of the newest 2,000 that have each of its words in the prompt.
+    """
+    with read_transaction(db):
+        if search.strip():
+            wanted = RecordFilter(search=search, search_in="prompt", every_word=True, statuses=tuple(Status))
+            newest = f"SELECT id, prompt, created_at FROM generation_records WHERE id {IN_IDS}"
+            fields: dict[str, object] = {"ids": SqlList(find_ids(db, wanted, limit=_RECORDS_READ))}
+        else:
+            newest = """
+                SELECT id, prompt, created_at
+                FROM generation_records
+                WHERE deleted_at IS NULL
+                ORDER BY id DESC
+                LIMIT :records
+            """
+            fields = {"records": _RECORDS_READ}
+        rows = db.execute(
+            f"""
+            SELECT prompt, max(id) AS record_id, max(created_at) AS created_at
+            FROM ({newest}) AS newest
+            GROUP BY prompt
+            ORDER BY max(id) DESC
+            LIMIT :limit
+            """,
+            fields | {"limit": limit},
+        ).fetchall()
+    return [EarlierPrompt(**dict(row)) for row in rows]

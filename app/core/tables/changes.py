@@ -1,4 +1,4 @@
-"""What happened to tables: what undoes each change, the rows that it concerns, and whose it was.
+"""What happened to tables: what undoes each change, its rows, and whose it was; and the choice of pictures.
 
 A change is a JSON object. ``rows`` are by id what changed of each, name -> [before, after]; empty where only
 its pictures are concerned. ``picks`` are by record [before, after], ``run`` the records that were ordered,
@@ -7,16 +7,21 @@ its pictures are concerned. ``picks`` are by record [before, after], ``run`` the
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from app.core.records.filter import NOT_PICKED
+from app.core.records.records import CHANGED_AT_ONCE, Selection, portions, selected_ids
+from app.core.records.rows import update_records
+from app.domain import Pick
 from app.domain.times import utc_text
-from app.engine.connection import Connection, next_version
+from app.engine.connection import Connection, next_version, transaction
 from app.engine.values import IN_IDS, SqlList, object_of
 from app.errors import NotFound
 
 KEPT_DAYS = 30  # of a deleted table, and of a change
+_SET_PICK = "pick = :pick, pick_person_id = :person"
 
 
 def save_change(
@@ -107,3 +112,53 @@ def records_of_row(db: Connection, row_id: int) -> set[int]:
     """The pictures that are linked to a row."""
     rows = db.execute("SELECT record_id FROM row_pictures WHERE row_id = :id", {"id": row_id}).fetchall()
     return {row["record_id"] for row in rows}
+
+
+def pick_records(
+    db: Connection, chosen: Selection, pick: Pick | None, person_id: int | None = None
+) -> dict[str, list[int]]:
+    """Set the choice of ended records by this person, or clear it; deletes nothing.
+
+    -> the ids of those that changed, by their choice before: ``keep``, ``reject`` and ``none``.
+    """
+    before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
+    condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
+    fields: dict[str, object] = {"pick": pick or "", "person": person_id}
+    for portion in portions(selected_ids(db, chosen), CHANGED_AT_ONCE):
+        fields["ids"] = SqlList(portion)
+        with transaction(db):
+            found = db.execute(
+                f"SELECT id, pick FROM generation_records WHERE {condition}", fields
+            ).fetchall()
+            for row in found:
+                before[row["pick"] or NOT_PICKED].append(row["id"])
+            update_records(db, _SET_PICK, condition, fields)
+            note_pictures(db, person_id, picks={row["id"]: (row["pick"], pick or "") for row in found})
+    return before
+
+
+def picks_of(db: Connection, record_ids: Iterable[int]) -> dict[int, str]:
+    """The choices of those of these records that have ended."""
+    rows = db.execute(
+        f"""
+        SELECT id, pick
+        FROM generation_records
+        WHERE id {IN_IDS} AND status NOT IN ('held', 'queued', 'running')
+        """,
+        {"ids": SqlList(record_ids)},
+    )
+    return {row["id"]: row["pick"] for row in rows.fetchall()}
+
+
+def set_picks(db: Connection, picks: Mapping[int, str], person_id: int | None) -> dict[int, tuple[str, str]]:
+    """Set the choices of ended records by this person -> those that changed: (before, now); inside a
+    transaction."""
+    before = picks_of(db, picks) if picks else {}
+    changed = {
+        record_id: (old, picks[record_id]) for record_id, old in before.items() if old != picks[record_id]
+    }
+    for pick in {now for _, now in changed.values()}:
+        ids = [record_id for record_id, (_, now) in changed.items() if now == pick]
+        fields = {"pick": pick, "person": person_id}
+        update_records(db, _SET_PICK, f"id {IN_IDS}", {**fields, "ids": SqlList(ids)})
+    return changed

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.core.orders.fingerprints import BOUGHT
-from app.core.records.whose import shown_names
+from app.core.people import shown_names
 from app.core.tables.rows import to_table
 from app.domain import PauseCause
 from app.domain.tables import Table

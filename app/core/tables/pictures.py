@@ -1,16 +1,17 @@
-"""The pictures that rows of tables show: those linked to them, and those of equal rows."""
+"""The pictures that rows of tables show, linked to them or of equal rows, and those that a batch delivers."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from app.core.orders.fingerprints import newest_known, of_prints
 from app.core.orders.orders import RowColumns
-from app.core.records.mapping import options_of, status_of
-from app.core.records.records import EMPTIED
+from app.core.records.records import EMPTIED, records_of
+from app.core.records.rows import options_of, read_records, status_of
 from app.core.tables.rows import get_table, read_rows, row_ids_of, table_of_batch, update_rows, update_table
-from app.domain import Status
+from app.domain import Record, Status
 from app.domain.tables import Row, RowPicture, Table, sent_words, typed_fields
 from app.engine.connection import Connection, next_version
 from app.engine.values import IN_IDS, SqlList, object_of, object_text, to_message
@@ -19,6 +20,30 @@ _PICTURE = """
     id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
     cause, pick, width, height, error, error_message, model,
     generation_records.batch_id, options
+"""
+
+_SHARED = """
+    row_pictures
+    JOIN table_rows ON table_rows.id = row_pictures.row_id
+    JOIN generation_records AS records ON records.id = row_pictures.record_id
+    WHERE row_pictures.batch_id = :id AND row_pictures.is_shared = 1
+"""
+
+# Of each row what sorts it as its table does, else by record id.
+_PLACES = f"""
+    SELECT row_number, min(place) AS place
+    FROM (
+        SELECT records.row_number, coalesce(table_rows.position, records.id) AS place
+        FROM generation_records AS records
+        LEFT JOIN row_pictures ON row_pictures.record_id = records.id
+            AND row_pictures.batch_id = records.batch_id AND row_pictures.is_shared = 0
+        LEFT JOIN table_rows ON table_rows.id = row_pictures.row_id
+        WHERE records.batch_id = :id
+        UNION ALL
+        SELECT table_rows.number, table_rows.position
+        FROM {_SHARED}
+    ) AS pictures
+    GROUP BY row_number
 """
 
 
@@ -213,3 +238,40 @@ def _repaired_fields(row: Row, repair: RowRepair, table: Table) -> dict[str, Any
     kept = {name: value for name, value in row.fields.items() if name in now or name not in before}
     fields = {**kept, **{name: now[name] for name in names}}
     return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def list_delivered_records(db: Connection, batch_id: str) -> list[Record]:
+    """The records of a batch, and those that its rows share, in the order of the rows.
+
+    One that a row shares has the number, name and own columns of that row, and costs nothing there.
+    """
+    places = dict(db.execute(_PLACES, {"id": batch_id}).fetchall())
+    bought = read_records(db, "WHERE batch_id = :id AND deleted_at IS NULL", {"id": batch_id})
+    found = [*bought, *_list_shared(db, batch_id, places)]
+    return sorted(found, key=lambda record: (places[record.row_number], record.row_number, record.id))
+
+
+def _list_shared(db: Connection, batch_id: str, numbers: Collection[int]) -> list[Record]:
+    """The pictures that were made for another row, as those of these rows, the trash aside."""
+    rows = db.execute(
+        f"""
+        SELECT records.id, table_rows.number, table_rows.filename, table_rows.own_columns,
+            table_rows.num_images
+        FROM {_SHARED} AND records.deleted_at IS NULL AND table_rows.number {IN_IDS}
+        """,
+        {"id": batch_id, "ids": SqlList(numbers)},
+    ).fetchall()
+    records = {record.id: record for record in records_of(db, list({row["id"] for row in rows}))}
+    return [
+        replace(
+            records[row["id"]],
+            batch_id=batch_id,
+            row_number=int(row["number"]),
+            num_images=int(row["num_images"]),
+            requested_filename=row["filename"],
+            columns=object_of(row["own_columns"]),
+            cost=Decimal(0),
+            at_stake=Decimal(0),
+        )
+        for row in rows
+    ]

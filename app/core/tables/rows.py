@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.core.records.versions import free_ids
+from app.core.records.rows import free_ids
 from app.core.tables.changes import KEPT_DAYS, save_change
 from app.domain.tables import Row, Table
 from app.domain.times import utc_text

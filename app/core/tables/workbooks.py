@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from app.core.records.versions import update_records
 from app.domain import StoredWorkbook, WorkbookFile
 from app.domain.times import utc_text
 from app.engine.connection import Connection, transaction
-from app.engine.values import IN_IDS, SqlList, object_of, object_text
+from app.engine.values import object_of, object_text
 from app.errors import InvalidRequest, Message, NotFound
 
-SET_PICK = "pick = :pick, pick_person_id = :person"
 _TABLES_SAMPLED = 300  # the last changed ones
 _FIRST_ROWS, _EVERY = 8, 16  # of each table these first rows, and every so many
 
@@ -74,33 +72,6 @@ def batch_of_table(db: Connection, table_id: str, named: str) -> str | None:
     """
     row = db.execute(sql, {"table": table_id, "named": named}).fetchone()
     return row["id"] if row else None
-
-
-def picks_of(db: Connection, record_ids: Iterable[int]) -> dict[int, str]:
-    """The choices of those of these records that have ended."""
-    rows = db.execute(
-        f"""
-        SELECT id, pick
-        FROM generation_records
-        WHERE id {IN_IDS} AND status NOT IN ('held', 'queued', 'running')
-        """,
-        {"ids": SqlList(record_ids)},
-    )
-    return {row["id"]: row["pick"] for row in rows.fetchall()}
-
-
-def set_picks(db: Connection, picks: Mapping[int, str], person_id: int | None) -> dict[int, tuple[str, str]]:
-    """Set the choices of ended records by this person -> those that changed: (before, now); inside a
-    transaction."""
-    before = picks_of(db, picks) if picks else {}
-    changed = {
-        record_id: (old, picks[record_id]) for record_id, old in before.items() if old != picks[record_id]
-    }
-    for pick in {now for _, now in changed.values()}:
-        ids = [record_id for record_id, (_, now) in changed.items() if now == pick]
-        fields = {"pick": pick, "person": person_id}
-        update_records(db, SET_PICK, f"id {IN_IDS}", {**fields, "ids": SqlList(ids)})
-    return changed
 
 
 _UNUSED_DAYS = 7

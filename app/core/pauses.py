@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from app.core.log import add_log
 from app.core.notices import note_done, note_paused
-from app.core.queue.log import add_log
-from app.core.queue.models import check_models
-from app.core.records.mapping import HAS_TASK_ID, has_record
-from app.core.records.versions import update_records
-from app.core.records.whose import PAYER, set_payer
+from app.core.people import PAYER, set_payer
+from app.core.records.rows import HAS_TASK_ID, IN_MODELS, has_record, update_records
 from app.domain import PauseCause, Status
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, message_json, to_message
@@ -228,3 +226,19 @@ def reopen(db: Connection, batch_id: str | None) -> None:
         """,
         {"id": batch_id},
     )
+
+
+def check_models(db: Connection, batch_id: str, models: Iterable[str]) -> None:
+    """Raises Conflict when the batch has records queued for an image model that is not among ``models``."""
+    other = db.execute(
+        f"""
+        SELECT model
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND model NOT {IN_MODELS}
+        LIMIT 1
+        """,
+        {"id": batch_id, "models": SqlList(models)},
+    ).fetchone()
+    if other:
+        text = "这个批次排队时用的是模型 {model}，现在用不了，请在「模型与密钥」里设置好它再继续"
+        raise Conflict(text, model=other["model"])

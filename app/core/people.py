@@ -1,16 +1,18 @@
-"""Whose a picture is, and who pays for it: the person who had it made, or a user of an earlier app.
+"""Whose a picture is and who pays for it, the names of people, and the settings that they changed.
 
-That is who ordered its batch, until another retries, releases, resumes or adds it. The file of an earlier app
-keeps its column ``user_id``, which counts for records without a batch here.
+Who pays is who ordered its batch, until another retries, releases, resumes or adds it. The file of an earlier
+app keeps its column ``user_id``, which counts for records without a batch here.
 """
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
-from app.core.queue.log import add_log
-from app.engine.connection import Connection
+from app.core.log import add_log
+from app.domain.times import utc_text
+from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList
-from app.errors import Conflict, message
+from app.errors import Conflict, Message, message
 
 # The id of the person who pays for a record; NULL: the one at the machine, or not known.
 PAYER = """
@@ -22,6 +24,8 @@ PAYER = """
         0
     )
 """
+
+_CHANGES_KEPT = 100
 
 
 def find_payer(db: Connection, record_id: int) -> int | None:
@@ -114,3 +118,21 @@ def find_picker(db: Connection, record_id: int) -> str:
     sql = "SELECT pick_person_id FROM generation_records WHERE id = :id AND pick <> ''"
     chosen = db.execute(sql, {"id": record_id}).fetchone()
     return list_names(db).get(chosen["pick_person_id"], "") if chosen else ""
+
+
+def add_setting_change(db: Connection, what: Message, person_id: int | None) -> None:
+    """Store a change by this person; of earlier ones the last are kept."""
+    fields = {"at": utc_text(datetime.now(UTC)), "person": person_id, "what": what.to_json()}
+    insert = "INSERT INTO setting_changes (at, person_id, what) VALUES (:at, :person, :what) RETURNING id"
+    with transaction(db, durable=False):
+        last = db.execute(insert, fields).fetchall()[0]["id"] - _CHANGES_KEPT
+        db.execute("DELETE FROM setting_changes WHERE id <= :last", {"last": last})
+
+
+def list_setting_changes(db: Connection, *, limit: int = 20) -> list[tuple[str, str, Message]]:
+    """(time, name of the person or empty, what) of the last changes, the newest first; none where there is
+    one person."""
+    names = shown_names(db)
+    rows = db.execute("SELECT * FROM setting_changes ORDER BY id DESC LIMIT :limit", {"limit": limit})
+    found = [(row["at"], names.get(row["person_id"], ""), Message.from_json(row["what"])) for row in rows]
+    return found if names else []

@@ -1,7 +1,6 @@
 """The user-visible log of a batch, one line per event."""
 
-from app.core.records.mapping import to_log_line
-from app.core.records.versions import touch
+from app.core.records.rows import to_log_line, touch
 from app.domain import LogLine
 from app.engine.connection import Connection
 from app.engine.values import message_json, utc_now
