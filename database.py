@@ -78,7 +78,6 @@ from app.core.pauses import (
     resume_in_transaction,
 )
 from app.core.people import (
-    PAYER,
     add_setting_change,
     find_earlier_user,
     find_person_of,
@@ -107,6 +106,7 @@ from app.core.queue.runs import (
     count_ahead,
     count_batches,
     count_open_work,
+    find_workbook,
     get_batch,
     get_batch_version,
     list_batch_names,
@@ -168,7 +168,7 @@ from app.core.records.records import (
     restore_records,
     undo_delete,
 )
-from app.core.records.rows import touch
+from app.core.records.rows import PAYER, touch
 from app.core.tables.changes import (
     get_change,
     list_changes,
@@ -221,7 +221,6 @@ from app.core.tables.workbooks import (
     batch_of_table,
     check_workbook,
     find_tables_of_file,
-    find_workbook,
     forget_workbooks,
     get_workbook_file,
     sample_cells,

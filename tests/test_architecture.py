@@ -184,6 +184,19 @@ def test_no_modules_of_the_database_import_each_other_in_a_circle() -> None:
     assert left == {}
 
 
+def test_the_packages_of_the_core_import_each_other_in_one_direction() -> None:
+    below = ("records", "money", "queue", "orders", "tables")  # the lower first
+    core = [(name.split("."), tree) for name, tree in trees().items() if name.count(".") == 3]
+    assert [
+        (".".join(module), imported)
+        for module, tree in core
+        if module[1] == "core"
+        for imported in imports(tree)
+        if imported.startswith("app.core.") and imported.count(".") == 3
+        if below.index(imported.split(".")[2]) > below.index(module[2])
+    ] == []
+
+
 def database_imports(module: str, tree: ast.Module) -> set[str]:
     """The modules of the database that it imports, but the packages that it is in."""
     found = {

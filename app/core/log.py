@@ -1,9 +1,9 @@
 """The user-visible log of a batch, one line per event."""
 
-from app.core.records.rows import to_log_line, touch
+from app.core.records.rows import touch
 from app.domain import LogLine
 from app.engine.connection import Connection
-from app.engine.values import message_json, utc_now
+from app.engine.values import message_json, to_message, utc_now
 from app.errors import Message, message
 
 
@@ -26,7 +26,15 @@ def list_log(db: Connection, batch_id: str, *, since: int = 0, newest: int = 500
         """,
         {"batch_id": batch_id, "since": since, "newest": newest},
     ).fetchall()
-    return [to_log_line(row) for row in rows]
+    return [
+        LogLine(
+            at=row["at"],
+            level=row["level"],
+            text=to_message(row["text"], row["message"]),
+            record_id=row["record_id"],
+        )
+        for row in rows
+    ]
 
 
 def count_log(db: Connection, batch_id: str, *, since: int = 0) -> int:

@@ -24,7 +24,10 @@ _BUDGETS_KEPT = 40 * _DAY
 
 
 def note_done(db: Connection, batch_id: str | None) -> None:
-    """Add the notification of a batch that finished; inside a transaction. The first one has its key."""
+    """Add the notification of a batch that finished; inside a transaction. The first one has its key.
+
+    ``minutes`` is None after a day, too: an earlier notification may be removed.
+    """
     batch = _batch(db, batch_id)
     if batch is None:
         return
@@ -43,7 +46,9 @@ def note_done(db: Connection, batch_id: str | None) -> None:
     facts = {status.value: counts.get(status, 0) for status in ended}
     key = f"done:{batch_id}"
     is_first = not db.execute("SELECT 1 FROM notifications WHERE key = :key", {"key": key}).fetchone()
-    minutes = _minutes(batch) if is_first else None
+    created = datetime.fromisoformat(batch["created_at"]).replace(tzinfo=UTC)
+    seconds = (datetime.now(UTC) - created).total_seconds()
+    minutes = max(round(seconds / 60), 1) if is_first and seconds < _DAY else None
     facts |= {"cost": None if cost is None else f"{cost:.2f}", "minutes": minutes}
     facts |= {"batch": batch_id, "name": batch["name"]}
     add_notification(db, NotificationEvent.DONE, facts, key=key if is_first else None)
@@ -176,13 +181,6 @@ def _batch(db: Connection, batch_id: str | None) -> Row | None:
         "SELECT id, name, created_at FROM batches WHERE id = :id AND source = 'batch'", {"id": batch_id}
     ).fetchone()
     return row
-
-
-def _minutes(batch: Row) -> int | None:
-    """Minutes since it was created, at least 1; None after a day: an earlier notification may be removed."""
-    created = datetime.fromisoformat(batch["created_at"]).replace(tzinfo=UTC)
-    seconds = (datetime.now(UTC) - created).total_seconds()
-    return max(round(seconds / 60), 1) if seconds < _DAY else None
 
 
 def _update(db: Connection, change: str, notification_id: int, at: float) -> None:

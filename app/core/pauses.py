@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from app.core.log import add_log
 from app.core.notices import note_done, note_paused
-from app.core.people import PAYER, set_payer
-from app.core.records.rows import HAS_TASK_ID, IN_MODELS, has_record, update_records
+from app.core.people import set_payer
+from app.core.records.rows import IN_MODELS, PAYER, has_record, update_records
 from app.domain import PauseCause, Status
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList, message_json, to_message
@@ -146,7 +146,10 @@ def resume_in_transaction(db: Connection, batch_id: str) -> bool:
     if changed:
         update_records(
             db,
-            f"not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = {HAS_TASK_ID}",
+            """
+            not_before = 0, retries = 0, throttle_count = 0,
+            fetch_while_paused = CASE WHEN task_id IS NULL THEN 0 ELSE 1 END
+            """,
             "batch_id = :id AND status = 'queued' AND (not_before > 0 OR task_id IS NOT NULL)",
             {"id": batch_id},
         )

@@ -9,21 +9,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from app.core.log import add_log
+from app.core.records.rows import PAYER
 from app.domain.times import utc_text
 from app.engine.connection import Connection, transaction
 from app.engine.values import IN_IDS, SqlList
 from app.errors import Conflict, Message, message
-
-# The id of the person who pays for a record; NULL: the one at the machine, or not known.
-PAYER = """
-    nullif(
-        coalesce(
-            generation_records.person_id,
-            (SELECT batches.person_id FROM batches WHERE batches.id = generation_records.batch_id)
-        ),
-        0
-    )
-"""
 
 _CHANGES_KEPT = 100
 

@@ -23,13 +23,13 @@ _MOST_WORDS = 16  # in an expression; FTS5 allows a depth of 256
 _FIRST_WIDE = "\u2e80"
 
 
-def _unused_sign(code: int) -> int:
-    """A substitute for an ASCII sign or space that NFKC-normalised text cannot contain."""
-    return code + 0xFEE0 if 0x21 <= code <= 0x7E else 0xFF61 + min(code, 0x3E)
-
-
-# The FTS5 tokenizer splits at ASCII signs and spaces; substitutes keep them inside grams.
-_SIGNS = {code: _unused_sign(code) for code in range(128) if not chr(code).isalnum()}
+# The FTS5 tokenizer splits at ASCII signs and spaces; substitutes, which NFKC-normalised text cannot contain,
+# keep them inside grams.
+_SIGNS = {
+    code: code + 0xFEE0 if 0x21 <= code <= 0x7E else 0xFF61 + min(code, 0x3E)
+    for code in range(128)
+    if not chr(code).isalnum()
+}
 _SIGN_OF_NUL = chr(_SIGNS[0])
 SEPARATOR = _SIGN_OF_NUL  # of the texts of a document
 

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,7 +74,11 @@ def empty_trash(
     programs' tables are ignored.
     """
     marked = _mark_expired(db, days=days, exclude=exclude, limit=limit)
-    removed = [row["id"] for row in marked if _is_removed(row, remove)]
+    removed = []
+    for row in marked:
+        with suppress(DiskError):
+            remove(row["filename"], row["id"], row["sha256"])
+            removed.append(row["id"])
     emptied = f"deletion_id = {EMPTIED} AND id {IN_IDS}"
     with db.foreign_keys_off(), transaction(db):
         db.execute(  # for whom it was paid is still asked
@@ -124,14 +128,6 @@ def _mark_expired(db: Connection, *, days: int, exclude: Collection[int], limit:
             """,
             {"ids": ids},
         ).fetchall()
-
-
-def _is_removed(row: Row, remove: Remove) -> bool:
-    try:
-        remove(row["filename"], row["id"], row["sha256"])
-    except DiskError:
-        return False
-    return True
 
 
 class _Stopped(Exception):

@@ -163,7 +163,9 @@ class _Copy:
         source.text_factory = self._text
 
     def run(self) -> Copied:
-        self._require_empty()
+        for table in COPIED:
+            if table not in _HAVE_A_ROW and self._target.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
+                raise DatabaseError(f"要搬去的数据库里已经有数据（{table}），请新建一个空的数据库")
         for table in _HAVE_A_ROW:
             self._target.execute(f"DELETE FROM {table}")
         for table in _HAVE_TRIGGERS:
@@ -185,11 +187,6 @@ class _Copy:
             self._target.execute(f"ANALYZE {table}")
         self._copied.others = self._other_tables()
         return self._copied
-
-    def _require_empty(self) -> None:
-        for table in COPIED:
-            if table not in _HAVE_A_ROW and self._target.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
-                raise DatabaseError(f"要搬去的数据库里已经有数据（{table}），请新建一个空的数据库")
 
     def _copy_table(self, table: str) -> None:
         """Copy a table with the columns that other programs have added, read it back and compare."""

@@ -6,7 +6,7 @@ The pictures that were bought stay those of their rows: each row asks for what i
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from app.core.records.rows import read_records
@@ -131,30 +131,22 @@ def _row_of(record: Record, place: int, row_fingerprint: str, table: Table) -> R
 
 def make_recipes(db: Connection) -> None:
     """Make presets, and prefix and suffix of a table, of 0.2.0 recipes of one role; drop where they were."""
-    _take_over_presets(db)
+    taken = {*_BUILT_IN, *(row["name"] for row in db.execute("SELECT name FROM recipes").fetchall())}
+    for stored in db.execute("SELECT name, fields FROM presets ORDER BY name").fetchall():
+        fields = dict(object_of(stored["fields"]))
+        numbered = (f"{stored['name'][: MAX_RECIPE_NAME_LENGTH - 4]} {number}" for number in count(2))
+        name = next(each for each in chain([stored["name"]], numbered) if each not in taken)
+        if recipe := _recipe(name, _WORDS + fields.pop("suffix", ""), fields):
+            taken.add(recipe.name)
+            text = json.dumps(recipe.as_json(), ensure_ascii=False)
+            sql = "INSERT INTO recipes (name, fields) VALUES (:name, :fields)"
+            db.execute(sql, {"name": recipe.name, "fields": text})
     db.execute("DROP TABLE presets")
     for stored in db.execute("SELECT * FROM tables WHERE prefix <> '' OR suffix <> ''").fetchall():
         _take_over_table(db, to_table(stored), stored["prefix"], stored["suffix"])
     for table in ("tables", "batches"):
         for name in ("prefix", "suffix"):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
-
-
-def _take_over_presets(db: Connection) -> None:
-    taken = {*_BUILT_IN, *(row["name"] for row in db.execute("SELECT name FROM recipes").fetchall())}
-    for stored in db.execute("SELECT name, fields FROM presets ORDER BY name").fetchall():
-        fields = dict(object_of(stored["fields"]))
-        words = _WORDS + fields.pop("suffix", "")
-        if recipe := _recipe(_free_name(stored["name"], taken), words, fields):
-            taken.add(recipe.name)
-            text = json.dumps(recipe.as_json(), ensure_ascii=False)
-            sql = "INSERT INTO recipes (name, fields) VALUES (:name, :fields)"
-            db.execute(sql, {"name": recipe.name, "fields": text})
-
-
-def _free_name(name: str, taken: Collection[str]) -> str:
-    numbered = (f"{name[: MAX_RECIPE_NAME_LENGTH - 4]} {number}" for number in count(2))
-    return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _recipe(name: str, words: str, fields: Mapping[str, Any]) -> Recipe | None:

@@ -38,7 +38,13 @@ def rename_clashing_tables(db: sqlite3.Connection) -> list[str]:
     earlier = columns(db, "generation_records")
     if earlier:
         db.execute("ALTER TABLE generation_records RENAME TO earlier_records")
-        _drop_indexes_and_triggers(db, "earlier_records")
+        sql = """
+            SELECT type, name
+            FROM sqlite_schema
+            WHERE tbl_name = 'earlier_records' AND type IN ('index', 'trigger') AND sql IS NOT NULL
+        """
+        for kind, name in db.execute(sql).fetchall():
+            db.execute(f"DROP {kind} {quoted(name)}")
     return list(earlier)
 
 
@@ -154,19 +160,6 @@ def _values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[s
 
 def _number(name: str) -> str:
     return f"CASE typeof({name}) WHEN 'blob' THEN number_of({name}) ELSE {name} END"
-
-
-def _drop_indexes_and_triggers(db: sqlite3.Connection, table: str) -> None:
-    rows = db.execute(
-        """
-        SELECT type, name
-        FROM sqlite_schema
-        WHERE tbl_name = :table AND type IN ('index', 'trigger') AND sql IS NOT NULL
-        """,
-        {"table": table},
-    ).fetchall()
-    for row in rows:
-        db.execute(f"DROP {row['type']} {quoted(row['name'])}")
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -113,16 +113,12 @@ def _rename(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {old} RENAME TO {name}")
     for table, renamed in _COLUMNS.items():
         for old, name in renamed.items():
-            _rename_column(db, table, old, name)
+            if old in columns(db, table):
+                set_aside_columns(db, table, [name])
+                db.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {name}")
     set_aside_tables(db, _NEW_TABLES)
     for table, names in _NEW_COLUMNS.items():
         set_aside_columns(db, table, names.split())
-
-
-def _rename_column(db: sqlite3.Connection, table: str, old: str, name: str) -> None:
-    if old in columns(db, table):
-        set_aside_columns(db, table, [name])
-        db.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {name}")
 
 
 def _add_tables(db: SqliteConnection) -> list[str]:

@@ -83,7 +83,7 @@ def test_the_oldest_files_without_a_batch_make_room_for_new_ones(
     monkeypatch.setattr(workbooks, "_UNUSED_BYTES", 3 * len(CSV) + 10)
     ids.append(imported(client, CSV)["workbook"])
     with closing(database.connect(settings.database)) as db:
-        kept = [each for each in ids if workbooks.find_workbook(db, each)]
+        kept = [each for each in ids if database.find_workbook(db, each)]
     assert kept == [ids[0], *ids[3:]]
 
 

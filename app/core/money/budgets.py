@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from app.core.notices import note_budget
-from app.core.people import PAYER
-from app.core.records.rows import has_record, update_records
+from app.core.records.rows import PAYER, has_record, update_records
 from app.domain.batches import PauseCause
 from app.domain.ledger import Budget, BudgetScope
 from app.engine.connection import Connection, transaction
@@ -159,7 +158,9 @@ def note_near_budgets(
     for budget in budgets:
         spent = replace(budget, spent=budget.spent + price)
         if spent.is_near and not budget.is_near:
-            note_budget(db, spent, period=_period(budget, batch_id), batch_id=batch_id)
+            month = f"{datetime.now():%Y-%m}" + (f":{budget.person_id}" if budget.person else "")
+            periods = {BudgetScope.MONTH: month, BudgetScope.BATCH: batch_id or ""}
+            note_budget(db, spent, period=periods.get(budget.scope, ""), batch_id=batch_id)
 
 
 def others_go_on(
@@ -184,13 +185,6 @@ def others_go_on(
         fields,
     )
     return True
-
-
-def _period(budget: Budget, batch_id: str | None) -> str:
-    """What a budget is spent in, and by whom."""
-    if budget.scope == BudgetScope.MONTH:
-        return f"{datetime.now():%Y-%m}" + (f":{budget.person_id}" if budget.person else "")
-    return batch_id or "" if budget.scope == BudgetScope.BATCH else ""
 
 
 def _limits(db: Connection, default: Decimal | None) -> dict[BudgetScope, Decimal | None]:

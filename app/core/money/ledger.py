@@ -11,8 +11,8 @@ from app.core.money.budgets import (
     require_affordable,
 )
 from app.core.pauses import pause_in_transaction
-from app.core.people import PAYER, find_payer
-from app.core.records.rows import read_records
+from app.core.people import find_payer
+from app.core.records.rows import PAYER, read_records
 from app.domain import ImageRequest, Models, Record, Status
 from app.domain.ledger import Budget, ReportedUsage, usage_text
 from app.engine.connection import Connection, transaction

@@ -1,15 +1,24 @@
-"""Batches: records submitted together, their state, counts and costs."""
+"""Batches: records submitted together, their state, counts, costs and workbook."""
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import count
 
 from app.core.records.rows import read_records
-from app.core.tables.workbooks import find_workbook
-from app.domain import MAX_BATCH_NAME_LENGTH, Batch, BatchModel, BatchStatus, Pick, Record, Status
+from app.domain import (
+    MAX_BATCH_NAME_LENGTH,
+    Batch,
+    BatchModel,
+    BatchStatus,
+    Pick,
+    Record,
+    Status,
+    StoredWorkbook,
+)
 from app.engine.connection import Connection, Row
 from app.engine.values import IN_IDS, SqlList, priced, to_message
-from app.errors import NotFound
+from app.errors import Message, NotFound
 
 # Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
 NOT_CHARGED = """
@@ -111,6 +120,17 @@ def _to_batch(db: Connection, row: Row) -> Batch:
         picks=_count_picks(db, row["id"]),
         models=_models_of(groups),
     )
+
+
+def find_workbook(db: Connection, workbook_id: str | None) -> StoredWorkbook | None:
+    """The workbook without its content; None when there is none."""
+    row = db.execute(
+        "SELECT id, filename, notes FROM workbooks WHERE id = :id", {"id": workbook_id}
+    ).fetchone()
+    if row is None:
+        return None
+    notes = tuple(Message.from_json(note) for note in json.loads(row["notes"]))
+    return StoredWorkbook(id=row["id"], filename=row["filename"], notes=notes)
 
 
 def _models_of(groups: list[Row]) -> list[BatchModel]:

@@ -7,8 +7,8 @@ scan fetches the texts of its records and compares them in this process.
 import re
 from dataclasses import asdict, dataclass, replace
 
-from app.core.people import PAYER
 from app.core.records.index import FACETS, SEARCHED, VISIBLE, count_backlog, facet_tag
+from app.core.records.rows import PAYER
 from app.domain import MAX_ID, Status
 from app.engine.connection import Connection
 from app.engine.ngrams import BETWEEN, SEPARATOR, TextSearch, matches, normalise, piece_code, read_search

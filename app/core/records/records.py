@@ -1,6 +1,6 @@
 """Reading records (one, a page, a selection, the prompts of earlier ones), and the trash."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -24,7 +24,6 @@ EMPTIED = -1
 NOT_EMPTIED = f"coalesce(deletion_id, 0) <> {EMPTIED}"
 
 Selection = Sequence[int] | RecordFilter
-Fields = Mapping[str, object]
 T = TypeVar("T")
 _RECORDS_READ = 2_000  # the newest ones, so that a call takes a few milliseconds in a store of any size
 
@@ -156,13 +155,13 @@ def delete_with_undo(db: Connection, chosen: Selection) -> tuple[int, int]:
     """As ``delete_records`` -> (how many, the deletion id for ``undo_delete``)."""
     with transaction(db, durable=False):
         deletion = next_version(db)
-    deleted = _change(
-        db,
-        selected_ids(db, chosen),
-        "deleted_at = :now, deletion_id = :deletion",
-        "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')",
-        {"now": utc_text(datetime.now(UTC)), "deletion": deletion},
-    )
+    fields = {"now": utc_text(datetime.now(UTC)), "deletion": deletion}
+    is_chosen = f"id {IN_IDS} AND deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')"
+    deleted = 0
+    for portion in portions(selected_ids(db, chosen), CHANGED_AT_ONCE):
+        with transaction(db):
+            changes = "deleted_at = :now, deletion_id = :deletion"
+            deleted += len(update_records(db, changes, is_chosen, fields | {"ids": SqlList(portion)}))
     return deleted, deletion
 
 
@@ -186,16 +185,6 @@ def undo_delete(db: Connection, undo: int) -> int:
     """Restore exactly the records of one deletion -> how many."""
     ids = record_ids(db, "WHERE deleted_at IS NOT NULL AND deletion_id = :undo", {"undo": undo})
     return restore_records(db, ids)
-
-
-def _change(db: Connection, ids: Iterable[int], assignments: str, condition: str, fields: Fields) -> int:
-    """Update in chunks, each in a transaction -> how many changed."""
-    number = 0
-    for portion in portions(ids, CHANGED_AT_ONCE):
-        with transaction(db):
-            fields = {**fields, "ids": SqlList(portion)}
-            number += len(update_records(db, assignments, f"id {IN_IDS} AND {condition}", fields))
-    return number
 
 
 def selected_ids(db: Connection, chosen: Selection) -> Iterable[int]:

@@ -8,15 +8,23 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.domain import OPTIONS, Edit, LogLine, Record, SampleImage, Status, marks_of
+from app.domain import OPTIONS, Edit, Record, SampleImage, Status, marks_of
 from app.engine.connection import Connection, Row, next_version
 from app.engine.values import IN_IDS, SqlList, number_of, object_of, priced, text_of, to_message
 
 # The same of the ids of image models: the parameter ``models``.
 IN_MODELS = "IN (SELECT value FROM json_each(:models))"
 
-# Whether there is a task id, as a number.
-HAS_TASK_ID = "CASE WHEN task_id IS NULL THEN 0 ELSE 1 END"
+# The id of the person who pays for a record; NULL: the one at the machine, or not known.
+PAYER = """
+    nullif(
+        coalesce(
+            generation_records.person_id,
+            (SELECT batches.person_id FROM batches WHERE batches.id = generation_records.batch_id)
+        ),
+        0
+    )
+"""
 
 # The columns of a Record; ``*`` would also fetch the queue's own columns.
 RECORD = """
@@ -73,19 +81,11 @@ def status_of(word: str, image_path: object) -> Status:
     return Status.SUCCESS if image_path else Status.FAILED
 
 
-def to_log_line(row: Row) -> LogLine:
-    """A row of ``batch_log`` -> LogLine."""
-    return LogLine(
-        at=row["at"],
-        level=row["level"],
-        text=to_message(row["text"], row["message"]),
-        record_id=row["record_id"],
-    )
-
-
 def sample_images_text(images: tuple[SampleImage, ...]) -> str:
     """Reference images -> the JSON stored in the column."""
-    return "[]" if not images else json.dumps([_pinned(image) for image in images], ensure_ascii=False)
+    pins = [{name: getattr(image, name) for name in _SAMPLE_IMAGE} for image in images]
+    kept = [{name: pin[name] for name in pin if pin[name] or name in ("url", "filename")} for pin in pins]
+    return json.dumps(kept, ensure_ascii=False)
 
 
 def options_of(text: str) -> dict[str, Any]:
@@ -95,11 +95,6 @@ def options_of(text: str) -> dict[str, Any]:
     if edit := Edit.from_json(found.get("edit")):
         known["edit"] = edit
     return known | ({"row_print": origin} if isinstance(origin := found.get("row_print"), str) else {})
-
-
-def _pinned(image: SampleImage) -> dict[str, str]:
-    pins = {"key": image.key, "sha256": image.sha256, "etag": image.etag}
-    return {"url": image.url, "filename": image.filename} | {k: v for k, v in pins.items() if v}
 
 
 def stored_sample_images(text: str | None) -> tuple[SampleImage, ...]:

@@ -247,22 +247,16 @@ def list_delivered_records(db: Connection, batch_id: str) -> list[Record]:
     """
     places = dict(db.execute(_PLACES, {"id": batch_id}).fetchall())
     bought = read_records(db, "WHERE batch_id = :id AND deleted_at IS NULL", {"id": batch_id})
-    found = [*bought, *_list_shared(db, batch_id, places)]
-    return sorted(found, key=lambda record: (places[record.row_number], record.row_number, record.id))
-
-
-def _list_shared(db: Connection, batch_id: str, numbers: Collection[int]) -> list[Record]:
-    """The pictures that were made for another row, as those of these rows, the trash aside."""
     rows = db.execute(
         f"""
         SELECT records.id, table_rows.number, table_rows.filename, table_rows.own_columns,
             table_rows.num_images
         FROM {_SHARED} AND records.deleted_at IS NULL AND table_rows.number {IN_IDS}
         """,
-        {"id": batch_id, "ids": SqlList(numbers)},
+        {"id": batch_id, "ids": SqlList(places)},
     ).fetchall()
     records = {record.id: record for record in records_of(db, list({row["id"] for row in rows}))}
-    return [
+    shared = [
         replace(
             records[row["id"]],
             batch_id=batch_id,
@@ -275,3 +269,5 @@ def _list_shared(db: Connection, batch_id: str, numbers: Collection[int]) -> lis
         )
         for row in rows
     ]
+    found = [*bought, *shared]
+    return sorted(found, key=lambda record: (places[record.row_number], record.row_number, record.id))

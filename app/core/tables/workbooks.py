@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from app.domain import StoredWorkbook, WorkbookFile
+from app.core.queue.runs import find_workbook
+from app.domain import WorkbookFile
 from app.domain.times import utc_text
 from app.engine.connection import Connection, transaction
 from app.engine.values import object_of, object_text
@@ -144,17 +145,6 @@ def workbook_cells(db: Connection, workbook_id: str | None) -> dict[int, dict[st
     """The cells of the lines of a stored file, by line; empty for a file that an earlier version stored."""
     row = db.execute("SELECT cells FROM workbooks WHERE id = :id", {"id": workbook_id}).fetchone()
     return {int(line): cells for line, cells in object_of(row["cells"] if row else "").items()}
-
-
-def find_workbook(db: Connection, workbook_id: str | None) -> StoredWorkbook | None:
-    """The workbook without its content; None when there is none."""
-    row = db.execute(
-        "SELECT id, filename, notes FROM workbooks WHERE id = :id", {"id": workbook_id}
-    ).fetchone()
-    if row is None:
-        return None
-    notes = tuple(Message.from_json(note) for note in json.loads(row["notes"]))
-    return StoredWorkbook(id=row["id"], filename=row["filename"], notes=notes)
 
 
 def check_workbook(db: Connection, workbook_id: str | None) -> None:
