@@ -38,35 +38,43 @@ from app.core.notices import (
     note_backup_failed,
     retry_notification,
 )
+from app.core.orders.earlier import (
+    HeldRows,
+    RequestKey,
+    count_charged_failures,
+    count_pictures,
+    find_answer,
+    forget_request_keys,
+    has_images_of_references,
+    list_cancelled,
+    list_failed,
+    list_unknown,
+    read_held,
+    rows_of_roles,
+    save_answer,
+)
 from app.core.orders.fingerprints import (
     complete_fingerprints,
     known_pictures,
     lacks_fingerprints,
     with_requested_seed,
 )
-from app.core.orders.names import FileName, WantedName, are_taken, choose_names
 from app.core.orders.orders import (
-    HeldRows,
+    FileName,
     RowColumns,
+    WantedName,
     activate_batch,
+    are_taken,
     cancel_bought,
+    choose_names,
     count_added,
-    count_charged_failures,
-    count_pictures,
     count_released,
-    has_images_of_references,
     insert_batch,
     insert_pictures,
-    list_cancelled,
-    list_failed,
-    list_unknown,
     queue_records_again,
-    read_held,
     reopen_held,
     requeue_as_they_are,
-    rows_of_roles,
 )
-from app.core.orders.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
 from app.core.pauses import (
     Pause,
     check_models,

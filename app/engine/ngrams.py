@@ -22,7 +22,6 @@ _MOST_GRAMS = 24
 _MOST_WORDS = 16  # in an expression; FTS5 allows a depth of 256
 _FIRST_WIDE = "\u2e80"
 
-
 # The FTS5 tokenizer splits at ASCII signs and spaces; substitutes, which NFKC-normalised text cannot contain,
 # keep them inside grams.
 _SIGNS = {

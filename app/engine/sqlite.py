@@ -26,7 +26,6 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # Serialises the writers of this process: SQLite's busy handler polls with sleeps, so that some of 64 threads
 # wait for half a second. Between processes SQLite's file lock applies.
 _write_lock = threading.Lock()
-
 _STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond
 
 

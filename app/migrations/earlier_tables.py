@@ -39,7 +39,6 @@ _OF_A_TABLE = "source = 'batch' AND table_id IS NULL"
 _SAME = ("id", "name", "created_at", "filled_on", "workbook_id")
 _ROLE, _NAME = "图片", "前缀和后缀"
 _WORDS = f"{{{WORDS_COLUMN}}}"
-
 _BUILT_IN = (
     "电商五张",
     "电商多角度",

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.core.orders.request_keys import KEY_LIFETIME_SECONDS, save_answer
+from app.core.orders.earlier import KEY_LIFETIME_SECONDS, save_answer
 from app.errors import DatabaseError, KeyReused
 from app.runtime import Runtime
 from tests.db.queue import CAT, add

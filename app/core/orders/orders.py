@@ -1,22 +1,16 @@
-"""What ``app.orders`` reads before it queues records, and how it writes them; nothing else calls the writers.
-
-All is inside the transaction of the order. A record is written with the same columns by every order.
-"""
+"""How ``app.orders``, which alone calls it, writes an order: names of files; in its transaction the rest."""
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import groupby
-from operator import attrgetter
-from typing import Any
+from itertools import chain, count
+from typing import Any, NamedTuple
 
-from app.core.orders.names import FileName
-from app.core.queue.cancellation import HELD_OF_CHANGED
-from app.core.queue.runs import NOT_CHARGED, free_name
-from app.core.records.rows import IN_MODELS, free_ids, read_records, sample_images_text, touch
-from app.domain import ImageRequest, Record, RowExtras, SampleImage, Status
+from app.core.queue.runs import free_name
+from app.core.records.rows import free_ids, sample_images_text, touch
+from app.domain import ImageRequest, Record, RowExtras, SampleImage, Status, file_key
 from app.domain.times import utc_text
 from app.engine.connection import Connection, next_version
 from app.engine.values import IN_IDS, SqlList, message_json, micros, object_text, utc_now
@@ -25,6 +19,78 @@ from app.errors import message
 # SQLite copies the pages that a statement with triggers changes, so that one statement a record takes twice
 # as long. Each value is a variable, of which there are at least 999.
 _RECORDS_A_STATEMENT = 40
+
+
+class WantedName(NamedTuple):
+    """The preferred base name of a row, and what follows it in those of its new pictures: ``_2``, or nothing.
+
+    With ``is_more`` the row has pictures of this name already: the new ones get no counter if they need none.
+    """
+
+    stem: str
+    endings: Sequence[str]
+    is_more: bool = False
+
+
+class FileName(NamedTuple):
+    """A base name, and its ``file_key``."""
+
+    stem: str
+    key: str
+
+
+def choose_names(
+    db: Connection, wanted: Iterable[WantedName], is_taken: Callable[[str], bool]
+) -> list[list[FileName]]:
+    """For each row the base names to use; reads the database and the disk.
+
+    Call it before the transaction, which must not wait for a slow disk, and ``are_taken`` inside it.
+    """
+    rows = [(file_key(row.stem), row) for row in wanted]
+    known, highest = _used_names(db, rows)
+    chosen, counters = list[list[FileName]](), dict[str, int]()
+    for key, row in rows:
+        names = list[FileName]()
+        first = counters.get(key) or highest.get(key, 0) + 1
+        for number in chain([1] * row.is_more, count(first)) if row.endings else ():
+            counters[key] = max(number + 1, first)
+            counter = "" if number == 1 else f"-{number}"
+            names = [FileName(f"{row.stem}{counter}{end}", f"{key}{counter}{end}") for end in row.endings]
+            if not any(name.key in known or is_taken(name.stem) for name in names):
+                break
+        known.update(name.key for name in names)
+        chosen.append(names)
+    return chosen
+
+
+def are_taken(db: Connection, names: Sequence[Sequence[FileName]]) -> bool:
+    """Whether a record uses one of these names; checks the chosen ones again, inside the transaction."""
+    keys = SqlList(name.key for row in names for name in row)
+    sql = f"SELECT 1 FROM generation_records WHERE file_key {IN_IDS} LIMIT 1"
+    return db.execute(sql, {"ids": keys}).fetchone() is not None
+
+
+def _used_names(db: Connection, rows: Sequence[tuple[str, WantedName]]) -> tuple[set[str], dict[str, int]]:
+    """The keys of the records' names that these rows may want, and by key of a base name the highest counter:
+    n of ``name-n`` or ``name-n_1``."""
+    keys = SqlList(key + ending for key, row in rows for ending in row.endings)
+    sql = f"SELECT file_key FROM generation_records WHERE file_key {IN_IDS}"
+    known = {row["file_key"] for row in db.execute(sql, {"ids": keys})}
+    numbered = db.execute(
+        """
+        SELECT base.value AS base, file_key
+        FROM json_each(:ids) AS base
+        CROSS JOIN generation_records ON file_key >= base.value || '-' AND file_key < base.value || '.'
+        """,
+        {"ids": SqlList({key for key, row in rows if row.endings})},
+    )
+    highest: dict[str, int] = {}
+    for base, key in numbered:
+        known.add(key)
+        tail = key[len(base) + 1 :].partition("_")[0]
+        if tail.isascii() and tail.isdigit() and len(tail) < 9:
+            highest[base] = max(highest.get(base, 0), int(tail))
+    return known, highest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,131 +127,6 @@ class RowColumns:
             "templates": object_text(self.extras.templates),
             "position": self.extras.position,
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRows:
-    """What a batch holds: ``rows`` are its held records, those of one row together.
-
-    ``changed`` are the numbers of rows that ask for something else in their table since, or were removed.
-    """
-
-    rows: Sequence[Sequence[Record]]
-    changed: frozenset[int]
-
-
-def read_held(db: Connection, batch_id: str) -> HeldRows:
-    """The held records of a batch, by rows."""
-    clauses = "WHERE batch_id = :id AND status = 'held' ORDER BY row_number, picture_number"
-    records = read_records(db, clauses, {"id": batch_id})
-    changed = db.execute(
-        f"""
-        SELECT DISTINCT number
-        FROM generation_records
-        JOIN batches ON batches.id = batch_id
-        JOIN table_rows ON table_rows.table_id = batches.table_id AND number = row_number
-        WHERE batch_id = :id AND {HELD_OF_CHANGED}
-        """,
-        {"id": batch_id},
-    ).fetchall()
-    return HeldRows(
-        rows=[list(group) for _, group in groupby(records, attrgetter("row_number"))],
-        changed=frozenset(number for (number,) in changed),
-    )
-
-
-def rows_of_roles(db: Connection, batch_id: str, roles: Collection[str]) -> frozenset[int]:
-    """The numbers of the rows of the table of a batch that are of these roles of its recipe."""
-    rows = db.execute(
-        f"""
-        SELECT number
-        FROM table_rows
-        JOIN batches ON batches.table_id = table_rows.table_id
-        WHERE batches.id = :id AND role {IN_IDS}
-        """,
-        {"id": batch_id, "ids": SqlList(roles)},
-    ).fetchall()
-    return frozenset(number for (number,) in rows)
-
-
-def count_pictures(db: Connection, record_id: int) -> tuple[int, int]:
-    """(how many pictures the batch of a record has, the last picture number of its row), with the trash."""
-    found = db.execute(
-        """
-        SELECT total, max(others.picture_number)
-        FROM generation_records AS one
-        JOIN batches ON batches.id = one.batch_id
-        JOIN generation_records AS others
-            ON others.batch_id = one.batch_id AND others.row_number = one.row_number
-        WHERE one.id = :id
-        GROUP BY batches.id, total
-        """,
-        {"id": record_id},
-    ).fetchone()
-    return tuple(found) if found else (0, 0)
-
-
-def list_failed(db: Connection, batch_id: str) -> list[Record]:
-    """The records of a batch that failed without a charge, so that a retry costs no second one."""
-    return read_records(db, f"WHERE batch_id = :id AND {NOT_CHARGED} ORDER BY id", {"id": batch_id})
-
-
-def list_cancelled(db: Connection, batch_id: str) -> list[Record]:
-    """The cancelled records of a batch, held ones too, but those written off or bought elsewhere."""
-    clauses = """
-        WHERE batch_id = :id AND status = 'cancelled' AND deleted_at IS NULL
-            AND cause NOT IN ('dropped', 'bought')
-        ORDER BY id
-    """
-    return read_records(db, clauses, {"id": batch_id})
-
-
-def list_unknown(
-    db: Connection, ids: Sequence[int] | None, *, models: Iterable[str] | None = None
-) -> list[Record]:
-    """The records of unknown outcome among ``ids``, by batch; None: all with an unresolved charge.
-
-    With ``models`` only those to be fetched from these; without ids and models those without a task id.
-    """
-    chosen = f"id {IN_IDS}"
-    if ids is None:
-        chosen = "id IN (SELECT record_id FROM charges WHERE outcome = 'unknown')"
-        chosen += "" if models is not None else " AND task_id IS NULL"
-    if models is not None:
-        chosen += f" AND task_id IS NOT NULL AND model {IN_MODELS}"
-    return read_records(
-        db,
-        f"""
-        WHERE status = 'unknown' AND {chosen} AND batch_id IN (SELECT id FROM batches)
-        ORDER BY batch_id, id
-        """,
-        {"ids": SqlList(ids or ()), "models": SqlList(models or ())},
-    )
-
-
-def count_charged_failures(db: Connection, batch_id: str) -> int:
-    """The failed records of a batch that were charged, so that they are retried only one by one."""
-    sql = f"""
-        SELECT count(*) AS number
-        FROM generation_records
-        WHERE batch_id = :id AND status = 'failed' AND deleted_at IS NULL AND NOT ({NOT_CHARGED})
-    """
-    return int(db.execute(sql, {"id": batch_id}).fetchone()["number"])
-
-
-def has_images_of_references(db: Connection, table_id: str, model: str) -> bool:
-    """Whether there is an image that this model made of references for a row of the table."""
-    sql = """
-        SELECT 1
-        FROM generation_records
-        JOIN batches ON batches.id = generation_records.batch_id
-        WHERE batches.table_id = :table_id
-          AND generation_records.model = :model
-          AND generation_records.status = 'success'
-          AND generation_records.sample_images <> '[]'
-        LIMIT 1
-    """
-    return db.execute(sql, {"table_id": table_id, "model": model}).fetchone() is not None
 
 
 def insert_batch(db: Connection, fields: Mapping[str, Any], *, price: Decimal, unique_name: bool) -> str:

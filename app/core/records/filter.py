@@ -21,7 +21,6 @@ ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 Fields = dict[str, object]
 _EQUALS = {name: f"{name} = :{name}" for name in ("aspect_ratio", "resolution", "model")}
 _BATCH = {"batch_id": "batch_id = :batch_id"}
-
 _OF_PERSON = f"""
     generation_records.batch_id IN (
         SELECT id FROM batches WHERE person_id = :person_id
@@ -30,14 +29,11 @@ _OF_PERSON = f"""
     )
     AND {PAYER} = :person_id
 """
-
 _OF_EARLIER_USER = """
     CAST(generation_records.user_id AS TEXT) = :earlier_user
         AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id)
 """
-
 PICKED = "pick <> ''"  # the condition of the partial indexes
-
 TIMES = {
     "created_from": "created_at >= :created_from",
     "created_before": "created_at < :created_before",

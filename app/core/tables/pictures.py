@@ -28,7 +28,6 @@ _SHARED = """
     JOIN generation_records AS records ON records.id = row_pictures.record_id
     WHERE row_pictures.batch_id = :id AND row_pictures.is_shared = 1
 """
-
 # Of each row what sorts it as its table does, else by record id.
 _PLACES = f"""
     SELECT row_number, min(place) AS place
