@@ -15,7 +15,7 @@ from generator import list_specs
 from tools.unusual_text import PROMPTS
 
 MODEL = next(spec for spec in list_specs(Settings()) if spec.model_id == "jimeng_t2i_v40")
-SCHEMA = Path(database.__file__).with_name("app") / "db" / "migrations" / "schema.sql"
+SCHEMA = Path(database.__file__).with_name("app") / "migrations" / "schema.sql"
 _COLUMNS = (
     "created_at, prompt, negative_prompt, aspect_ratio, resolution, model, batch_id, status, filename, "
     "image_path, width, height, pick, sha256, reserved_stem, file_key, own_columns"
