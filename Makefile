@@ -21,7 +21,7 @@ SAME = browser js test_architecture.py test_fakes.py test_mutants.py test_promis
 	web/test_translations.py web/test_workbook_circle.py worker/test_batch_run.py worker/test_lost_database.py \
 	worker/test_older_store.py worker/test_restart.py worker/test_shared_limit.py worker/test_two_machines.py
 .PHONY: help run test test-all test-rest test-python lint check fuzz walk torture bench bench-quick gallery mutants check-store \
-	backup
+	backup portable
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -74,6 +74,9 @@ mutants: $(VENV)/.tests ## Plant the faults of promises, then change one conditi
 	@$(MUTATOR)/bin/python -c 'import cosmic_ray' 2>/dev/null || $(BIN)/python -m venv --clear $(MUTATOR)
 	@$(MUTATOR)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/mutants/requirements.txt
 	$(BIN)/python -m tools.mutants --generator $(MUTATOR)/bin/python --only "$(ONLY)"
+
+portable: $(VENV)/.tests ## Build the ZIP for Windows without Python: make portable PYTHON_EMBED=python-3.13.11-embed-amd64.zip
+	$(BIN)/python -m tools.portable.build --embed "$(PYTHON_EMBED)"
 
 gallery: $(VENV)/.tests ## Retake the screenshots in docs/images
 	@sh tests/browser/install

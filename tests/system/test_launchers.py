@@ -17,6 +17,7 @@ from tools.server_process import free_port, running_server
 
 ROOT = Path(__file__).parents[2]
 BAT = ROOT / "start.bat"
+PORTABLE_BAT = ROOT / "tools" / "portable" / "启动.bat"
 COMMAND = ROOT / "start.command"
 UNITS = sorted(path.name for path in (ROOT / "deploy").glob("*.service"))
 
@@ -31,30 +32,32 @@ class Unit(configparser.RawConfigParser):
         self.read_string(text)
 
 
-def test_the_windows_script_has_crlf_line_ends() -> None:
-    content = BAT.read_bytes()
-    assert content.count(b"\n") == content.count(b"\r\n") > 30
+@pytest.mark.parametrize("script", [BAT, PORTABLE_BAT])
+def test_a_windows_script_has_crlf_line_ends(script: Path) -> None:
+    content = script.read_bytes()
+    assert content.count(b"\n") == content.count(b"\r\n") > 20
     assert not content.startswith(b"\xef\xbb\xbf")
 
 
-def test_the_windows_script_switches_to_utf_8_before_its_first_chinese_word() -> None:
-    lines = BAT.read_text("utf-8").splitlines()
+@pytest.mark.parametrize("script", [BAT, PORTABLE_BAT])
+def test_a_windows_script_switches_to_utf_8_before_its_first_chinese_word(script: Path) -> None:
+    lines = script.read_text("utf-8").splitlines()
     first = next(number for number, line in enumerate(lines) if not line.isascii())
     assert lines.index("chcp 65001 >nul") < first
     assert all(line.isascii() for line in lines[: lines.index(":not_unpacked")])
 
 
-def test_every_goto_of_the_windows_script_has_its_label_and_every_failure_pauses() -> None:
-    text = BAT.read_text("utf-8")
+@pytest.mark.parametrize("script", [BAT, PORTABLE_BAT])
+def test_every_goto_of_a_windows_script_has_its_label_and_every_failure_pauses(script: Path) -> None:
+    text = script.read_text("utf-8")
     goals = set(re.findall(r"^:(\w+)$", text, re.MULTILINE))
     jumps = set(re.findall(r"goto (\w+)", text))
     assert jumps <= goals
     messages = [line for line in text.splitlines() if not line.isascii()]
-    assert [re.split(" ?& ", line)[1:] for line in messages] == [
-        ["goto wait"],
-        ["choice /c YN /n", "goto answered"],  # whether Python is to be installed
-        *[["goto wait"]] * 4,
-    ]
+    question = ["choice /c YN /n", "goto answered"]  # whether Python is to be installed
+    ends = [re.split(" ?& ", line)[1:] for line in messages]
+    assert [end for end in ends if end != question] == [["goto wait"]] * (5 if script == BAT else 3)
+    assert ends.count(question) == (script == BAT)
     assert re.search(r":wait\s+popd\s+pause\s+exit /b 1\s*$", text)
 
 
