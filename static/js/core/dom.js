@@ -1,5 +1,7 @@
 // HTML rendered by the server, put into the page: what was open stays open, and the focus stays where it was.
 
+const ADDRESSES = ["href", "src"];
+
 /** HTML -> a document fragment. */
 export function parseHtml(html) {
   const template = document.createElement("template");
@@ -34,7 +36,10 @@ export function show(root, parts) {
 
 /** The same for one element. */
 export function apply(element, { classes = {}, data = {}, ...properties }) {
-  for (const [name, value] of Object.entries(properties)) if (element[name] !== value || name === "tabIndex") element[name] = value; // -1 is also what is not set
+  for (const [name, value] of Object.entries(properties)) {
+    const shown = ADDRESSES.includes(name) ? element.getAttribute(name) ?? "" : element[name]; // as it was written
+    if (shown !== value || name === "tabIndex") element[name] = value; // -1 is also what is not set
+  }
   for (const [name, isOn] of Object.entries(classes)) element.classList.toggle(name, Boolean(isOn));
   for (const [name, value] of Object.entries(data)) {
     if (value === null) delete element.dataset[name];

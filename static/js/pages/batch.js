@@ -4,7 +4,7 @@ import { hasUnchecked } from "../table/columns.js";
 import { receiveFiles, receivePaste } from "../table/file_input.js";
 import { bindCommands, bindPicks, bindView } from "../table/head.js";
 import { reportOf } from "../table/import_reports.js";
-import { hasOldDraft, sendLeft } from "../table/left.js";
+import { sendLeft } from "../table/left.js";
 import { model } from "../table/models.js";
 import { COLUMNS_KEY, WIDTHS_KEY, footer, head, loadGallery, loadTools, page, showEmpty, store, table, urls, withTools } from "../table/open_table.js";
 import { attempt } from "../core/http.js";
@@ -125,16 +125,8 @@ function onFind(event) {
   });
 }
 
-// That of an earlier version.
-async function takeOverDraft() {
-  const { takeOver } = await import("../table/takeover.js");
-  const made = await takeOver(urls, page.dataset.tableModel);
-  if (made && table.rows.length === 0) location.replace(urls.tablePage(made));
-}
-
 await store.refresh();
 showEmpty();
-if (!store.id && await hasOldDraft()) await takeOverDraft();
 if (store.id) sendLeft(urls).catch(() => {}); // of other tables; what cannot be sent is kept
 const imported = store.id ? reportOf(store.id) : null;
 if (imported) withTools(() => import("../table/table_import.js")).then(({ openReport }) => openReport(imported));

@@ -3,7 +3,7 @@
 import { _ } from "../core/i18n.js";
 import { receiveFiles } from "../table/file_input.js";
 import { makeImport } from "../table/import.js";
-import { hasOldDraft, sendLeft } from "../table/left.js";
+import { sendLeft } from "../table/left.js";
 import { bindTableActions, makeTableList } from "../tables/list.js";
 import { bindDownloads } from "../ui/downloads.js";
 import { showToast } from "../ui/toast.js";
@@ -26,10 +26,8 @@ function takeFiles([file]) {
 
 // What pages left behind before it was sent, and the draft of an earlier version, are tables of the list.
 async function takeUpLeft() {
-  const urls = { tables: tablesUrl };
-  const made = await sendLeft(urls);
-  if (await hasOldDraft()) made.push(await (await import("../table/takeover.js")).takeOver(urls, ""));
-  if (made.some(Boolean)) location.reload();
+  const made = await sendLeft({ tables: tablesUrl });
+  if (made.length > 0) location.reload();
 }
 
 bindTableActions(page, makeTableList(page));
