@@ -20,6 +20,7 @@ from rjsmin import jsmin
 from app.errors import NotFound
 from app.web import i18n
 from app.web.assets.bundler import Bundler
+from app.web.assets.tokens import plain_tokens
 
 _KEY = "ai_image_generator_assets"
 _WITHOUT_SHELL = ("round",)  # a client's page
@@ -44,6 +45,8 @@ class AssetBundle:
         self._scripts = _read(folder / "js", "**/*.js")
         self._bundler = Bundler(self._scripts)
         self._styles = {Path(name).stem: text for name, text in _read(folder / "css", "**/*.css").items()}
+        used = (self._styles[name] for name in ("base", "rounds"))
+        self._styles["rounds_tokens"] = plain_tokens(self._styles["tokens"], used)
         everything = repr((self._scripts, self._styles, i18n.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._bundles: dict[tuple[str, ...], Bundle] = {}
