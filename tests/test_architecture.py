@@ -84,7 +84,6 @@ ONLY_IN = {
         "app.people.access",
     },
     "segno": {"app.rounds.api"},
-    "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},
     "wakepy": {"app.system.process"},
