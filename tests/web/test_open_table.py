@@ -1,5 +1,7 @@
 """The addresses of 批量生成: the open table, and those of earlier versions."""
 
+import re
+
 from tests.web.harness import WebHarness, answered
 
 
@@ -28,3 +30,15 @@ def test_a_deleted_table_says_so_and_comes_back_by_a_press(web: WebHarness) -> N
     assert restored.location == f"/batch?table={table}"
     assert f'data-table-id="{table}"' in web.page(f"/batch?table={table}")
     assert "没有这个表格" in web.client.get("/batch?table=none").text
+
+
+def test_the_pictures_come_with_the_page_whose_address_asks_for_them(web: WebHarness) -> None:
+    table = web.post("/api/tables", {"rows": [{"prompt": "猫"}]}, 201)["table"]["id"]
+    as_pictures = web.page(f"/batch?table={table}&view=pictures")
+    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', as_pictures)
+    assert [url for url in preloaded if url.endswith("/batch/table/pictures.js")]
+    assert all(web.client.get(url).status_code == 200 for url in preloaded)
+    assert as_pictures.count("data-gallery ") == 1
+    as_table = web.page(f"/batch?table={table}")
+    assert "modulepreload" not in as_table
+    assert "data-gallery " not in as_table

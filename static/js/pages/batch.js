@@ -125,6 +125,7 @@ function onFind(event) {
   });
 }
 
+if (store.id && view.isInAddress()) loadGallery().catch(() => {}); // view.start() says what fails
 await store.refresh();
 showEmpty();
 if (store.id) sendLeft(urls).catch(() => {}); // of other tables; what cannot be sent is kept

@@ -48,7 +48,7 @@ function savingWords({ saving: { count, error, isKept }, isMade }) {
 
 // 表格 | 看图: two views of the open table under one head. The address says which one is shown.
 
-/** show(isPictures) is called when the view is another one. Returns {start()}, which shows what the address says. */
+/** show(isPictures) is called when the view is another one. Returns {start(), isInAddress()}: start() shows what the address says. */
 export function bindView(page, show) {
   const buttons = page.querySelectorAll("[data-view-name]");
   const isInAddress = () => new URLSearchParams(location.search).get("view") === "pictures";
@@ -73,7 +73,7 @@ export function bindView(page, show) {
     });
   }
   addEventListener("popstate", update);
-  return { start: update };
+  return { start: update, isInAddress };
 }
 
 // The buttons around the table, and the checkboxes of rows with the tools that appear for them.

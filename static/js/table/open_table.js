@@ -54,7 +54,7 @@ export const loadPartOf = (name, selector) => loadPart(selector, `${dialogsUrl}&
 
 /** 看图; see pictures.js. */
 export const loadGallery = lazy(async () => {
-  await Promise.all([loadTools(), loadPart("[data-gallery]", page.dataset.picturesUrl)]);
+  await loadPart("[data-gallery]", page.dataset.picturesUrl);
   return (await import("./pictures.js")).gallery;
 });
 

@@ -3,8 +3,7 @@
 import { pricePerPicture } from "./costs.js";
 import { Gallery } from "./gallery.js";
 import { model } from "./models.js";
-import { page, store, table, urls } from "./open_table.js";
-import { orders } from "./tools.js";
+import { loadTools, page, store, table, urls } from "./open_table.js";
 import { _ } from "../core/i18n.js";
 
 const holder = document.querySelector("[data-gallery]");
@@ -17,7 +16,7 @@ export const gallery = new Gallery(holder, {
   refresh: store.refresh,
   modelOf: (row) => model.of(row).label,
   priceOfOne: (row) => pricePerPicture(row, model),
-  order: (what) => orders.open(what),
+  order: async (what) => (await loadTools()).orders.open(what),
   deliver: async (records) => (await import("./deliver.js")).deliver(records),
   change(row, text) {
     table.rows.step(_("修改"), () => table.rows.set(row, "prompt", text));
