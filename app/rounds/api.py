@@ -198,8 +198,8 @@ def reopen(round_id: str) -> Response:
 )
 def done(round_id: str) -> Response:
     """Put the sentences of a round aside, those of some rows or all."""
-    of = sql.get_round(connection(), round_id)
-    sql.put_aside(connection(), of, json_body().get("rows"))
+    rows, of = json_body().get("rows"), sql.get_round(connection(), round_id)
+    sql.put_aside(connection(), of, rows)
     return success(round=_json(of, sql.pictures_of(connection(), of)))
 
 

@@ -18,8 +18,8 @@ def totals(**fields: Any) -> database.TableTotals:
     return database.TableTotals(**{"rows": 60} | fields)
 
 
-def run(cause: str = "", reason: Message = message("")) -> database.OpenRun:
-    return database.OpenRun(id="b", is_active=not cause, cause=cause, reason=reason)
+def run(cause: str = "", reason: Message | None = None) -> database.OpenRun:
+    return database.OpenRun(id="b", is_active=not cause, cause=cause, reason=reason or message(""))
 
 
 def paused(cause: PauseCause, reason: str = "") -> dict[str, Any]:
@@ -157,12 +157,22 @@ def test_the_first_stage_that_holds_says_one_sentence_and_one_action(
 def test_an_action_that_orders_has_the_price_of_what_it_orders() -> None:
     start = stage_of(totals(to_make=2, price=SUM)).action
     release = stage_of(totals(**WAITING), run("sample", TRIED)).action
-    assert start and release
+    assert start
+    assert release
     assert (start.price, release.price, release.rows) == (SUM, SUM, 374)
 
 
 def test_pictures_are_those_that_the_other_counts_add_up_to() -> None:
-    parts = {"made": 1, "running": 2, "queued": 3, "held": 4, "to_make": 5, "failed": 6, "unknown": 7, "paid": 8}
+    parts = {
+        "made": 1,
+        "running": 2,
+        "queued": 3,
+        "held": 4,
+        "to_make": 5,
+        "failed": 6,
+        "unknown": 7,
+        "paid": 8,
+    }
     counts = counts_of(totals(**parts, pictures=99, sets=Sets(made=2, complete=1, all=3)))
     assert counts["pictures"] == sum(parts.values())
     assert (counts["products"], counts["sets_made"], counts["sets_kept"]) == (3, 2, 1)
