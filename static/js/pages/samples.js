@@ -3,7 +3,7 @@
 import { bindSampleActions } from "../library/actions.js";
 import { renameInLargeView } from "../library/rename.js";
 import { SamplesList } from "../library/samples_list.js";
-import { lightbox } from "../ui/lightbox.js";
+import { lightbox } from "../viewer/lightbox.js";
 import { onFilesDropped } from "../core/file_drop.js";
 import { _ } from "../core/i18n.js";
 import { showToast } from "../ui/toast.js";

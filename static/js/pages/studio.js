@@ -7,7 +7,7 @@ import { makeForm } from "../studio/form.js";
 import { bindRecipes } from "../studio/recipes.js";
 import { makeReferences } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
-import { lightbox } from "../ui/lightbox.js";
+import { lightbox } from "../viewer/lightbox.js";
 import { bindEarlierPrompts } from "../ui/open_list.js";
 
 const form = document.querySelector("[data-studio-form]");

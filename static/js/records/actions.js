@@ -1,13 +1,13 @@
 // Commands on records, each once: for one record, for several, and for all that a filter finds or that are unresolved.
 
-import { pickAll, togglePick } from "./picks.js";
+import { pickAll, togglePick } from "../viewer/picks.js";
 import { removeKeepingFocus } from "../core/dom.js";
 import { LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { ask } from "../ui/ask.js";
-import { loadDetails } from "../ui/details.js";
+import { loadDetails } from "../viewer/details.js";
 import { download } from "../ui/downloads.js";
 import { runInPlace } from "../ui/in_place.js";
 import { copyText, offerUndo, showToast } from "../ui/toast.js";

@@ -2,7 +2,7 @@
 
 import { runCommand, targetOf } from "./actions.js";
 import { runInPlace } from "../ui/in_place.js";
-import { lightbox } from "../ui/lightbox.js";
+import { lightbox } from "../viewer/lightbox.js";
 
 const COMMANDS = ["keep", "reject", "delete", "again", "edit", "retouch", "deliver", "link"];
 const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do

@@ -3,12 +3,12 @@
 import { targetOf } from "./actions.js";
 import { syncAddress, urlWith } from "./address.js";
 import { cardViewer } from "./card_viewer.js";
-import { openCompare } from "./compare.js";
+import { openCompare } from "../viewer/compare.js";
 import { jsonOf } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
-import { lightbox } from "../ui/lightbox.js";
-import { itemOf } from "../ui/lightbox_items.js";
+import { lightbox } from "../viewer/lightbox.js";
+import { itemOf } from "../viewer/pictures.js";
 
 const MAX_PAGES = 10; // without an image, until there are said to be no more
 const MAX_NEIGHBOURS = 20; // the same for records that the list does not have

@@ -2,8 +2,8 @@
 // that nothing painted or written is lost by an error or by closing.
 
 import { bodyOf, missingIn, modesOf } from "./modes.js";
-import { History, placeOf } from "./shapes.js";
-import { Surface } from "./surface.js";
+import { History, placeOf } from "../viewer/shapes.js";
+import { Mask } from "../viewer/mask.js";
 import { apply, create, show } from "../core/dom.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _, formatElapsed } from "../core/i18n.js";
@@ -12,8 +12,8 @@ import { lazy, loadPart } from "../core/lazy.js";
 import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { loadItem, saveItem } from "../core/storage.js";
-import { ImageViewer } from "../ui/image_viewer.js";
-import { lightbox } from "../ui/lightbox.js";
+import { ImageViewer } from "../viewer/image_viewer.js";
+import { lightbox } from "../viewer/lightbox.js";
 import { announce, showToast } from "../ui/toast.js";
 
 const POLL_MS = 1000;
@@ -28,7 +28,7 @@ export const openRetouch = async (item) => (await retouch()).open(item);
 
 class Retouch {
   #dialog;
-  #surface;
+  #mask;
   #result;
   #known = new Map(); // record id -> state
   #last = { mode: "place", tool: "brush", brush: 48 }; // what the next picture begins with
@@ -37,15 +37,15 @@ class Retouch {
 
   constructor(dialog) {
     this.#dialog = dialog;
-    this.#surface = new Surface(this.#part("[data-retouch-stage]"), {
+    this.#mask = new Mask(this.#part("[data-retouch-stage]"), {
       changed: () => this.#change({}), edges: (edges) => this.#change({ edges }),
       words: () => this.#part("[data-retouch-words]").focus(), onMove: (zoom) => this.#result.setState(zoom),
     });
-    this.#result = new ImageViewer(this.#part("[data-retouch-new]"), { onSwipe: () => null, onMove: (zoom) => this.#surface.viewer.setState(zoom) });
+    this.#result = new ImageViewer(this.#part("[data-retouch-new]"), { onSwipe: () => null, onMove: (zoom) => this.#mask.viewer.setState(zoom) });
     dialog.addEventListener("click", ({ target }) => this.#onClick(target.closest("button")));
     dialog.addEventListener("input", ({ target }) => this.#onInput(target));
     dialog.addEventListener("keydown", (event) => this.#onKey(event));
-    dialog.addEventListener("keyup", ({ key }) => key === " " && this.#surface.pan(false));
+    dialog.addEventListener("keyup", ({ key }) => key === " " && this.#mask.pan(false));
     addEventListener("popstate", () => dialog.close());
   }
 
@@ -56,8 +56,8 @@ class Retouch {
     const fresh = { id, modes: null, models: {}, ...this.#last, marks: new History(), words: {}, edges, error: "", phase: "", result: null };
     this.#state = this.#known.get(id) ?? fresh;
     this.#known.set(id, this.#state);
-    this.#surface.viewer.reset();
-    this.#surface.viewer.show(item.querySelector("[data-image-url]"));
+    this.#mask.viewer.reset();
+    this.#mask.viewer.show(item.querySelector("[data-image-url]"));
     this.#change({ item });
     showPaying(this.#dialog);
     if (this.#state.result) this.#showResult();
@@ -142,7 +142,7 @@ class Retouch {
   /** Beside the old one. */
   #showResult() {
     const { url, thumbnail_url: src } = this.#state.result;
-    this.#surface.viewer.reset();
+    this.#mask.viewer.reset();
     this.#result.show(create("a", { data: { imageUrl: url } }, create("img", { src })));
     this.#part("[data-retouch=open]").focus();
   }
@@ -163,7 +163,7 @@ class Retouch {
     const { mode, tool, step, retouch } = button?.dataset ?? {};
     if (mode) this.#choose({ mode });
     if (tool) this.#choose({ tool });
-    if (tool === "box" && button.matches(":focus-visible")) this.#surface.focusBox();
+    if (tool === "box" && button.matches(":focus-visible")) this.#mask.focusBox();
     if (step) this.#undo(Number(step));
     if (retouch === "order") this.#order();
     if (retouch === "clear") this.#undo(0);
@@ -200,8 +200,8 @@ class Retouch {
     else if (isTyping || altKey) return;
     else if (key === "z" || (hasModifier && key === "y")) this.#undo(shiftKey || key === "y" ? 1 : -1);
     else if (hasModifier) return;
-    else if (key === " " && !target.closest("button, a, input, select")) this.#surface.pan(true);
-    else if (key in ZOOMS) this.#surface.viewer.zoom(ZOOMS[key]);
+    else if (key === " " && !target.closest("button, a, input, select")) this.#mask.pan(true);
+    else if (key in ZOOMS) this.#mask.viewer.zoom(ZOOMS[key]);
     else return;
     event.preventDefault();
     event.stopPropagation(); // the page undoes by Z too
@@ -230,7 +230,7 @@ class Retouch {
     for (const button of this.#dialog.querySelectorAll("[data-tool]")) apply(button, { ariaPressed: String(button.dataset.tool === tool) });
     this.#showChoices(modes ?? [], mode, model);
     this.#showWait();
-    this.#surface.show({ width, height, marks, kind: isDone ? "" : kind, tool, brush, edges, isBusy });
+    this.#mask.show({ width, height, marks, kind: isDone ? "" : kind, tool, brush, edges, isBusy });
   }
 
   #showChoices(modes, mode, model) {

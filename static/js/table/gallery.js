@@ -12,9 +12,9 @@ import { HttpError } from "../core/http.js";
 import { _, formatPrice, language } from "../core/i18n.js";
 import { isTextInput } from "../core/keyboard.js";
 import { loadItem, saveItem } from "../core/storage.js";
-import { openCompare } from "../records/compare.js";
-import { togglePick } from "../records/picks.js";
-import { lightbox } from "../ui/lightbox.js";
+import { openCompare } from "../viewer/compare.js";
+import { togglePick } from "../viewer/picks.js";
+import { lightbox } from "../viewer/lightbox.js";
 
 const SIZE = "gallery.size"; // of the pictures, px, in storage
 const IS_NARROW = matchMedia("(width < 720px)").matches;

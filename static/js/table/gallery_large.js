@@ -2,7 +2,7 @@
 
 import { create, reconcileChildren } from "../core/dom.js";
 import { cardViewer } from "../records/card_viewer.js";
-import { lightbox } from "../ui/lightbox.js";
+import { lightbox } from "../viewer/lightbox.js";
 
 const AROUND = 5; // rows in the page on either side of the one that was gone to
 const COMMANDS = ["keep", "reject", "delete", "again", "edit", "retouch", "deliver", "link", "records"];

@@ -2,7 +2,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
 import { bodyOf, missingIn, modesOf } from "../../../static/js/retouch/modes.js";
-import { History, dragBox, dragEdges, fitEdges, partAt } from "../../../static/js/retouch/shapes.js";
+import { History, dragBox, dragEdges, fitEdges, partAt } from "../../../static/js/viewer/shapes.js";
 
 const model = (id, more = {}) => ({ id, label: id, verb: "改一处", takes: "mask", words: true, expands: false, price: "0.20", free: false, is_default: false, ...more });
 const OFFER = {

@@ -1,12 +1,12 @@
 // Two to four images side by side: zoomed together, changed one by one, kept or rejected.
 
-import { targetOf } from "./actions.js";
+import { targetOf } from "../records/actions.js";
 import { apply, create, show } from "../core/dom.js";
 import { HttpError, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { loadDetails } from "../ui/details.js";
-import { ImageViewer } from "../ui/image_viewer.js";
-import { captionOf } from "../ui/lightbox_items.js";
+import { loadDetails } from "./details.js";
+import { ImageViewer } from "./image_viewer.js";
+import { captionOf } from "./pictures.js";
 
 const EMPTY = { request: {}, metadata: new DocumentFragment() };
 let instance = null;

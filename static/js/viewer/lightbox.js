@@ -1,13 +1,13 @@
-// <image-lightbox>: images large, one after another, with their details (lightbox_panel.js) and commands. It opens for links
+// <image-lightbox>: images large, one after another, with their details (panel.js) and commands. It opens for links
 // with data-image-url; the nearest element with data-record-id is the item of a link (details.js). Items with
-// data-row-number belong together by row (lightbox_items.js). Template: partials/lightbox.html.
+// data-row-number belong together by row (pictures.js). Template: partials/lightbox.html.
 
 import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
-import { openList } from "./open_list.js";
-import { fadeWhenIdle } from "./lightbox_idle.js";
-import { buttonOf, captionOf, firstOfNextRow, isHosted, isOffered, itemOf, ofSameRow, showCommands } from "./lightbox_items.js";
-import { LightboxPanel } from "./lightbox_panel.js";
+import { openList } from "../ui/open_list.js";
+import { fadeWhenIdle } from "./idle.js";
+import { buttonOf, captionOf, firstOfNextRow, isHosted, isOffered, itemOf, ofSameRow, showCommands } from "./pictures.js";
+import { LightboxPanel } from "./panel.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";

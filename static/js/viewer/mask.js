@@ -5,14 +5,14 @@ import { dragBox, dragEdges, drawMarks, fitEdges, partAt } from "./shapes.js";
 import { apply } from "../core/dom.js";
 import { followPointer } from "../core/drag.js";
 import { _ } from "../core/i18n.js";
-import { ImageViewer } from "../ui/image_viewer.js";
+import { ImageViewer } from "./image_viewer.js";
 
 const SHARE = 0.78; // of the stage, for a frame that can still be drawn larger
 const KEY_STEP = 0.01; // of the shorter side
 const REACH = { mouse: 10, touch: 22, pen: 14 }; // px on either side of an edge
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-export class Surface {
+export class Mask {
   viewer;
   #stage;
   #canvas;

@@ -1,7 +1,7 @@
 // The panel of the large view: words and facts of the image, with buttons that copy them. On a wide screen it stays as it was left.
 
 import { loadDetails } from "./details.js";
-import { copyText } from "./toast.js";
+import { copyText } from "../ui/toast.js";
 import { apply, show } from "../core/dom.js";
 import { attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
