@@ -188,7 +188,7 @@ from app.core.tables.changes import (
     save_change,
     set_picks,
 )
-from app.core.tables.list import ListedTable, TableTotals, first_words, has_tables, list_tables, table_totals
+from app.core.tables.list import ListedTable, OpenRun, first_words, has_tables, list_tables, open_runs
 from app.core.tables.pictures import (
     RowRepair,
     known_pictures_of,
@@ -224,6 +224,7 @@ from app.core.tables.rows import (
     update_rows,
     update_table,
 )
+from app.core.tables.totals import KnownTotals, TableTotals, totals_of
 from app.core.tables.workbooks import (
     add_workbook,
     batch_of_table,

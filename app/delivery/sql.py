@@ -183,10 +183,19 @@ def finish_delivery(db: database.Connection, delivery_id: str) -> None:
     with database.transaction(db):
         sql = "UPDATE deliveries SET finished_at = :at WHERE id = :id"
         db.execute(sql, {"id": delivery_id, "at": utc_now()})
+        _touch_table(db, delivery_id)
 
 
 def delete_delivery(db: database.Connection, delivery_id: str) -> None:
     """Forget a delivery."""
     with database.transaction(db):
+        _touch_table(db, delivery_id)
         db.execute("DELETE FROM delivery_files WHERE delivery_id = :id", {"id": delivery_id})
         db.execute("DELETE FROM deliveries WHERE id = :id", {"id": delivery_id})
+
+
+def _touch_table(db: database.Connection, delivery_id: str) -> None:
+    """Give the table of a delivery a version: pages ask what comes next."""
+    which = "id = (SELECT table_id FROM deliveries WHERE id = :id)"
+    fields = {"id": delivery_id, "version": database.next_version(db)}
+    db.execute(f"UPDATE tables SET version = :version WHERE {which}", fields)

@@ -465,6 +465,7 @@ CREATE TABLE round_pictures (
 CREATE INDEX rounds_of_record ON round_pictures (record_id);
 
 -- What a client says of a picture: mark is heart, reject or empty. applied: what was written into the table last.
+-- is_done: the studio put the comment aside.
 CREATE TABLE round_marks (
     round_id TEXT NOT NULL,
     n INTEGER NOT NULL,
@@ -473,6 +474,7 @@ CREATE TABLE round_marks (
     changed_at TEXT NOT NULL,
     applied_mark TEXT NOT NULL DEFAULT '',
     applied_comment TEXT NOT NULL DEFAULT '',
+    is_done INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (round_id, n)
 ) WITHOUT ROWID;
 

@@ -51,7 +51,7 @@ _BY_ROLE = {
         api.usage.write_off api.usage.undo_write_off
         deliveries.put_profile deliveries.remove_profile deliveries.copy_to_folder deliveries.forget
         api.recipes.apply_to_table api.recipes.import_recipe api.recipes.put_recipe api.recipes.remove_recipe
-        rounds.create rounds.follow rounds.renew rounds.close rounds.reopen rounds.remove
+        rounds.create rounds.follow rounds.renew rounds.close rounds.reopen rounds.done rounds.remove
     """,
     PersonRole.OWNER: """
         model.index model.submit model.restore model.restored model.download_backup

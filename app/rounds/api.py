@@ -189,6 +189,20 @@ def reopen(round_id: str) -> Response:
     return success(round=_json(of, sql.pictures_of(connection(), of)))
 
 
+@bp.post("/api/rounds/<round_id>/done")
+@describe(
+    "客户的话处理好了：不写 rows 就是全部。做了新图的自己就算好了",
+    answer(round=_ROUND),
+    json=strict_object(rows=array_of(ID)),
+    is_body_optional=True,
+)
+def done(round_id: str) -> Response:
+    """Put the sentences of a round aside, those of some rows or all."""
+    rows, of = json_body().get("rows"), sql.get_round(connection(), round_id)
+    sql.put_aside(connection(), of, rows)
+    return success(round=_json(of, sql.pictures_of(connection(), of)))
+
+
 @bp.delete("/api/rounds/<round_id>")
 @describe("删掉一轮，和客户在里面说的；已经提交的选择还在", answer(deleted=str))
 def remove(round_id: str) -> Response:

@@ -29,7 +29,7 @@ from app.web.params import json_body
 from app.web.person import came_by_https, client_address, client_key
 from app.web.security import SAFE_METHODS
 from app.web.serializers import failure, success
-from app.web.services import PICTURE_NOTES, Slots, connection, services
+from app.web.services import CLIENT_ANSWERS, PICTURE_NOTES, Slots, connection, services
 from app.web.submit import row_reader
 
 bp = Blueprint("client", __name__, url_prefix="/r")
@@ -61,7 +61,7 @@ class _Bounds:
 @bp.record_once
 def _set_up(state: Any) -> None:
     state.app.extensions[__name__] = _Bounds()
-    state.app.extensions[PICTURE_NOTES] = sql.client_marks
+    state.app.extensions |= {PICTURE_NOTES: sql.client_marks, CLIENT_ANSWERS: sql.client_answers}
 
 
 def _bounds() -> _Bounds:

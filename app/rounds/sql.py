@@ -10,6 +10,7 @@ import database
 from app.domain.times import utc_text
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.rounds.rules import CHANGES_A_MINUTE, MAX_PICTURES, Round, RoundState, Shown, TooOften, counts
+from app.tables.stage import ClientAnswer
 
 _ROUND = [each.name for each in fields(Round)]
 _SHOWN = [each.name for each in fields(Shown)]
@@ -141,7 +142,8 @@ def save_marks(
             INSERT INTO round_marks (round_id, n, mark, comment, changed_at)
             VALUES (:round, :n, :mark, :comment, :now)
             ON CONFLICT (round_id, n) DO UPDATE
-            SET mark = excluded.mark, comment = excluded.comment, changed_at = excluded.changed_at
+            SET mark = excluded.mark, comment = excluded.comment, changed_at = excluded.changed_at,
+                is_done = CASE WHEN round_marks.comment = excluded.comment THEN round_marks.is_done ELSE 0 END
             """,
             [asdict(shown) | {"round": of.id, "now": utc_text(now)} for shown in changed],
         )
@@ -204,4 +206,49 @@ def client_marks(db: database.Connection, record_ids: Collection[int]) -> dict[i
     return {
         record_id: {"mark": mark or None, "comment": comment, "client": client, "round": number}
         for record_id, mark, comment, client, number in rows
+    }
+
+
+def put_aside(db: database.Connection, of: Round, rows: Collection[int] | None) -> None:
+    """Note that the sentences of a round are worked through, those of these rows or all."""
+    which = "" if rows is None else f"AND row_id {database.IN_IDS}"
+    shown = f"SELECT n FROM round_pictures WHERE round_id = :id {which}"
+    with database.transaction(db):
+        sql = f"UPDATE round_marks SET is_done = 1 WHERE round_id = :id AND comment <> '' AND n IN ({shown})"
+        db.execute(sql, {"id": of.id, "ids": database.SqlList(rows or ())})
+        touch_pictures(db, of)
+
+
+def client_answers(db: database.Connection, table_ids: Collection[str]) -> dict[str, ClientAnswer]:
+    """By table: what a client submitted last, as long as a sentence is not worked through: its row has no
+    picture that was made later, and it was not put aside."""
+    rows = db.execute(
+        f"""
+        SELECT table_id, client, count(*) FILTER (WHERE mark = 'heart') AS chosen,
+            count(*) FILTER (WHERE comment <> '' AND is_done = 0 AND NOT EXISTS (
+                SELECT 1
+                FROM row_pictures
+                JOIN generation_records AS made ON made.id = row_pictures.record_id
+                WHERE row_pictures.row_id = round_pictures.row_id AND made.id > round_pictures.record_id
+                    AND status = 'success' AND deleted_at IS NULL AND finished_at > submitted_at
+            )) AS sentences
+        FROM rounds
+        JOIN round_pictures ON round_pictures.round_id = rounds.id
+        JOIN round_marks ON round_marks.round_id = rounds.id AND round_marks.n = round_pictures.n
+        WHERE table_id {database.IN_IDS} AND state <> 'open' AND submitted_at IS NOT NULL
+            AND NOT EXISTS (
+                SELECT 1
+                FROM rounds AS later
+                WHERE later.table_id = rounds.table_id AND later.client = rounds.client
+                    AND later.number > rounds.number
+            )
+        GROUP BY rounds.id, table_id, client, submitted_at
+        ORDER BY submitted_at
+        """,
+        {"ids": database.SqlList(table_ids)},
+    ).fetchall()
+    return {
+        table_id: ClientAnswer(client=client, chosen=int(chosen), sentences=int(sentences))
+        for table_id, client, chosen, sentences in rows
+        if sentences
     }

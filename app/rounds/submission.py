@@ -42,6 +42,7 @@ def submit(db: database.Connection, round_id: str, *, checker: Checker) -> Round
             is_same = now.version == of.version and now.state is of.state
             if is_same and database.get_table(db, table.id).version == table.version:
                 version = store_edit(edit).table.version if changed or edit.picks else of.submitted_version
+                database.next_version(db)  # pages ask what comes next
                 sql.note_applied(db, of.id)
                 sql.change_round(
                     db,

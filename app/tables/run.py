@@ -14,7 +14,9 @@ from app.orders.place import BatchOptions, Conditions, Placed
 from app.orders.read import AGAIN, PAID, SKIP, ParsedRow
 from app.tables.check import order_positions, read_rows
 from app.tables.recipes import products_of
-from app.tables.states import RowState, missing_pictures, view_of
+from app.tables.states import RowState, missing_pictures, state_of, view_of
+
+_UNSUCCESSFUL = (RowState.FAILED, RowState.REFUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,8 @@ def _rows_to_run(
     *,
     only_missing: bool,
 ) -> list[Row]:
-    """The rows to order and those of ``again``; of all, where ``only_missing``, those that lack pictures."""
+    """The rows to order and those of ``again``; of all, where ``only_missing``, those that lack pictures but
+    were not refused and did not fail."""
     rows = database.read_rows(db, table.id, None if ids is None else [*dict.fromkeys([*ids, *again])])
     known = {row.id for row in rows if not row.removed_at}
     if not known.issuperset([*(ids or ()), *again]):
@@ -105,10 +108,13 @@ def _rows_to_run(
     rows = [row for row in rows if not row.is_empty and not row.removed_at]
     if ids is None and only_missing:
         linked = database.linked_pictures(db, [row.id for row in rows])
+        failed = {row.fingerprint for row in rows if state_of(row, linked.get(row.id, ())) in _UNSUCCESSFUL}
         rows = [
             row
             for row in rows
-            if row.id in again or not row.fingerprint or missing_pictures(row, linked.get(row.id, ()))
+            if row.id in again
+            or not row.fingerprint
+            or (row.fingerprint not in failed and missing_pictures(row, linked.get(row.id, ())))
         ]
     if len(rows) > MAX_ROWS_A_BATCH:
         text = "一次最多开始 {limit} 行，现在有 {n} 行，请选出一部分行再开始"

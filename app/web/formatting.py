@@ -52,13 +52,23 @@ def init_formatting(app: Flask) -> None:
 def format_time(created_at: str) -> str:
     """Stored UTC -> local time in the format of static/js/core/i18n.js."""
     try:
-        at = datetime.fromisoformat(created_at).replace(tzinfo=UTC).astimezone()
+        at = _here(created_at)
     except ValueError:
         return created_at
     now = datetime.now().astimezone()
     if at.date() == now.date():
         return gettext("今天 {clock}", clock=f"{at:%H:%M}")
     return f"{day_in_words(at, with_year=at.year != now.year)} {at:%H:%M}"
+
+
+def _here(stored: str) -> datetime:
+    return datetime.fromisoformat(stored).replace(tzinfo=UTC).astimezone()
+
+
+def local_day(stored: str) -> str:
+    """The day of stored UTC in the time of the server: 12月2日."""
+    at = _here(stored)
+    return day_in_words(at, with_year=at.year != datetime.now().year)
 
 
 def local_time(created_at: str) -> Markup:

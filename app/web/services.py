@@ -17,6 +17,7 @@ from app.errors import Message, TryLater, message
 from app.library.library import Library
 from app.library.outputs import Outputs
 from app.runtime import Runtime
+from app.tables.stage import ClientAnswer
 from app.web.originals import Originals
 
 MAX_WAITING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
@@ -24,6 +25,7 @@ MAX_DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, 
 _RETRY_SECONDS = 10
 _KEY = "ai_image_generator"
 PICTURE_NOTES = "picture_notes"  # extension: what is known of records elsewhere, by their ids
+CLIENT_ANSWERS = "client_answers"  # the same of tables
 
 
 class Slots:
@@ -66,6 +68,7 @@ class Services:
     key_tests: Slots = field(default_factory=lambda: Slots(1, "已经在测试密钥了，请等它测完"))
     notify_tests: Slots = field(default_factory=lambda: Slots(1, "已经在发了，请等它发完"))
     removed: dict[str, dict[str, str]] = field(default_factory=dict)  # settings with a key that was deleted
+    totals: database.KnownTotals = field(default_factory=dict)  # of the list of tables
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
 
     @property
@@ -181,3 +184,10 @@ def picture_notes(record_ids: Collection[int]) -> dict[int, dict[str, Any]]:
     read = current_app.extensions.get(PICTURE_NOTES)
     notes: dict[int, dict[str, Any]] = read(connection(), record_ids) if read else {}
     return notes
+
+
+def client_answers(table_ids: Collection[str]) -> dict[str, ClientAnswer]:
+    """What clients said of these tables and is not worked through."""
+    read = current_app.extensions.get(CLIENT_ANSWERS)
+    answers: dict[str, ClientAnswer] = read(connection(), table_ids) if read else {}
+    return answers

@@ -1,7 +1,7 @@
 """Tables and their rows as the API answers and changes them: schemas, and the JSON, without what is empty."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +11,9 @@ from flask import url_for
 import database
 from app.domain import MAX_ID, Pick, Status
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, RowPicture, Table
+from app.tables.stage import COUNTS, OF_SETS, Action, StageName, counts_of, stage_of
 from app.tables.states import RowState, RowView
-from app.web.formatting import model_label
+from app.web.formatting import local_day, model_label
 from app.web.openapi.schemas import (
     FIELDS,
     ID,
@@ -28,15 +29,24 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.services import picture_notes
+from app.web.services import client_answers, connection, picture_notes, services
 
 _TOTALS = closed_object(
     ("sets", "paid"),
     **dict.fromkeys(("rows", "pictures", "to_make"), int),
     price=or_null(float),
-    paid=WHOLE | {"description": "付过却没有图片的行，要再做就在 run 里写上它的编号；没有就不写"},
+    paid=WHOLE | {"description": "付过却没有的图片，要再做就在 run 里写上那一行的编号；没有就不写"},
     sets=map_of(int),
 )
+_ACTION = closed_object(("price", "rows"), name=str, label=str, price=or_null(float), rows=int)
+STAGE = closed_object(
+    name=enum(*StageName),
+    sentence=str,
+    action=or_null(_ACTION),
+    beside=array_of(_ACTION),
+    counts=closed_object(OF_SETS, **dict.fromkeys((*COUNTS, *OF_SETS), int))
+    | {"description": "problems 是格数，rows、products、sets_… 如名字所说，其余是图片，一样的行只算一次"},
+) | {"description": "做到哪一步，接下来做什么；price 是现在下单的价钱"}
 _STORED: dict[str, Any] = {
     **dict.fromkeys(("id", "name", "model", "created_at", "updated_at"), str),
     "version": int,
@@ -51,7 +61,7 @@ _TABLE_FIELDS: dict[str, Any] = {
 }
 TABLE = closed_object(**_TABLE_FIELDS)
 _RUN = or_null(text(description="批次：没结束的里最新的，都结束了就是最新的"))
-OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS, run=_RUN)
+OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS, stage=STAGE, run=_RUN)
 _CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
 _PICTURE = closed_object(
     (
@@ -111,11 +121,12 @@ CHANGED = answer(
     removed=[ID],
     added=array_of(ID) | {"description": "新的行的编号，按 add 里的顺序"},
     totals=_TOTALS,
+    stage=STAGE,
 )
 
 
 def table_json(table: Table, **more: Any) -> dict[str, Any]:
-    """A table, with what ``more`` is known of an open one: ``totals``, ``run``."""
+    """A table, with what ``more`` is known of an open one: ``totals``, ``stage``, ``run``."""
     fields = {
         **{name: getattr(table, name) for name in _STORED},
         "columns": [*table.own_columns],
@@ -129,7 +140,44 @@ def table_json(table: Table, **more: Any) -> dict[str, Any]:
 
 def totals_json(totals: database.TableTotals) -> dict[str, Any]:
     """The totals of a table."""
-    return {name: value for name, value in asdict(totals).items() if value or name not in ("sets", "paid")}
+    found = {name: getattr(totals, name) for name in ("rows", "pictures", "to_make", "price")}
+    found |= {"paid": totals.paid} if totals.paid else {}
+    return found | ({"sets": {"complete": sets.complete, "all": sets.all}} if (sets := totals.sets) else {})
+
+
+def standing_json(table_id: str) -> dict[str, Any]:
+    """``totals`` and ``stage`` of a table as it is now, with the time to go."""
+    totals = database.totals_of(connection(), [table_id], services().totals)
+    stage = stages_json(totals, with_time=True)[table_id]
+    return {"totals": totals_json(totals[table_id]), "stage": stage}
+
+
+def stages_json(
+    totals: Mapping[str, database.TableTotals], *, with_time: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Where these tables stand and what comes next."""
+    db, ids = connection(), [*totals]
+    runs, answers = database.open_runs(db, ids), client_answers(ids)
+    found = {}
+    for table_id, each in totals.items():
+        run = runs.get(table_id)
+        seconds = database.get_batch(db, run.id).eta_seconds if with_time and run and run.is_active else None
+        day = local_day(each.delivered_at) if each.delivered else ""
+        stage = stage_of(each, run, answers.get(table_id), seconds=seconds, day=day)
+        found[table_id] = {
+            "name": stage.name,
+            "sentence": stage.sentence,
+            "action": _action_json(stage.action) if stage.action else None,
+            "beside": [_action_json(action) for action in stage.beside],
+            "counts": counts_of(each),
+        }
+    return found
+
+
+def _action_json(action: Action) -> dict[str, Any]:
+    return {name: value for name, value in asdict(action).items() if value is not None} | {
+        "label": action.label
+    }
 
 
 def rows_json(views: Sequence[RowView], *, known: int = 0) -> list[dict[str, Any]]:

@@ -176,7 +176,7 @@ def test_what_is_made_under_way_unknown_or_charged_is_left_out(
     row = Row(id=-1, position=1, number=1, fingerprint=queue.fingerprint_of(CAT))
     with database.transaction(db):
         table = database.add_table(db, new_table("猫", today="2026-01-02"), [row])
-    assert bool(database.table_totals(db, table.id).to_make) is is_queued
+    assert bool(database.totals_of(db, [table.id])[table.id].to_make) is is_queued
     assert bool(submit(db, CAT).ids) is is_queued
 
 

@@ -34,7 +34,7 @@ ROUTES = {
         api.usage.refetch_records api.usage.resubmit_records api.usage.undo_write_off api.usage.write_off
         deliveries.copy_to_folder deliveries.forget deliveries.put_profile deliveries.remove_profile
         api.recipes.apply_to_table api.recipes.import_recipe api.recipes.put_recipe api.recipes.remove_recipe
-        rounds.close rounds.create rounds.follow rounds.remove rounds.renew rounds.reopen
+        rounds.close rounds.create rounds.done rounds.follow rounds.remove rounds.renew rounds.reopen
     """,
     # Harmless, also with a token: they read without secrets, ask for free, send a fixed sentence.
     "owner": """

@@ -96,7 +96,7 @@ def test_a_row_asks_for_what_was_made_of_it(
     before = database.read_rows(db, batch_id)[0]
     (view,) = opened_rows(db, batch_id)
     assert (view.row.fingerprint, view.state, view.missing) == (before.fingerprint, "made", 0)
-    assert database.table_totals(db, batch_id).to_make == 0
+    assert database.totals_of(db, [batch_id])[batch_id].to_make == 0
 
 
 def test_the_seed_that_a_model_chose_is_none_of_the_row(db: database.Connection) -> None:

@@ -203,7 +203,7 @@ GOOD: dict[str, Request] = {
         "json": {"client": "王总", "pick": "all", "at_most": 1},
         "base_url": LAN,
     },
-    **{f"post /api/rounds/{{round_id}}/{name}": a_round for name in ("close", "reopen", "renew")},
+    **{f"post /api/rounds/{{round_id}}/{name}": a_round for name in ("close", "done", "reopen", "renew")},
     "post /api/rounds/{round_id}/next": a_round_with_news,
     "delete /api/rounds/{round_id}": a_round,
     "get /api/prompts": lambda h: {"query_string": "search=猫&limit=5"},

@@ -21,12 +21,12 @@ def text(web: WebHarness, path: str) -> str:
 
 def test_a_table_of_the_list_says_what_is_made_what_is_to_be_made_and_what_it_cost(web: WebHarness) -> None:
     table = new(web, CAT, CAT, DOG, {"prompt": "鸟", "aspect_ratio": "歪的"}, {}, name="双十二")
-    assert "双十二 0 / 4 行做好 要做 2 张 · ¥0.44 今天" in text(web, "/live/tables")
+    assert "双十二 4 行 要做 2 张 · ¥0.44 今天" in text(web, "/live/tables")
     ids = [row["id"] for row in web.get(f"/api/tables/{table}")["rows"]]
     web.post(f"/api/tables/{table}/run", {"rows": ids[:2]}, 202)
-    assert "双十二 生成中 0 / 4 行做好 要做 1 张" in text(web, "/live/tables")
+    assert "双十二 生成中 4 行 做好 0，还有 1" in text(web, "/live/tables")
     web.run()
-    assert "双十二 2 / 4 行做好 要做 1 张 · ¥0.22 已花 ¥0.22 今天" in text(web, "/live/tables")
+    assert "双十二 4 行 要做 1 张 · ¥0.22 已花 ¥0.22 今天" in text(web, "/live/tables")
     (record,) = web.get(f"/api/tables/{table}")["rows"][0]["pictures"]
     assert re.findall(r'<img\s+src="([^"]+)"', web.client.get("/live/tables").text) == [
         f"/thumbnails/{record['record_id']}"
@@ -37,7 +37,7 @@ def test_a_trial_that_is_made_waits_for_somebody(web: WebHarness) -> None:
     table = new(web, CAT, DOG)
     web.post(f"/api/tables/{table}/run", {"sample": 1}, 202)
     web.run()
-    assert "没有名字 · 猫 等你看图 1 / 2 行做好" in text(web, "/live/tables")
+    assert "没有名字 · 猫 等你看图 2 行 试了 1 行，等你看" in text(web, "/live/tables")
 
 
 def test_tables_are_found_put_away_and_listed_a_page_at_a_time(web: WebHarness) -> None:

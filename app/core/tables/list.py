@@ -1,69 +1,57 @@
-"""The list of tables: how many rows and sets of each are made, what is to be made, the cost, its pictures."""
+"""The list of tables: their totals and runs, the cost, their pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.core.orders.fingerprints import BOUGHT
 from app.core.people import shown_names
 from app.core.tables.rows import to_table
-from app.domain import PauseCause
+from app.core.tables.totals import KnownTotals, TableTotals, totals_of
 from app.domain.tables import Table
 from app.engine.connection import Connection
-from app.engine.values import IN_IDS, SqlList, object_of, priced
+from app.engine.values import IN_IDS, SqlList, object_of, priced, to_message
+from app.errors import Message
 
-_THERE = "status NOT IN ('failed', 'cancelled')"  # of what is bought: made, or not ended yet
 _THUMBNAILS = 4
 _SEARCHED = 12  # pictures of the first rows, of which equal rows have the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sets:
-    """The products of a table, some of several rows, and how many have a kept picture of each role."""
+class OpenRun:
+    """A run that has not ended; when it is not active: why it paused (a PauseCause), and the reason."""
 
-    complete: int
-    all: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableTotals:
-    """The rows of a table that are not empty, the pictures that they ask for, and how many of those are to be
-    bought, for how much (CNY; None: the price of one is not known). Equal rows buy one picture a number.
-    ``paid``: how many rows lack only pictures that were charged.
-    ``sets`` is None where no product has more than one row."""
-
-    rows: int = 0
-    pictures: int = 0
-    to_make: int = 0
-    price: Decimal | None = Decimal(0)
-    paid: int = 0
-    sets: Sets | None = None
+    id: str
+    is_active: bool
+    cause: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedTable:
     """A table of the list.
 
-    made       how many rows have all their pictures
     cost       what its runs were charged, in CNY; None when some of it has no known price
     thumbnails the ids of records of the first rows that have a picture
     words      the first prompt of a table without a name
     person     the name of who made it, where there are several people
-    state      "running", "waiting" (for somebody to look at the trial), "paused", or empty
     """
 
     table: Table
     totals: TableTotals
-    made: int
     cost: Decimal | None
     thumbnails: Sequence[int]
     words: str
-    state: str
     person: str
 
 
 def list_tables(
-    db: Connection, *, search: str = "", archived: bool = False, limit: int, offset: int = 0
+    db: Connection,
+    known: KnownTotals | None = None,
+    *,
+    search: str = "",
+    archived: bool = False,
+    limit: int,
+    offset: int = 0,
 ) -> tuple[list[ListedTable], int]:
     """(a page of the tables that are not deleted, the last changed first, the number of all)."""
     where = f"""
@@ -77,18 +65,15 @@ def list_tables(
     rows = db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()
     tables, names = [to_table(row) for row in rows], shown_names(db)
     ids = [table.id for table in tables]
-    totals, costs = _totals(db, ids), _costs(db, ids)
-    thumbnails, states = _thumbnails(db, ids), _states(db, ids)
+    totals, costs, thumbnails = totals_of(db, ids, known), _costs(db, ids), _thumbnails(db, ids)
     words = first_words(db, [table.id for table in tables if not table.name])
     listed = [
         ListedTable(
             table=table,
-            totals=totals[table.id][0],
-            made=totals[table.id][1],
+            totals=totals[table.id],
             cost=costs[table.id],
             thumbnails=thumbnails[table.id],
             words=words.get(table.id, ""),
-            state=states[table.id],
             person=names.get(row["person_id"], ""),
         )
         for table, row in zip(tables, rows, strict=True)
@@ -99,118 +84,6 @@ def list_tables(
 def has_tables(db: Connection) -> bool:
     """Whether there is a table that is not deleted."""
     return db.execute("SELECT 1 FROM tables WHERE deleted_at IS NULL LIMIT 1").fetchone() is not None
-
-
-def table_totals(db: Connection, table_id: str) -> TableTotals:
-    """The totals of a table, from the cache of its last check."""
-    return _totals(db, [table_id])[table_id][0]
-
-
-def _totals(db: Connection, ids: Sequence[str]) -> dict[str, tuple[TableTotals, int]]:
-    """The totals of each table, and how many of its rows have all their pictures."""
-    rows = db.execute(
-        f"""
-        SELECT table_id, sum(rows) AS rows, sum(pictures) AS pictures,
-            sum(CASE WHEN made >= number THEN rows ELSE 0 END) AS made,
-            sum(max(number - bought, 0)) AS to_make,
-            coalesce(sum(max(number - bought, 0) * price), 0) AS price,
-            count(*) FILTER (WHERE number > bought AND price IS NULL) AS unpriced,
-            sum(CASE WHEN number BETWEEN there + 1 AND bought AND there = made THEN rows ELSE 0 END) AS paid
-        FROM (
-            SELECT wanted.*,
-                CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) ELSE count(id) END AS bought,
-                CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) FILTER (WHERE {_THERE})
-                    ELSE count(id) FILTER (WHERE {_THERE}) END AS there,
-                CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) FILTER (WHERE status = 'success')
-                    ELSE count(id) FILTER (WHERE status = 'success') END AS made
-            FROM (
-                SELECT table_id, fingerprint, max(num_images) AS number, max(is_seeded) AS is_seeded,
-                    max(price_micros) AS price, count(*) AS rows, sum(num_images) AS pictures
-                FROM table_rows
-                WHERE table_id {IN_IDS} AND removed_at IS NULL AND fingerprint <> '' AND problems = ''
-                GROUP BY table_id, fingerprint
-            ) AS wanted
-            LEFT JOIN generation_records ON generation_records.fingerprint = wanted.fingerprint
-                AND (is_seeded = 0 OR picture_number <= wanted.number) AND {BOUGHT}
-            GROUP BY table_id, wanted.fingerprint, wanted.number, is_seeded, price, rows, pictures
-        ) AS found
-        GROUP BY table_id
-        """,
-        {"ids": SqlList(ids)},
-    ).fetchall()
-    found = {row["table_id"]: row for row in rows}
-    bad = db.execute(
-        f"""
-        SELECT table_id, count(*) AS number
-        FROM table_rows
-        WHERE table_id {IN_IDS} AND removed_at IS NULL AND problems <> ''
-        GROUP BY table_id
-        """,
-        {"ids": SqlList(ids)},
-    ).fetchall()
-    with_problems = {row["table_id"]: int(row["number"]) for row in bad}
-    sets = _sets(db, ids)
-
-    def of_table(table_id: str) -> tuple[TableTotals, int]:
-        bad_rows, row = with_problems.get(table_id, 0), found.get(table_id)
-        if row is None:
-            return TableTotals(rows=bad_rows, sets=sets.get(table_id)), 0
-        totals = TableTotals(
-            rows=int(row["rows"]) + bad_rows,
-            pictures=int(row["pictures"]),
-            to_make=int(row["to_make"]),
-            price=priced(int(row["price"]), row["unpriced"]),
-            paid=int(row["paid"]),
-            sets=sets.get(table_id),
-        )
-        return totals, int(row["made"])
-
-    return {table_id: of_table(table_id) for table_id in ids}
-
-
-def _sets(db: Connection, ids: Sequence[str]) -> dict[str, Sets]:
-    """The sets of the tables whose products have several rows.
-
-    A row shows the pictures of equal rows where it lacks its own (``app.tables.states``); the options of a
-    changed picture name the fingerprint of its row.
-    """
-    kept = "status = 'success' AND deleted_at IS NULL AND pick = 'keep'"
-    rows = db.execute(
-        f"""
-        SELECT table_id, count(*) AS number, sum(is_complete) AS complete
-        FROM (
-            SELECT table_id, product, count(*) AS size,
-                min(CASE WHEN has_kept OR has_shared THEN 1 ELSE 0 END) AS is_complete
-            FROM (
-                SELECT table_id, product, EXISTS (
-                    SELECT 1
-                    FROM row_pictures
-                    JOIN generation_records AS own ON own.id = record_id
-                    WHERE row_id = table_rows.id AND {kept} AND table_rows.fingerprint <> ''
-                        AND (own.fingerprint = table_rows.fingerprint
-                            OR own.options LIKE '%' || table_rows.fingerprint || '%')
-                ) AS has_kept, num_images > (
-                    SELECT count(*)
-                    FROM row_pictures
-                    JOIN generation_records AS own ON own.id = record_id
-                    WHERE row_id = table_rows.id AND own.fingerprint = table_rows.fingerprint AND {BOUGHT}
-                ) AND EXISTS (
-                    SELECT 1
-                    FROM generation_records AS known
-                    WHERE known.fingerprint = table_rows.fingerprint AND known.fingerprint <> '' AND {kept}
-                ) AS has_shared
-                FROM table_rows
-                WHERE product > 0 AND is_gone = 0 AND removed_at IS NULL
-                    AND table_id IN (SELECT id FROM tables WHERE id {IN_IDS} AND recipe <> '')
-            ) AS roles
-            GROUP BY table_id, product
-        ) AS products
-        GROUP BY table_id
-        HAVING max(size) > 1
-        """,
-        {"ids": SqlList(ids)},
-    ).fetchall()
-    return {row["table_id"]: Sets(complete=int(row["complete"]), all=int(row["number"])) for row in rows}
 
 
 def _costs(db: Connection, ids: Sequence[str]) -> dict[str, Decimal | None]:
@@ -271,19 +144,24 @@ def first_words(db: Connection, ids: Sequence[str]) -> dict[str, str]:
     return {row["table_id"]: str(object_of(row["fields"]).get("prompt", "")) for row in rows}
 
 
-def _states(db: Connection, ids: Sequence[str]) -> dict[str, str]:
+def open_runs(db: Connection, ids: Sequence[str]) -> dict[str, OpenRun]:
+    """The run of each table that its state follows: an active one, else one that paused, else a trial."""
     rows = db.execute(
         f"""
-        SELECT table_id, state, paused_cause
+        SELECT table_id, id, state, paused_cause, paused_reason, paused_message
         FROM batches
         WHERE table_id {IN_IDS} AND state IN ('active', 'paused')
-        ORDER BY created_at, id
+        ORDER BY CASE WHEN state = 'active' THEN 2 WHEN paused_cause <> 'sample' THEN 1 ELSE 0 END,
+            created_at, id
         """,
         {"ids": SqlList(ids)},
     ).fetchall()
-    found = dict.fromkeys(ids, "")
-    for row in rows:
-        paused = "waiting" if row["paused_cause"] == PauseCause.SAMPLE else "paused"
-        if found[row["table_id"]] != "running":
-            found[row["table_id"]] = "running" if row["state"] == "active" else paused
-    return found
+    return {
+        row["table_id"]: OpenRun(
+            id=row["id"],
+            is_active=row["state"] == "active",
+            cause=row["paused_cause"],
+            reason=to_message(row["paused_reason"], row["paused_message"]),
+        )
+        for row in rows
+    }

@@ -60,6 +60,7 @@ from app.web.person import current_person
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import conditions, find_model, model_of, row_reader
+from app.web.table_json import STAGE, standing_json
 
 bp = Blueprint("spreadsheets", __name__)
 _SHEET = closed_object(name=str, rows=int)
@@ -160,6 +161,7 @@ def import_workbook() -> Response:
         problems=["CellProblem"],
         notes=[str],
         marks=[_MARK],
+        stage=STAGE,
     ),
     files=open_object(file=FILE, workbook=_WORKBOOK, apply=enum("0", "1", "new"), sheets=array_of(str)),
 )
@@ -206,6 +208,7 @@ def import_version(table_id: str) -> Response:
         ],
         corrected=sum(line.corrected for line in version.lines),
         version=table.version,
+        stage=standing_json(table_id)["stage"],
         marks=marks_json(found, version),
         problems=[each | {"row": numbers.get(each["row"], each["row"])} for each in read["problems"]],
         **{name: read[name] for name in ("sheets", "notes")},

@@ -67,10 +67,12 @@ from app.web.table_json import (
     OPERATION,
     ROWS,
     SHOWN_ROW,
+    STAGE,
     TABLE,
     rows_json,
+    stages_json,
+    standing_json,
     table_json,
-    totals_json,
 )
 
 bp = Blueprint("tables", __name__)
@@ -85,6 +87,7 @@ _ORDERED = answer(
     price=or_null(float) | {"description": "现在做的一共多少钱；先试几行时只是那几行的"},
     lines=array_of(closed_object(what=enum(*LINES), pictures=ID, price=or_null(float)))
     | {"description": "make 现在做，held 等看过再做，share 共用同一次别的行的，其余是已经有的"},
+    stage=STAGE,
 )
 _MODEL_OF_ALL = text(maxLength=MAX_MODEL_LENGTH, description="都由它来做；图片作为这些行的另一版")
 
@@ -101,6 +104,7 @@ _MODEL_OF_ALL = text(maxLength=MAX_MODEL_LENGTH, description="都由它来做；
                 price=or_null(float),
                 cost=or_null(float),
                 archived=bool,
+                stage=STAGE,
             )
         ),
         total=int,
@@ -116,11 +120,12 @@ def list_tables() -> Response:
     """A page of the tables: those that are archived, or the others."""
     asked = query()
     asked |= {"search": asked.get("search", ""), "archived": asked.get("archived") == "1"}
-    tables, total = database.list_tables(connection(), **asked)
+    tables, total = database.list_tables(connection(), services().totals, **asked)
+    stages = stages_json({each.table.id: each.totals for each in tables})
     listed = [
         {name: getattr(each.table, name) for name in ("id", "name", "created_at", "updated_at")}
         | {name: getattr(each.totals, name) for name in ("rows", "pictures", "to_make", "price")}
-        | {"cost": each.cost, "archived": each.table.archived_at is not None}
+        | {"cost": each.cost, "archived": each.table.archived_at is not None, "stage": stages[each.table.id]}
         | ({"person": each.person} if each.person else {})
         for each in tables
     ]
@@ -191,9 +196,8 @@ def get(table_id: str) -> Response:
         last = database.last_version(db)
         changed, removed = database.list_changed_rows(db, table_id, since) if since else (None, [])
         views = view_rows(db, table, changed) if changed != [] else []
-        totals = totals_json(database.table_totals(db, table_id))
-        run_id = database.newest_run(db, table_id)
-    shown = table_json(table, totals=totals, run=run_id) | {"version": last}
+        run_id, standing = database.newest_run(db, table_id), standing_json(table_id)
+    shown = table_json(table, run=run_id, **standing) | {"version": last}
     known = since if "words" in asked else 0
     answer = large_success(table=shown, rows=rows_json(views, known=known), removed=removed)
     return with_etag(answer, f"{table_id}-{since}-{last}-{checker.digest}")
@@ -247,13 +251,12 @@ def patch(table_id: str) -> Response:
 def _changed_answer(changed: Changed) -> Response:
     db = connection()
     views = view_rows(db, changed.table, changed.row_ids) if changed.row_ids else []
-    totals = totals_json(database.table_totals(db, changed.table.id))
     return success(
         version=changed.table.version,
         rows=rows_json(views),
         removed=[*changed.removed],
         added=[*changed.added],
-        totals=totals,
+        **standing_json(changed.table.id),
     )
 
 
@@ -352,7 +355,7 @@ def _model_of(body: Mapping[str, Any]) -> str:
 
 @bp.post("/tables/<table_id>/run")
 @describe(
-    "做一个表格的行：不写 rows 就是全部还要做的。没有下单就是 200，也没有 batch_id",
+    "做一个表格的行：不写 rows 就是全部还要做的，没有成功的要写上编号。没有下单就是 200，也没有 batch_id",
     _ORDERED,
     status=202,
     headers=KEY_HEADERS,
@@ -386,4 +389,5 @@ def run(table_id: str) -> Response:
     table = database.get_table(db, table_id)
     database.complete_fingerprints(db)
     placed = run_table(conditions(), table, body.get("rows"), options, choices=choices, key=request_key(body))
-    return placed_answer(placed, price=placed.price, lines=placed.lines)
+    stage = standing_json(table_id)["stage"]
+    return placed_answer(placed, price=placed.price, lines=placed.lines, stage=stage)

@@ -16,6 +16,7 @@ from app.web.params import int_arg
 from app.web.person import current_person
 from app.web.serializers import ratios_of
 from app.web.services import connection, services
+from app.web.table_json import stages_json
 
 bp = Blueprint("batch", __name__)
 _PARTS = {  # fetched at a press
@@ -135,17 +136,26 @@ def tables() -> Response:
 def menu() -> str:
     """The newest tables that match ``?search=``; ``?open=`` is the one that is shown."""
     search = _search()
-    listed, total = database.list_tables(connection(), search=search, limit=_IN_MENU)
-    opened = request.args.get("open", "")
-    return render_template("tables/menu.html", listed=listed, total=total, search=search, opened=opened)
+    listed, total = database.list_tables(connection(), services().totals, search=search, limit=_IN_MENU)
+    opened, stages = (
+        request.args.get("open", ""),
+        stages_json({each.table.id: each.totals for each in listed}),
+    )
+    return render_template(
+        "tables/menu.html", listed=listed, stages=stages, total=total, search=search, opened=opened
+    )
 
 
 def _list_context() -> dict[str, Any]:
     search, archived = _search(), request.args.get("archived") == "1"
     limit = min(max(int_arg("limit"), TABLES_A_PAGE), MOST_TABLES)
-    listed, total = database.list_tables(connection(), search=search, archived=archived, limit=limit)
+    listed, total = database.list_tables(
+        connection(), services().totals, search=search, archived=archived, limit=limit
+    )
     more = limit + TABLES_A_PAGE if total > limit < MOST_TABLES else 0
-    return {"listed": listed, "total": total, "search": search, "archived": archived, "more": more}
+    stages = stages_json({each.table.id: each.totals for each in listed})
+    shown = {"listed": listed, "stages": stages, "total": total}
+    return shown | {"search": search, "archived": archived, "more": more}
 
 
 def _search() -> str:
