@@ -17,8 +17,8 @@ PYTEST = $(PYTEST_) -n $(WORKERS) --dist loadscope $(1) || \
 	{ [ "$$?$$CI" = 11 ] && $(PYTEST_) -n 0 --last-failed --last-failed-no-failures none $(1); }
 # The same with every Python: what reads the sources or runs in a browser or Node; kills, races and rounds of processes.
 SAME = browser js test_architecture.py test_fakes.py test_mutants.py test_promises.py test_torture.py \
-	web/test_bundler.py web/test_documented_names.py web/test_front_end_files.py web/test_fuzz.py web/test_secrets.py \
-	web/test_translations.py web/test_workbook_circle.py worker/test_batch_run.py worker/test_lost_database.py \
+	web/assets/test_bundler.py web/test_documented_names.py web/test_front_end_files.py web/api/test_fuzz.py web/test_secrets.py \
+	web/test_translations.py web/api/test_workbook_circle.py worker/test_batch_run.py worker/test_lost_database.py \
 	worker/test_older_store.py worker/test_restart.py worker/test_shared_limit.py worker/test_two_machines.py
 .PHONY: help run test test-all test-rest test-python lint check fuzz walk torture bench bench-quick gallery mutants check-store \
 	backup portable
@@ -54,7 +54,7 @@ lint: $(VENV)/.tests ## Format, lint and type checks; the ten longest modules
 check: lint test bench-quick ## Everything that must pass before a commit
 
 fuzz: $(VENV)/.tests ## Send random requests to the API: make fuzz CALLS=20000
-	FUZZ_CALLS=$(or $(CALLS),20000) $(BIN)/python -m pytest -n 0 -q -s tests/web/test_fuzz.py
+	FUZZ_CALLS=$(or $(CALLS),20000) $(BIN)/python -m pytest -n 0 -q -s tests/web/api/test_fuzz.py
 
 walk: $(VENV)/.tests ## Press and type at random on all pages of the demo: make walk SEED=7 STEPS=1500
 	@sh tests/browser/install

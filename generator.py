@@ -5,6 +5,7 @@ The public API of ``app.providers``, whose services are registered here; stores 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from app.config import SERVICES, SETTINGS, Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
@@ -100,13 +101,14 @@ def open_provider(settings: Settings) -> Provider:
     return _open(_settings_of(settings.image_model, settings)[0])
 
 
-def list_specs(settings: Settings) -> list[ModelSpec]:
+@lru_cache(maxsize=1)  # the clients compute all their sizes
+def list_specs(settings: Settings) -> tuple[ModelSpec, ...]:
     """The spec of every model of every provider that has settings, whether or not its keys are set.
 
     Of each provider the configured model is the first.
     """
     names = (name for name, service in _SERVICES.items() if not service.is_built_in)
-    return [_open(own).spec for name in names for own in _settings_of(name, settings)]
+    return tuple(_open(own).spec for name in names for own in _settings_of(name, settings))
 
 
 def model_variable(provider: str) -> str:

@@ -25,7 +25,7 @@ from app.config import Settings
 from app.domain import ModelSpec
 from app.providers import polling
 from app.web.assets import routes
-from tests.harness import Harness, open_harness
+from tests.harness import Harness, of_another_process, open_harness
 from tests.selection import Selection
 from tests.specs import ANY
 from tools.environment import isolate_environment
@@ -253,6 +253,13 @@ def db(settings: Settings) -> Iterator[database.Connection]:
     database.open_database(settings.database)
     with closing(database.connect(settings.database)) as connection:
         yield connection
+
+
+@pytest.fixture
+def other(settings: Settings, db: database.Connection) -> Iterator[database.Connection]:
+    """Another connection to the database of ``db``, as another process has."""
+    with closing(of_another_process(settings)) as found:
+        yield found
 
 
 @pytest.fixture

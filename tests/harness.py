@@ -39,6 +39,12 @@ def run_once(runtime: Runtime, db: database.Connection) -> bool:
     return False
 
 
+def of_another_process(settings: Settings) -> database.Connection:
+    """A connection that shares no session with those of the same process."""
+    url = settings.database_url
+    return database.connect(f"{url}?connect_timeout=9" if url else settings.database)
+
+
 class Harness:
     """A worker with a fake service, and queries of both."""
 

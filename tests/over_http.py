@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,8 +11,8 @@ from app.config import Settings
 from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
 
-# The modules whose statements no test of tests/db runs; of the others, and of fixtures of a module, SQLite is
-# enough.
+# The modules whose statements no test of tests/core runs; of the others, and of fixtures of a module, SQLite
+# is enough.
 ON_POSTGRES = {
     *("test_api", "test_api_records", "test_api_usage", "test_deliveries", "test_library_api"),
     *("test_one_role", "test_postgres", "test_records_page", "test_tables_api", "test_tables_page"),
@@ -20,7 +21,8 @@ ON_POSTGRES = {
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if item.path.parent.name in ("samples", "settings", "usage", "web") and item.path.stem not in ON_POSTGRES:
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    if room in ("samples", "settings", "usage", "web") and item.path.stem not in ON_POSTGRES:
         item.add_marker(pytest.mark.sqlite)
 
 

@@ -18,9 +18,10 @@ from tools.postgres_server import is_installed
 ROOT = Path(__file__).parents[1]
 # What executes SQL; tests/over_http.py says which modules of the tests over HTTP do.
 _OF_SQL = (
-    *("tests/db/", "tests/orders/", "tests/people/", "tests/rounds/", "tests/tables/", "tests/worker/"),
-    *("tests/notifications/", "tests/samples/", "tests/settings/", "tests/usage/", "tests/web/"),
-    *("tests/library/test_output_backup.py", "tests/test_cli.py"),
+    *("tests/core/", "tests/engine/", "tests/migrations/", "tests/orders/", "tests/people/", "tests/rounds/"),
+    *("tests/samples/", "tests/settings/", "tests/tables/", "tests/usage/", "tests/web/", "tests/worker/"),
+    *("tests/delivery/test_deliveries.py", "tests/library/test_output_backup.py", "tests/test_cli.py"),
+    "tests/test_notifications.py",
 )
 _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 

@@ -84,7 +84,6 @@ ONLY_IN = {
         "app.people.access",
     },
     "segno": {"app.rounds.api"},
-    "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},
     "wakepy": {"app.system.process"},
@@ -241,6 +240,36 @@ def imported_names() -> list[tuple[str, str]]:
 def test_the_top_level_holds_nothing_else() -> None:
     assert {path.stem for path in ROOT.glob("*.py")} == set(TOP_LEVEL)
     assert {unit_of(module) for module in trees()} - {"app"} == set(MAY_IMPORT)
+
+
+# Package -> what else a test of it may drive it by; those of the web and of rooms of the rim, by addresses.
+DRIVEN_BY = {
+    **dict.fromkeys(DATABASE, ("database", "app.core")),
+    "app.library": ("oss_client", "app.runtime"),
+    "app.orders": ("tests.web.harness",),
+    "app.providers": ("tests.harness", "tests.providers"),
+    "app.sheets": ("tests.sheets", "tools.workbooks"),
+    "app.worker": ("app.runtime", "tests.harness", "tests.web.harness", "tools.server_process"),
+}
+
+
+def test_tests_are_where_what_they_test_is() -> None:
+    files = (ROOT / "tests").glob("*/**/test_*.py")
+    assert [
+        path for path in files if path.parent.name not in ("browser", "js") and not is_in_place(path)
+    ] == []
+
+
+def is_in_place(test: Path) -> bool:
+    """Whether it lies under the folder of a package that it imports, or drives."""
+    package = ".".join(("app", *test.relative_to(ROOT).parts[1:-1]))
+    tree = ast.parse(test.read_text("utf-8"))
+    ways = tuple(f"{name}." for name in (package, *DRIVEN_BY.get(unit_of(package), ())))
+    asks = unit_of(package) in ("app.web", *RIM) and any(
+        isinstance(node, ast.Constant) and str(node.value).startswith("/") for node in ast.walk(tree)
+    )
+    is_package = (ROOT / package.replace(".", "/")).is_dir()
+    return is_package and (asks or any(f"{name}.".startswith(ways) for name in imports(tree)))
 
 
 def test_threads_start_and_bare_exceptions_are_caught_in_the_worker_and_settings_are_read_in_config() -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from babel.messages.pofile import read_po
-from flask import Blueprint, Flask, redirect, request
-from flask_babel import Babel, get_locale
+from flask import Blueprint, Flask, g, redirect, request
 from werkzeug.wrappers import Response
 
 from app.errors import Message, Translate, message
@@ -28,7 +27,6 @@ language = Blueprint("language", __name__)
 
 def init_i18n(app: Flask) -> None:
     """Initialise the languages of the app, and the templates' ``_("…")`` and ``| translated``."""
-    Babel(app, default_locale="zh", locale_selector=select_locale, configure_jinja=False)
     app.jinja_env.globals["_"] = gettext
     app.jinja_env.filters["translated"] = translate
     app.context_processor(lambda: {"language": "en" if is_english() else "zh-CN"})
@@ -36,8 +34,10 @@ def init_i18n(app: Flask) -> None:
 
 
 def is_english() -> bool:
-    """Whether the response to this request is in English."""
-    return bool(get_locale().language == "en")
+    """Whether the response to this request is in English, which is found once a request."""
+    if "is_english" not in g:
+        g.is_english = select_locale() == "en"
+    return bool(g.is_english)
 
 
 def gettext(sentence: str, /, **values: Any) -> str:

@@ -3,7 +3,7 @@
 from playwright.sync_api import Page, Route
 
 from app.web.assets.bundler import Bundler
-from tests.web.test_bundler import ENTRIES, SMALL
+from tests.web.assets.test_bundler import ENTRIES, SMALL
 
 
 def test_bundled_modules_run_once_and_share_their_state(page: Page) -> None:

@@ -24,7 +24,7 @@ from app.images import store
 from app.library import bucket, list_cache
 from app.library.library import Library
 from app.runtime import Runtime
-from tests.db.queue import spent
+from tests.core.queue.queue import spent
 from tests.harness import run_once, running, worker_of
 from tests.specs import BYTES
 from tests.web.harness import get, post

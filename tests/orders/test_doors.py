@@ -23,8 +23,8 @@ from app.orders.edit import Wish, edit
 from app.orders.place import BatchOptions, Conditions, Placed, place
 from app.orders.read import AGAIN, SKIP, RowReader
 from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel, validated_changes
-from tests.db import queue
-from tests.db.test_person_limits import person
+from tests.core.money.test_person_limits import person
+from tests.core.queue import queue
 from tests.specs import ANY
 
 OTHER = replace(ANY, model_id="other", name="other", label="另一个")

@@ -13,7 +13,7 @@ from app.domain import Models, ModelSpec, Record, ReferenceLimits
 from app.domain.models import EditRules
 from app.errors import AppError
 from app.orders.edit import Offers, Wish, edit, offers, stem_for
-from tests.db import queue
+from tests.core.queue import queue
 from tests.orders.test_doors import UPSCALER, Case, new_case
 from tests.specs import ANY
 

@@ -15,10 +15,10 @@ from app.orders.doors import NewBatch, OneMore, ReleaseChanges
 from app.orders.place import Order, Placed, place
 from app.orders.plan import Plan
 from app.orders.repeats import Refetch, Resubmit, Retry, Uncancel
-from tests.db import queue
-from tests.db.queue import CAT, DOG, KEY, LOST, MODELS, REFUSED
-from tests.db.test_person_limits import person
-from tests.db.test_release import HeldRelease
+from tests.core.money.test_person_limits import person
+from tests.core.orders.test_release import HeldRelease
+from tests.core.queue import queue
+from tests.core.queue.queue import CAT, DOG, KEY, LOST, MODELS, REFUSED
 from tests.orders import test_doors as doors
 from tests.specs import ANY
 

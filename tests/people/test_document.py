@@ -7,7 +7,7 @@ import pytest
 
 from tests.people.harness import Office, token_of
 from tests.web.harness import answered
-from tests.web.test_openapi import DOCUMENT, name_of, of_people
+from tests.web.openapi.test_openapi import DOCUMENT, name_of, of_people
 from tools.openapi_document import Operation
 
 OPERATIONS = [operation for operation in DOCUMENT.operations if of_people(operation)]

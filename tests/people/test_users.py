@@ -9,7 +9,7 @@ import database
 from app.config import Settings
 from app.engine.sqlite import SqliteConnection
 from app.migrations import legacy_import
-from tests.db.test_legacy_files import add_row, written
+from tests.migrations.test_legacy_files import add_row, written
 from tests.people.harness import Office, join, listed, me
 from tests.web.harness import answered
 

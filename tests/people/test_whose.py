@@ -18,8 +18,8 @@ from app.core.people import find_payer
 from app.errors import Billed, Conflict, ModelError
 from app.orders.place import place
 from app.orders.repeats import Retry
-from tests.db import queue
-from tests.db.test_batches import state
+from tests.core.queue import queue
+from tests.core.queue.test_batches import state
 from tests.people.harness import Office, listed, token_of
 from tests.web.harness import answered, post
 from tools.fakes.jimeng import FakeJimeng

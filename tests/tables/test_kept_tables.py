@@ -8,7 +8,7 @@ from app.domain import ImageRequest, WorkbookFile
 from app.domain.tables import new_table
 from app.tables.create import read_new_rows
 from app.tables.operations import change_rows
-from tests.db.queue import add, column, make
+from tests.core.queue.queue import add, column, make
 from tests.specs import ANY
 from tests.tables.harness import checker
 

@@ -12,8 +12,8 @@ from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Models, Record, Status
 from app.errors import Billed, Conflict, ModelError
 from app.usage.sql import count_failures, list_charges, spend_by_batch, spend_by_span, total_spend
-from tests.db import queue
-from tests.db.queue import MODELS, PRICE, REFUSED, SAVED
+from tests.core.queue import queue
+from tests.core.queue.queue import MODELS, PRICE, REFUSED, SAVED
 from tests.specs import ANY
 from tests.web.harness import get
 from tools import orders

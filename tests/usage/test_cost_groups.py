@@ -10,8 +10,8 @@ from app.domain import ImageRequest, RowExtras
 from app.domain.ledger import SpendTotals
 from app.errors import Billed
 from app.usage.sql import list_charged_columns, list_charges, list_group_columns, spend_by_group, total_spend
-from tests.db import queue
-from tests.db.queue import PRICE
+from tests.core.queue import queue
+from tests.core.queue.queue import PRICE
 
 NONE = Decimal(0)
 EVER = ("2000-01-01 00:00:00", "2100-01-01 00:00:00")

@@ -19,8 +19,8 @@ from app.domain.ledger import SpendTotals
 from app.errors import Billed, InvalidRequest, ModelError
 from app.usage.page import causes_chart, money_chart, pictures_chart
 from app.usage.report import RANGES, parse_date_range
-from tests.db import queue
-from tests.db.queue import SAVED
+from tests.core.queue import queue
+from tests.core.queue.queue import SAVED
 from tests.web.harness import WebHarness
 
 TODAY = date(2026, 3, 15)

@@ -15,8 +15,8 @@ from app.domain import ImageRequest, Pick
 from app.errors import Billed, ModelError
 from app.sheets.headers import RESULT_STATUSES, status_named
 from app.web.i18n import english
-from tests.db import queue
-from tests.db.queue import CAT
+from tests.core.queue import queue
+from tests.core.queue.queue import CAT
 from tests.web.harness import answered, import_sheet
 from tools.wording import HAN
 
