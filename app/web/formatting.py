@@ -51,7 +51,7 @@ def init_formatting(app: Flask) -> None:
 
 
 def digest(values: object) -> str:
-    """A short key of ``values``, equal as long as they are: of what is shown, so that only changes are drawn."""
+    """A short key of ``values``, by which a list that is drawn again knows what is still the same."""
     return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
 
 
