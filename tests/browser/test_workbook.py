@@ -42,7 +42,7 @@ def test_the_same_file_has_nothing_to_make_the_next_day_and_a_changed_one_only_i
     page = made.page
     table = page.url.partition("table=")[2]
     page.goto(f"{demo_server.address}/batch")
-    expect(page.locator("[data-tables-item]")).to_contain_text("12 / 12 行做好")
+    expect(page.locator("[data-tables-item]")).to_contain_text("12 张都做好了，12 张没看")
     page.locator("[data-file]").set_input_files(workbook(tmp_path / "七月新品 (1).xlsx", ROWS))
     page.locator("[data-ask-choice=update]", has_text="没有变 12").click()
     expect(made.report()).to_have_text("「七月新品 (1).xlsx」读到 12 行，没有问题")

@@ -1,7 +1,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
-import { readDraft } from "../../../static/js/table/left.js";
+import { readDraft } from "../../../static/js/table/draft.js";
 
 test("a draft of an earlier version is read row by row, with the text of the open cell and the prefix of all", () => {
   const rows = [
