@@ -42,7 +42,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/delivery/naming.py": ("_UNNAMED", "NAME", "NUMBER", "ROW"),  # a file name; columns
     "app/delivery/profiles.py": ("{文件名}",),
     "app/images/store.py": ("_assigned_stem",),  # a file name
-    "app/web/i18n.py": ("day_in_words",),  # both languages at once
+    "app/web/i18n.py": ("day_in_words", "month_in_words"),  # both languages at once
     "templates/partials/language.html": ("中", "切换到中文"),  # for those who look for their own language
     "app/sheets/csv_reader.py": ("_is_hanzi",),  # the last of them
     "app/sheets/header_synonyms.py": None,  # what people call their columns

@@ -18,7 +18,7 @@ from app.domain.ledger import BatchSpend, SpendGroup, known_amount
 from app.images import store
 from app.library.library import shown_at
 from app.web.batch_columns import option_texts
-from app.web.i18n import day_in_words, gettext, translate
+from app.web.i18n import day_in_words, gettext, month_in_words, translate
 from app.web.services import services
 
 _TRASH_DAYS = 30
@@ -37,6 +37,7 @@ def init_formatting(app: Flask) -> None:
     with contextlib.suppress(OSError, RuntimeError):  # the temporary folder belongs to another user
         app.jinja_env.bytecode_cache = _CompiledTemplates()
     of_values = (
+        month,
         local_time,
         batch_label,
         days_left,
@@ -75,6 +76,11 @@ def local_day(stored: str) -> str:
     """The day of stored UTC in the time of the server: 12月2日."""
     at = _here(stored)
     return day_in_words(at, with_year=at.year != datetime.now().year)
+
+
+def month(created_at: str) -> str:
+    """The month of stored UTC in the time of the server: 2026年12月."""
+    return month_in_words(_here(created_at))
 
 
 def local_time(created_at: str) -> Markup:

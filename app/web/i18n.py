@@ -72,6 +72,11 @@ def day_in_words(day: date, *, with_year: bool = True) -> str:
     return (f"{day.year}年" if with_year else "") + f"{day.month}月{day.day}日"
 
 
+def month_in_words(day: date) -> str:
+    """2026年12月, December 2026."""
+    return f"{day:%B %Y}" if is_english() else f"{day.year}年{day.month}月"
+
+
 @language.post("/language")
 def choose() -> Response:
     """Save the chosen language in a cookie and redirect to the page it was chosen on."""

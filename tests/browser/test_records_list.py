@@ -55,7 +55,7 @@ def test_filters_and_pages_stay_in_sight_and_hide_nothing(
             assert box_of(filters)["y"] == pytest.approx(top, abs=1)
         elif view == "table":
             image = box_of(records.records().first.locator(".record-image"))
-            assert image["height"] == pytest.approx(64, abs=1)
+            assert image["width"] == pytest.approx(96, abs=1)
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         last = records.records().last
         expect(last).to_be_in_viewport(ratio=1)

@@ -15,6 +15,7 @@ from app.web import filters
 from app.web.caching import with_content_etag
 from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for, marked, other_hits
+from app.web.formatting import month
 from app.web.params import page_numbers, whole_number
 from app.web.services import connection, picture_notes, services
 
@@ -97,6 +98,18 @@ class RecordsPage:
     def filter(self) -> dict[str, str]:
         """The filter in the parameters of the API, for links to its exports."""
         return {name: value for name, value in self.query.items() if name in _OF_API}
+
+    def months(self) -> dict[int, str]:
+        """The records that begin another month than the one before, the first another than this one: id ->
+        when it was made. None in the trash, whose order is another."""
+        if self.is_trash:
+            return {}
+        times = [self.as_of, *(record.created_at for record in self.records)]
+        return {
+            record.id: record.created_at
+            for before, record in zip(times, self.records, strict=False)
+            if month(record.created_at) != month(before)
+        }
 
     def link(self, **changes: Any) -> str:
         """The URL of this page with changes; goes to the first page unless a page is named."""

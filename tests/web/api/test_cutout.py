@@ -52,7 +52,7 @@ def test_a_white_ground_is_made_beside_the_picture_in_its_row_for_nothing(
     )
     assert service.charges == 1
     assert web.record(original["id"]) == original
-    assert f"{record['filename']} · 白底</p>" in web.page("/records")
+    assert f"{record['filename']} · 白底 · #" in web.page("/records")
 
 
 def test_what_is_no_white_ground_fails_with_a_sentence_and_costs_nothing(demo: WebHarness) -> None:

@@ -231,9 +231,9 @@ def test_hits_are_marked_and_other_fields_named(client: FlaskClient, db: databas
         "狗": "两只&lt;b&gt;<mark>狗</mark>&lt;/b&gt;",
         "<B": "两只<mark>&lt;b</mark>&gt;狗",
         "a-0": "SKU&lt;：<bdi><mark>Ａ-0</mark>01&lt;i&gt;",
-        "<新": ">图.png · 春季 <mark>&lt;新</mark>品&gt;<",
+        "<新": " · 图.png · 春季 <mark>&lt;新</mark>品&gt; · ",
         "雨": "负面提示词：<bdi><mark>雨</mark>",
-        "图": "><mark>图</mark>.png · 春季 &lt;新品&gt;<",
+        "图": " · <mark>图</mark>.png · 春季 &lt;新品&gt; · ",
         "图&view=grid": "文件名：<bdi><mark>图</mark>.png",
         "<新&view=grid": "批次：<bdi>春季 <mark>&lt;新</mark>品&gt;",
     }.items():
@@ -246,17 +246,28 @@ def test_hits_are_marked_and_other_fields_named(client: FlaskClient, db: databas
     assert "<mark>" not in page(client)
 
 
+@pytest.mark.parametrize("view", ["table", "grid"])
+def test_an_earlier_month_begins_with_its_name(client: FlaskClient, db: database.Connection, view: str) -> None:
+    assert "record-month" not in page(client, f"?view={view}")
+    db.execute("UPDATE generation_records SET created_at = '2024-03-05 04:00:00' WHERE id < 3")
+    html = page(client, f"?view={view}")
+    assert re.findall(r"(?:<h2>|colspan=\"5\">)([^<]+)<", html).count("2024年3月") == 1
+    assert html.index('data-record-id="3"') < html.index("2024年3月") < html.index('data-record-id="2"')
+    client.post("/language", data={"language": "en"})
+    assert "March 2024" in page(client, f"?view={view}")
+
+
 def test_rows_name_file_and_batch_and_the_model_where_there_are_several(
     client: FlaskClient, db: database.Connection
 ) -> None:
     add_batch(db, "b", "茶具上新")
     db.execute("UPDATE generation_records SET batch_id = 'b', filename = '主图-01.png' WHERE id = 2")
-    assert ">主图-01.png · 茶具上新</p>" in page(client)
-    assert ">主图-01.png</p>" in page(client, "?batch_id=b")
+    assert " · 主图-01.png · 茶具上新 · #2</p>" in page(client)
+    assert " · 主图-01.png · #2</p>" in page(client, "?batch_id=b")
     db.execute("UPDATE generation_records SET model = 'other-1' WHERE id = 1")
     html = page(client)
-    assert ">主图-01.png · 茶具上新 · 演示</p>" in html
-    assert ">other-1</p>" in html
+    assert " · 主图-01.png · 茶具上新 · 演示 · #2</p>" in html
+    assert " · other-1 · #1</p>" in html
 
 
 def test_the_details_name_the_batch_of_several_pictures(client: FlaskClient, db: database.Connection) -> None:
