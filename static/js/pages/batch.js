@@ -12,7 +12,7 @@ import { _ } from "../core/i18n.js";
 import { loadItem } from "../core/storage.js";
 import { goToNextProblem } from "../grid/grid.js";
 import "../ui/ask.js";
-import { bindDownloads } from "../ui/downloads.js";
+import { bindDownloads } from "../ui/download_links.js";
 import { bindEarlierPrompts, keepTyping } from "../ui/open_list.js";
 
 const commands = {

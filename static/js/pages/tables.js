@@ -5,7 +5,7 @@ import { receiveFiles } from "../table/file_input.js";
 import { makeImport } from "../table/import.js";
 import { sendLeft } from "../table/left.js";
 import { TableList, bindTableActions } from "../tables/list.js";
-import { bindDownloads } from "../ui/downloads.js";
+import { bindDownloads } from "../ui/download_links.js";
 import { showToast } from "../ui/toast.js";
 import { keepReport } from "../table/import_reports.js";
 

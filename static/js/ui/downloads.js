@@ -8,22 +8,16 @@ import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { randomKey } from "../core/orders.js";
 
-const LINKS = 'a[download][href*="/results.xlsx"]';
 const FRAME = "download";
 const BETWEEN = 200; // ms
 const LONGEST = 600_000; // ms
 
-/** Links to such files under `page` say what becomes of them. */
-export function bindDownloads(page) {
-  page.addEventListener("click", (event) => {
-    const link = event.target.closest?.(LINKS);
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    const [address, token] = [new URL(link.href), randomKey().slice(0, 12)];
-    address.searchParams.set("token", token);
-    const stop = sayPreparing(token);
-    appendFrame(address.href, null, stop).src = address.href;
-  }, { capture: true });
+/** Load the file at an address, and say that it is prepared. */
+export function follow(href) {
+  const [address, token] = [new URL(href), randomKey().slice(0, 12)];
+  address.searchParams.set("token", token);
+  const stop = sayPreparing(token);
+  appendFrame(address.href, null, stop).src = address.href;
 }
 
 /** POST `target`, {ids} or {filter}, to a URL that answers with a file. */
