@@ -41,7 +41,7 @@ export class SamplesList extends LibraryList {
   }
 
   async fetchPart(offset, { url = location.href }, memory) {
-    const html = await this.#fetch(url, { offset }, memory);
+    const html = await this.#load(url, { offset }, memory);
     if (!html) return null;
     const { dataset } = html.querySelector("[data-samples]");
     return { html, images: [...html.querySelectorAll("[data-sample]")], total: Number(dataset.total), isUnread: "unread" in dataset, isStale: Boolean(html.querySelector("[data-stale]")) };
@@ -75,7 +75,7 @@ export class SamplesList extends LibraryList {
 
   /** Render the image with this key again, in its place, in that of `replaced`, or among the newest. */
   async redraw(key, replaced = null) {
-    const fresh = (await this.#fetch(location.href, { key }, {})).querySelector("[data-sample]");
+    const fresh = (await this.#load(location.href, { key }, {})).querySelector("[data-sample]");
     const old = this.find(key) ?? replaced;
     if (old) old.replaceWith(fresh);
     else this.#insert(fresh);
@@ -103,7 +103,7 @@ export class SamplesList extends LibraryList {
     else this.list.append(fresh);
   }
 
-  async #fetch(address, query, memory) {
+  async #load(address, query, memory) {
     const url = new URL(address, location.href);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     const news = await fetchHtmlIfChanged(this.page.dataset.liveUrl + url.search, memory);
