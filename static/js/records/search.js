@@ -3,6 +3,7 @@
 import { apply, jsonOf, replaceContent, show } from "../core/dom.js";
 import { HttpError, attempt, fetchHtmlIfChanged, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
+import { poll } from "../core/poll.js";
 import { LiveList } from "../ui/live_list.js";
 import { keepInWindow } from "../ui/menu.js";
 import { setTitle } from "../ui/status.js";
@@ -172,20 +173,17 @@ export function offerNewResults(page, search) {
 export function showIndexProgress(page) {
   const notice = () => page.querySelector("[data-indexing]");
   if (!notice()) return;
-
-  const timer = setInterval(async () => {
-    if (document.hidden || !notice()) return;
-    const { index } = await requestJson("GET", page.dataset.facetsUrl).catch(() => ({}));
-    if (!index || !notice()) return;
-    if (index.done < index.total) return renderProgress(notice(), index);
-    notice().remove();
-    clearInterval(timer);
-  }, INDEX_POLL_MS);
+  const { stop } = poll(async () => {
+    const { index: { done, total } } = await requestJson("GET", page.dataset.facetsUrl);
+    if (done < total) return renderProgress(notice(), done, total);
+    notice()?.remove();
+    return stop();
+  }, { interval: () => INDEX_POLL_MS });
 }
 
-function renderProgress(notice, { done, total }) {
+function renderProgress(notice, done, total) {
   const counts = { done: done.toLocaleString(language), total: total.toLocaleString(language) };
-  show(notice, {
+  if (notice) show(notice, {
     "[data-indexing-label]": _("正在建立搜索索引：{done} / {total}。现在也能搜，结果完整，只是慢一些。", counts), progress: { max: total, value: done },
   });
 }

@@ -5,7 +5,7 @@ import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { arrowTarget } from "../core/keyboard.js";
 import { postOnce } from "../core/orders.js";
-import { makeMenu } from "../table/menu.js";
+import { makeMenu } from "../ui/item_menu.js";
 import { LiveList } from "../ui/live_list.js";
 import { renameInPlace } from "../ui/rename.js";
 import { offerUndo, showToast } from "../ui/toast.js";

@@ -28,8 +28,8 @@ export class LiveList {
   /** parts: {page, field, …}, which become properties. */
   constructor({ signal, ...parts }) {
     Object.assign(this, parts);
-    this.typing = onTyped(this.field, TYPING_MS, () => this.search(), { signal });
-    this.field.form?.addEventListener("submit", (event) => {
+    this.typing = this.field && onTyped(this.field, TYPING_MS, () => this.search(), { signal });
+    this.field?.form?.addEventListener("submit", (event) => {
       event.preventDefault();
       this.search();
     });
