@@ -10,6 +10,7 @@ import database
 from app.domain import LibraryPage
 from app.errors import BucketError, TryLater
 from app.samples.sql import SORTS, rank_of
+from app.web.caching import with_content_etag
 from app.web.downloads import YEAR_SECONDS, picture
 from app.web.services import connection, services
 
@@ -31,12 +32,13 @@ def index() -> str:
 
 
 @bp.get("/live/samples")
-def images() -> str:
+def images() -> Response:
     """The list fragment: matches of ``?search=`` from ``?offset=`` on, or the one image of ``?key=``."""
     key = request.args.get("key", "")
     if key:
-        return render_template("samples/item.html", image=services().library.image(key))
-    return render_template("samples/list.html", **_context(max(0, request.args.get("offset", 0, type=int))))
+        return with_content_etag(render_template("samples/item.html", image=services().library.image(key)))
+    offset = max(0, request.args.get("offset", 0, type=int))
+    return with_content_etag(render_template("samples/list.html", **_context(offset)))
 
 
 @bp.get("/samples/files/<path:key>")

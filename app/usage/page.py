@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 import database
@@ -16,6 +16,7 @@ from app.errors import CAUSES, InvalidRequest
 from app.usage.api import read_report
 from app.usage.report import GROUPED_BY, RANGES, DateRange, parse_date_range, parse_grouping
 from app.usage.sql import COLUMN, list_group_columns
+from app.web.caching import with_content_etag
 from app.web.formatting import money
 from app.web.i18n import gettext
 from app.web.services import connection
@@ -73,9 +74,7 @@ def index() -> str:
 @bp.get("/live/usage")
 def summary() -> Response:
     """The fragment that is refreshed."""
-    response = make_response(_render("usage/summary.html"))
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return with_content_etag(_render("usage/summary.html"))
 
 
 def _render(template: str) -> str:

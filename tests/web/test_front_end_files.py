@@ -13,6 +13,7 @@ _DATA_URL = re.compile(r'url\("data:[^"]*"\)')
 _RAW_COLOUR = re.compile(r"#[0-9a-f]{3,8}\b|\b(?:rgb|hsl|oklch)a?\(|:\s*(?:black|white)\b", re.IGNORECASE)
 _RAW_SIZE = re.compile(r"font-size: *[\d.]+(?:px|r?em)(?<!\.93em)|font: *[\d.]|z-index: *-?\d")
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";', re.MULTILINE)
+_ROOM = re.compile(r"""(?:\bfrom |\bimport\(|\bimport )"\.\./(\w+)/""")
 _EXPORT = re.compile(r"^export (?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE)
 # Hooks: data- attributes that scripts find elements by.
 _ASKED = re.compile(r"\[data-([a-z][a-z0-9-]*)(?=[\]=]|[~|^$*]=)")  # by a selector
@@ -82,6 +83,16 @@ def test_every_imported_name_is_exported() -> None:
         for name in names.split(",")
         if name.strip() and name.split()[0] not in exported[normpath(f"{dirname(path)}/{source}")]
     ] == []
+
+
+def test_no_two_rooms_of_scripts_need_each_other() -> None:
+    """Also not over others: each room can be taken away that no room is left to need."""
+    needed: dict[str, set[str]] = {}
+    for path, text in read(SCRIPTS).items():
+        needed.setdefault(Path(path).parent.name, set()).update(_ROOM.findall(text))
+    while free := {room for room in needed if not any(room in needs for needs in needed.values())}:
+        needed = {room: needs for room, needs in needed.items() if room not in free}
+    assert needed == {}
 
 
 def test_no_file_holds_the_markers_of_a_merge() -> None:

@@ -128,10 +128,10 @@ class Picker extends LibraryList {
 
   async search() {
     show(this.dialog, { "[data-picker-hint]": _("正在读取…") });
-    if (await super.search()) this.list.scrollTop = 0;
+    if (await this.navigate()) this.list.scrollTop = 0;
   }
 
-  show({ problem = "", isStale = false, note = "" }) {
+  showPart({ problem = "", isStale = false, note = "" }) {
     const message = this.length ? _("{trouble}。下面是较早的列表，图片可能显示不出来。", { trouble: problem }) : _("{trouble}。", { trouble: problem });
     const updating = isStale && !problem ? _("；这是较早的列表，正在更新…") : "";
     const counted = this.length ? _("{total} 张，最多选 {most} 张", { total: this.total, most: this.most }) + updating : this.#emptyHint();

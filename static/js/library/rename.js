@@ -15,7 +15,7 @@ export async function renameSample(sample, list, {
   });
   if (!answer) return sample;
   const hadFocus = sample.contains(document.activeElement);
-  const renamed = await list.reload(answer.images[0].key, sample);
+  const renamed = await list.redraw(answer.images[0].key, sample);
   if (hadFocus) focus(renamed);
   return renamed;
 }

@@ -6,30 +6,24 @@ import { HttpError, fetchHtmlIfChanged, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announce } from "../ui/toast.js";
 
-const SEARCHING_SHOWN_AFTER = 300;
+const NEWEST = "newest"; // the usual order
 const MAX_KEYS = 100;
 const PAUSE = 250; // milliseconds, for more of them to come into sight
 
 export class SamplesList extends LibraryList {
   constructor(library) {
     const part = (selector) => library.querySelector(selector);
-    super({ holder: part("[data-holder]"), list: part("[data-samples]"), field: part("[data-search]") });
-    this.library = library;
+    super({ page: library, holder: part("[data-holder]"), list: part("[data-samples]"), field: part("[data-search]"), sort: part("[data-sort]") });
     this.total = Number(this.list.dataset.total);
     this.isStale = Boolean(part("[data-stale]"));
-    this.sort = part("[data-sort]");
     this.sort.addEventListener("change", () => this.search());
     this.usageCounts = new UsageCounts(library.dataset.usesUrl);
-    part("[data-search-form]").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.search();
-    });
     part("[data-pager]")?.remove();
     this.update();
     if (new URLSearchParams(location.search).has("page")) this.search();
   }
 
-  get isBusy() {
+  get isHeld() {
     return Boolean(this.holder.querySelector("[data-busy]"));
   }
 
@@ -41,75 +35,79 @@ export class SamplesList extends LibraryList {
     return this.list.querySelector(`[data-sample="${CSS.escape(key)}"]`);
   }
 
-  async fetchPart(offset) {
-    const html = await this.#load({ offset });
+  /** The usual order is not named. */
+  fields() {
+    return [...super.fields()].filter(([, value]) => value !== NEWEST);
+  }
+
+  async fetchPart(offset, { url = location.href }, memory) {
+    const html = await this.#load(url, { offset }, memory);
+    if (!html) return null;
     const { dataset } = html.querySelector("[data-samples]");
     return { html, images: [...html.querySelectorAll("[data-sample]")], total: Number(dataset.total), isUnread: "unread" in dataset, isStale: Boolean(html.querySelector("[data-stale]")) };
   }
 
   async search() {
-    history.replaceState(null, "", `${location.pathname}${this.#address()}`);
-    const timer = setTimeout(() => this.showError(_("正在查找…")), SEARCHING_SHOWN_AFTER);
-    const isShown = await super.search();
-    clearTimeout(timer);
-    if (isShown) announce(_("找到 {n} 张", { n: this.total }));
-    return isShown;
+    if (await super.search()) announce(_("找到 {n} 张", { n: this.total }));
   }
 
-  show({ html, isUnread }) {
+  showPart({ html, isUnread }) {
     this.list.toggleAttribute("data-unread", isUnread);
     this.#replaceNotice(html, ".samples-notice", (notice) => this.holder.prepend(notice));
     this.#replaceNotice(html, ".empty", (empty) => this.holder.append(empty));
   }
 
+  showWaiting(isWaiting) {
+    if (isWaiting) this.showError(_("正在查找…"));
+  }
+
   /** Below the list: why there are no more. */
   showError(message) {
-    show(this.library, { "[data-more]": message });
+    show(this.page, { "[data-more]": message });
   }
 
   changed() {
     this.showError("");
     this.#showTotal();
     this.usageCounts.watch(this.list);
-    this.library.dispatchEvent(new Event("list-changed"));
+    this.page.dispatchEvent(new Event("list-changed"));
   }
 
   /** Render the image with this key again, in its place, in that of `replaced`, or among the newest. */
-  async reload(key, replaced = null) {
-    const fresh = (await this.#load({ key })).querySelector("[data-sample]");
+  async redraw(key, replaced = null) {
+    const fresh = (await this.#load(location.href, { key }, {})).querySelector("[data-sample]");
     const old = this.find(key) ?? replaced;
     if (old) old.replaceWith(fresh);
     else this.#insert(fresh);
-    if (!old) this.total += 1;
     this.holder.querySelector(".empty")?.remove();
-    this.update();
+    this.#count(old ? 0 : 1);
     return fresh;
   }
 
   remove(sample) {
     sample.remove();
-    this.total -= 1;
+    this.#count(-1);
+  }
+
+  #count(more) {
+    this.total += more;
+    this.outdate();
     this.update();
   }
 
   /** By its time where the newest are first; else as the first, until the list is loaded again. */
   #insert(fresh) {
-    const isNewest = this.sort.value === "newest";
+    const isNewest = this.sort.value === NEWEST;
     const older = [...this.list.children].find(({ dataset }) => !isNewest || Number(dataset.addedAt) < Number(fresh.dataset.addedAt));
     if (older) older.before(fresh);
     else this.list.append(fresh);
   }
 
-  /** The search and the order, as the address of the page has them. */
-  #address() {
-    const isUsual = this.sort.value === "newest";
-    const query = new URLSearchParams({ ...(this.terms && { search: this.terms }), ...(!isUsual && { sort: this.sort.value }) });
-    return query.size ? `?${query}` : "";
-  }
-
-  async #load(query) {
-    const { html } = await fetchHtmlIfChanged(`${this.library.dataset.liveUrl}?${new URLSearchParams({ search: this.terms, sort: this.sort.value, ...query })}`, {});
-    return parseHtml(html);
+  async #load(address, query, memory) {
+    const url = new URL(address, location.href);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    const news = await fetchHtmlIfChanged(this.page.dataset.liveUrl + url.search, memory);
+    return news && parseHtml(news.html);
   }
 
   #replaceNotice(html, selector, insert) {
@@ -122,7 +120,7 @@ export class SamplesList extends LibraryList {
   /** The number beside the title. */
   #showTotal() {
     const n = this.total;
-    show(this.library, {
+    show(this.page, {
       "[data-counted]": { hidden: !n && "unread" in this.list.dataset }, // nobody knows how many there are
       "[data-count]": this.terms ? _("找到 {n} 张", { n }) : _("共 {n} 张", { n }),
     });

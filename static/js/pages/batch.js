@@ -45,7 +45,7 @@ const commands = {
   export: async (button) => (await import("../table/table_commands.js")).exportTable(button),
   columns: async (button) => (await withTools(() => import("../table/column_menu.js"))).openColumns(button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
   "bulk-edit": async () => (await withTools(() => import("../table/bulk_edit.js"))).openBulkEdit(document.querySelector('[data-dialog="bulk-edit"]'), table),
-  recipes: async () => (await withTools(() => import("../recipes/of_table.js"))).openTableRecipes(),
+  recipes: async () => (await withTools(() => import("../table/recipes.js"))).openTableRecipes(),
   replace: async () => (await loadTools()).find(true),
   history: async () => (await import("../table/history.js")).openHistory(),
   more: head.openMenu,
@@ -57,7 +57,7 @@ const commands = {
 };
 bindCommands(page, commands);
 bindPicks(page, table);
-page.querySelector("[data-table-menu]")?.addEventListener("click", async () => (await import("../tables/menu.js")).openTableMenu());
+page.querySelector("[data-table-menu]")?.addEventListener("click", async () => (await import("../table/tables_menu.js")).openTableMenu());
 addEventListener("keydown", onFind);
 page.querySelector("[data-page-model]")?.addEventListener("change", ({ target }) => changeModel(target));
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: async (...files) => (await loadTools()).takeFiles(...files) });

@@ -99,7 +99,7 @@ function find(file) {
   findByFile(file, page.dataset.fileUrl, {
     restore: (id) => run("restore", { ids: [id] }),
     async open(id) {
-      await search.navigate(`${document.body.dataset.recordsUrl}?record=${id}`);
+      await search.navigate({ url: `${document.body.dataset.recordsUrl}?record=${id}`, history: "push" });
       const link = page.querySelector(`[data-record-id="${id}"] [data-image-url]`);
       if (link) viewer.open(link);
     },

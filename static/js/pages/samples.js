@@ -41,7 +41,7 @@ function bindSampleUploads(library, list) {
 
   async function showUploaded({ key, filename }) {
     const isKnown = Boolean(list.find(key));
-    const sample = await list.reload(key);
+    const sample = await list.redraw(key);
     sample.classList.add(isKnown ? "is-highlighted" : "is-new");
     return isKnown ? _("已有同一张示例图：{filename}", { filename }) : "";
   }

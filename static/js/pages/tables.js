@@ -4,7 +4,7 @@ import { _ } from "../core/i18n.js";
 import { receiveFiles } from "../table/file_input.js";
 import { makeImport } from "../table/import.js";
 import { sendLeft } from "../table/left.js";
-import { bindTableActions, makeTableList } from "../tables/list.js";
+import { TableList, bindTableActions } from "../tables/list.js";
 import { bindDownloads } from "../ui/download_links.js";
 import { showToast } from "../ui/toast.js";
 import { keepReport } from "../table/import_reports.js";
@@ -30,7 +30,7 @@ async function takeUpLeft() {
   if (made.length > 0) location.reload();
 }
 
-bindTableActions(page, makeTableList(page));
+bindTableActions(page, new TableList(page));
 page.querySelector("[data-tables-import]").addEventListener("click", () => page.querySelector("[data-file]").click());
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles });
 takeUpLeft().catch(() => {}); // kept until the server can be reached

@@ -5,6 +5,7 @@ import { attempt, fetchHtmlIfChanged, requestJson } from "../core/http.js";
 import { runAction } from "../records/actions.js";
 import { readAmount, writeAmount } from "../core/amounts.js";
 import { _ } from "../core/i18n.js";
+import { LiveList } from "../ui/live_list.js";
 import { showToast } from "../ui/toast.js";
 
 const MIN_INTERVAL_MS = 2000; // between two loads while a batch runs
@@ -13,40 +14,31 @@ const NEAR = 0.8; // of a budget
 const yuan = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 
 const page = document.querySelector("[data-usage]");
-const summary = page.querySelector("[data-part]");
 const budgets = bindBudgets(page.querySelector("[data-budgets]"));
-let version = versionShown();
-let shownHtml = "";
 let timer = 0;
-let isResting = false;
-let interval = MIN_INTERVAL_MS;
+let restsUntil = 0;
 let isChoosing = false; // the list of groups may be open
 
-function versionShown() {
-  return Number(summary.firstElementChild.dataset.version);
+/** The focus stays on its button or list, or goes to the title of the list. */
+class Figures extends LiveList {
+  get isHeld() { return isChoosing; } // the list would close
+  get part() { return this.page.querySelector("[data-part]"); }
+
+  load(_how, memory) {
+    return fetchHtmlIfChanged(this.page.dataset.liveUrl, memory);
+  }
+
+  show({ html }) {
+    const hadFocus = document.activeElement?.matches("[data-groups-by]");
+    replaceContent(this.part, html);
+    if (hadFocus) this.part.querySelector("[data-groups-by]")?.focus({ preventScroll: true });
+  }
 }
 
-/** Load the figures; the focus stays on its button or list, or goes to the title of the list. */
-async function refresh() {
-  clearTimeout(timer);
-  timer = 0;
-  budgets.refresh();
-  const { liveUrl } = page.dataset;
-  const began = Date.now();
-  const news = await fetchHtmlIfChanged(liveUrl, {}).catch(() => null);
-  interval = Math.max(MIN_INTERVAL_MS, REST * (Date.now() - began));
-  if (!news || news.html === shownHtml) return; // no answer: the next change loads again; no change: buttons stay
-  if (liveUrl !== page.dataset.liveUrl) return; // another chart or group was chosen since
-  if (isChoosing) return; // the open list of groups would close
-  shownHtml = news.html;
-  const hadFocus = document.activeElement?.matches("[data-groups-by]");
-  replaceContent(summary, news.html);
-  if (hadFocus) summary.querySelector("[data-groups-by]")?.focus({ preventScroll: true });
-  version = versionShown();
-}
+const figures = new Figures({ page });
 
 /** Show another chart, or other groups; the address, the ranges and the form of the dates keep the choice. */
-async function choose(name, value) {
+function choose(name, value) {
   const withChoice = (address) => {
     const url = new URL(address, location.href);
     url.searchParams.set(name, value);
@@ -56,15 +48,22 @@ async function choose(name, value) {
   show(page, { [`.usage-days [name=${name}]`]: { value } });
   if (name === "by") show(page, { "[data-range=last_month]:not([aria-current])": { hidden: !value.startsWith("column:") } });
   page.dataset.liveUrl = withChoice(page.dataset.liveUrl);
-  history.replaceState(null, "", withChoice(location.href));
-  await refresh();
+  return figures.navigate({ url: withChoice(location.href), history: "replace" });
+}
+
+/** Load the figures; without an answer the next change loads again. */
+async function refresh() {
+  clearTimeout(timer);
+  timer = 0;
+  budgets.refresh();
+  const began = performance.now();
+  await attempt(() => figures.refresh(), () => null);
+  restsUntil = performance.now() + Math.max(MIN_INTERVAL_MS, REST * (performance.now() - began));
 }
 
 document.addEventListener("status", ({ detail }) => {
-  if (detail.version === version || timer) return;
-  timer = setTimeout(refresh, isResting ? interval : 0);
-  isResting = true;
-  setTimeout(() => (isResting = false), interval);
+  const version = Number(figures.part.firstElementChild.dataset.version);
+  if (detail.version !== version) timer ||= setTimeout(refresh, restsUntil - performance.now());
 });
 document.addEventListener("records-resolved", refresh);
 page.addEventListener("click", (event) => {

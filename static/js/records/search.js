@@ -1,81 +1,50 @@
 // Search without leaving the page: what is typed or chosen becomes a URL, and the server's fragment for it replaces the list.
 
 import { apply, jsonOf, replaceContent, show } from "../core/dom.js";
-import { HttpError, attempt, fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
+import { HttpError, attempt, fetchHtmlIfChanged, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
-import { onTyped } from "../core/timing.js";
+import { poll } from "../core/poll.js";
+import { LiveList } from "../ui/live_list.js";
 import { keepInWindow } from "../ui/menu.js";
 import { setTitle } from "../ui/status.js";
 import { announce } from "../ui/toast.js";
 
-const TYPING_PAUSE_MS = 160;
-const WAITING_DELAY_MS = 300;
 const BATCHES = '[data-filter-more="batch_id"][open]';
 const MIN_INTERVAL_MS = 4000; // between two counts of the results
 const INDEX_POLL_MS = 2000;
 
 /** Dispatches "results-loaded" on the page after each replacement of the list. */
-export class RecordSearch {
-  #page;
-  #form;
-  #field;
+export class RecordSearch extends LiveList {
   #results;
   #errorElement;
-  #latest = 0; // counts navigations: only the answer to the latest one is shown
-  #typing;
   #hasTyped = false;
-  #shown = location.search;
-  #requested = location.search; // whether or not its answer is here
-  #pending = null; // {url, how} of the navigation without an answer
 
   constructor(page) {
-    this.#page = page;
-    this.#form = page.querySelector("[data-records-form]");
-    this.#field = this.#form.querySelector("[data-search]");
+    super({ page, field: page.querySelector("[data-search]") });
     this.#results = page.querySelector("[data-records-results]");
     this.#errorElement = page.querySelector("[data-records-error]");
-    this.#listenToForm();
+    this.field.addEventListener("blur", () => (this.#hasTyped = false));
     this.#listenToResults();
     window.addEventListener("popstate", () => this.#onPopState());
   }
 
-  /** Show the results of a URL. history: "push", "replace" or "keep"; focus: a data-focus-key. Resolves to whether they are shown. */
-  async navigate(url, how = {}) {
-    const { history: mode = "push", focus = "" } = how;
-    const ticket = ++this.#latest;
-    const { search, href } = new URL(url, location.href);
-    const timer = setTimeout(() => this.#results.classList.add("is-waiting"), WAITING_DELAY_MS);
-    this.#requested = search;
-    this.#pending = { url: href, how };
-    try {
-      const { html } = await fetchHtmlIfChanged(this.#page.dataset.liveUrl + search, {});
-      if (ticket !== this.#latest) return false;
-      this.#pending = null;
-      replaceContent(this.#results, html);
-      this.#shown = search;
-      setTitle(this.list().dataset.title);
-      if (mode !== "keep") history[`${mode}State`](null, "", href);
-      this.#showError("");
-      if (focus) this.#focusOn(focus);
-      announce(this.#totalLabel().textContent);
-      this.#page.dispatchEvent(new Event("results-loaded"));
-      return true;
-    } catch (error) {
-      if (ticket !== this.#latest) return false;
-      this.#requested = this.#shown;
-      this.#pending = null;
-      this.#showError(messageOf(error));
-      return false;
-    } finally {
-      clearTimeout(timer);
-      if (ticket === this.#latest) this.#results.classList.remove("is-waiting");
-    }
+  /** how: `focus` is a data-focus-key. */
+  show({ html }, { focus = "", isTop = false }) {
+    replaceContent(this.#results, html);
+    setTitle(this.list().dataset.title);
+    this.showError("");
+    if (focus) this.#focusOn(focus);
+    announce(this.#totalLabel().textContent);
+    this.page.dispatchEvent(new Event("results-loaded"));
+    if (isTop) window.scrollTo({ top: 0 });
   }
 
-  /** Show the list as it is now, or the one that is on its way. */
-  reload() {
-    const { url, how } = this.#pending ?? { url: location.href, how: { history: "keep" } };
-    return this.navigate(url, how);
+  showWaiting(isWaiting) {
+    apply(this.#results, { classes: { "is-waiting": isWaiting } });
+  }
+
+  showError(message) {
+    apply(this.#errorElement, { textContent: message, hidden: !message });
   }
 
   /** After a navigation without results: throws what went wrong; returns null when another one took its place. */
@@ -93,73 +62,49 @@ export class RecordSearch {
     this.#totalLabel().focus({ preventScroll: true });
   }
 
-  #listenToForm() {
-    this.#form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#submitTyped();
-    });
-    this.#typing = onTyped(this.#field, TYPING_PAUSE_MS, () => this.#submitTyped());
-    this.#field.addEventListener("blur", () => (this.#hasTyped = false));
+  /** Continuous typing is one entry of the history. */
+  search() {
+    this.submit({ history: this.#hasTyped ? "replace" : "push", isTop: true });
+    this.#hasTyped = true;
   }
 
   #listenToResults() {
     this.#results.addEventListener("change", ({ target }) => {
-      if (target.matches('input[type="date"]')) this.#submit("push", "days");
+      if (target.matches('input[type="date"]')) this.submit({ history: "push", focus: "days", isTop: true });
     });
     this.#results.addEventListener("click", (event) => {
       const link = event.target.closest("a[data-navigate]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      if ("clearSearch" in link.dataset) this.#field.value = "";
-      this.#show(this.#withTyped(link.href), { focus: link.dataset.focusKey ?? "total" });
+      if ("clearSearch" in link.dataset) this.field.value = "";
+      this.navigate({ url: this.#withTyped(link.href), history: "push", focus: link.dataset.focusKey ?? "total", isTop: true });
     });
   }
 
   #onPopState() {
-    this.#field.value = new URLSearchParams(location.search).get("search") ?? "";
+    this.field.value = new URLSearchParams(location.search).get("search") ?? "";
     this.#hasTyped = false;
-    if (location.search !== this.#requested) this.navigate(location.href, { history: "keep" });
+    if (location.search !== this.requested) this.navigate();
   }
 
-  /** Continuous typing is one entry of the history. */
-  #submitTyped() {
-    this.#submit(this.#hasTyped ? "replace" : "push");
-    this.#hasTyped = true;
-  }
-
-  #submit(mode, focus) {
-    this.#typing.stop();
-    const fields = [...this.#fields(focus)].filter(([, value]) => value !== "");
-    const url = [this.#form.action, new URLSearchParams(fields)].filter(String).join("?");
-    if (new URL(url, location.href).search !== this.#requested) this.#show(url, { history: mode, focus });
-  }
-
-  /** The fields of the form; while a list is on its way, which brings others, those of its address. */
-  #fields(focus) {
-    if (!this.#pending || focus) return new FormData(this.#form);
-    const fields = new URLSearchParams(this.#requested);
+  /** While a list is on its way, which brings other fields, those of its address. */
+  fields({ focus }) {
+    if (!this.pending || focus) return super.fields();
+    const fields = new URLSearchParams(this.requested);
     for (const name of ["page", "record"]) fields.delete(name);
-    fields.set("search", this.#field.value);
+    fields.set("search", this.field.value);
     return fields;
   }
 
   /** The address of a link of the list, with what was typed since. */
   #withTyped(href) {
-    if (!this.#pending && !this.#typing.isWaiting) return href;
-    this.#typing.stop();
+    if (!this.pending && !this.typing.isWaiting) return href;
+    this.typing.stop();
     const url = new URL(href);
-    if (this.#field.value === (url.searchParams.get("search") ?? "")) return href;
+    if (this.field.value === (url.searchParams.get("search") ?? "")) return href;
     for (const name of ["page", "search"]) url.searchParams.delete(name);
-    if (this.#field.value) url.searchParams.set("search", this.#field.value);
+    if (this.field.value) url.searchParams.set("search", this.field.value);
     return url.href;
-  }
-
-  async #show(url, how) {
-    if (await this.navigate(url, how)) window.scrollTo({ top: 0 });
-  }
-
-  #showError(message) {
-    apply(this.#errorElement, { textContent: message, hidden: !message });
   }
 
   #focusOn(key) {
@@ -228,20 +173,17 @@ export function offerNewResults(page, search) {
 export function showIndexProgress(page) {
   const notice = () => page.querySelector("[data-indexing]");
   if (!notice()) return;
-
-  const timer = setInterval(async () => {
-    if (document.hidden || !notice()) return;
-    const { index } = await requestJson("GET", page.dataset.facetsUrl).catch(() => ({}));
-    if (!index || !notice()) return;
-    if (index.done < index.total) return renderProgress(notice(), index);
-    notice().remove();
-    clearInterval(timer);
-  }, INDEX_POLL_MS);
+  const { stop } = poll(async () => {
+    const { index: { done, total } } = await requestJson("GET", page.dataset.facetsUrl);
+    if (done < total) return renderProgress(notice(), done, total);
+    notice()?.remove();
+    return stop();
+  }, { interval: () => INDEX_POLL_MS });
 }
 
-function renderProgress(notice, { done, total }) {
+function renderProgress(notice, done, total) {
   const counts = { done: done.toLocaleString(language), total: total.toLocaleString(language) };
-  show(notice, {
+  if (notice) show(notice, {
     "[data-indexing-label]": _("正在建立搜索索引：{done} / {total}。现在也能搜，结果完整，只是慢一些。", counts), progress: { max: total, value: done },
   });
 }

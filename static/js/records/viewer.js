@@ -132,7 +132,7 @@ export class RecordsViewer {
   }
 
   #navigate(changes) {
-    return this.#search.navigate(urlWith(changes), { history: "replace" });
+    return this.#search.navigate({ url: urlWith(changes).href, history: "replace" });
   }
 
   #fetchNeighbours(id) {

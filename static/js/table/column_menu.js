@@ -1,6 +1,6 @@
 // 列: which columns the table shows; its menu.
 
-import { makeMenu } from "./menu.js";
+import { makeMenu } from "../ui/item_menu.js";
 import { page } from "./open_table.js";
 import { isOwnField } from "./own_columns.js";
 import { columns, widths } from "./tools.js";

@@ -1,6 +1,6 @@
 // The head of the open table: its name, whether everything is saved, and what happened to it elsewhere.
 
-import { makeMenu } from "./menu.js";
+import { makeMenu } from "../ui/item_menu.js";
 import { apply, show as showParts } from "../core/dom.js";
 import { UNREACHABLE } from "../core/http.js";
 import { _ } from "../core/i18n.js";

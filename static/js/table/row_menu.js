@@ -1,7 +1,7 @@
 // The menu of a row, which opens at its ⋯ button.
 
 import { pricePerPicture } from "./costs.js";
-import { makeMenu } from "./menu.js";
+import { makeMenu } from "../ui/item_menu.js";
 import { model } from "./models.js";
 import { chooseReferences, describe, orderRow, page, store, table, urls } from "./open_table.js";
 import { orders } from "./tools.js";

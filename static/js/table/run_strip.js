@@ -1,6 +1,6 @@
 // The run of the open table: how far it is, what it waits for and the way on, its log and causes, the tab's title, a notification.
 
-import { makeMenu } from "./menu.js";
+import { makeMenu } from "../ui/item_menu.js";
 import { planOrder, restWords } from "./order_plan.js";
 import { causesOf, makeRunCauses, makeRunLog } from "./run_causes.js";
 import { endedWords, figuresOf, groupsOf, pausedWords, sharesOf } from "./run_figures.js";

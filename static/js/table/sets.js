@@ -26,7 +26,7 @@ lookAtMade();
 order.querySelector("[data-order-lines]").after(change);
 order.append(document.querySelector("[data-sets-toasts]"));
 change.querySelector("button").addEventListener("click", async () => { // over it, which then shows what is left
-  (await import("../recipes/of_table.js")).openTableRecipes();
+  (await import("./recipes.js")).openTableRecipes();
 });
 table.view.requestRender();
 

@@ -1,7 +1,7 @@
 // The menu of a column: sort the rows by it, show only those with one of its values, or take an earlier prompt. It opens with the right button, Shift+F10 or
 // a click on the name of the column.
 
-import { makeMenu } from "./menu.js";
+import { makeMenu } from "../ui/item_menu.js";
 import { _ } from "../core/i18n.js";
 import { openList } from "../ui/open_list.js";
 

@@ -52,7 +52,7 @@ export async function openReport({ isProducts, ...imported }) {
   list.open(imported);
   if (!isProducts) return;
   keepReport(imported);
-  (await import("../recipes/of_table.js")).openTableRecipes(_("这份表格没有提示词，每行当作一个产品：选一个配方"));
+  (await import("./recipes.js")).openTableRecipes(_("这份表格没有提示词，每行当作一个产品：选一个配方"));
 }
 
 export const toggleReport = list.toggle;

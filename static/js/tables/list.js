@@ -1,93 +1,54 @@
 // The list of tables on /batch: found as one types, more of them at a press, and kept up to date.
 
 import { parseHtml, reconcileChildren, show } from "../core/dom.js";
-import { attempt, fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { arrowTarget } from "../core/keyboard.js";
 import { postOnce } from "../core/orders.js";
-import { poll } from "../core/poll.js";
-import { onTyped } from "../core/timing.js";
-import { makeMenu } from "../table/menu.js";
+import { makeMenu } from "../ui/item_menu.js";
+import { LiveList } from "../ui/live_list.js";
 import { renameInPlace } from "../ui/rename.js";
-import { offerUndo, showError, showToast } from "../ui/toast.js";
+import { offerUndo, showToast } from "../ui/toast.js";
 
-const TYPING = 200; // ms after the last letter
 const SOON = 3000; // ms, while one is being made
 const LATER = 20_000;
 const KEYS = { F2: "rename", Delete: "remove" };
 const MOVES = ["ArrowUp", "ArrowDown", "Home", "End"];
 
-/** page: the element of pages/tables.html. Returns {items(), find(id), reload()}. */
-export function makeTableList(page) {
-  const list = page.querySelector("[data-tables]");
-  const rest = page.querySelector("[data-tables-rest]");
-  const form = page.querySelector("[data-tables-search]");
-  const field = page.querySelector("[data-search]");
-  const archived = new URLSearchParams(location.search).get("archived");
-  const state = { search: field.value.trim(), limit: new URLSearchParams(location.search).get("limit") };
-
-  const poller = poll(async (memory) => {
-    if (list.querySelector("input")) return; // a name is being written
-    const fresh = await fetchHtmlIfChanged(`${page.dataset.liveUrl}?${query()}`, memory);
-    if (fresh) render(parseHtml(fresh.html));
-  }, { interval: () => (list.querySelector("[data-tables-running]") ? SOON : LATER) });
-
-  function query() {
-    const { search, limit } = state;
-    return new URLSearchParams({ ...(search && { search }), ...(archived && { archived }), ...(limit && { limit }) });
+/** page: the element of pages/tables.html. */
+export class TableList extends LiveList {
+  constructor(page) {
+    const part = (hook) => page.querySelector(hook);
+    super({ page, list: part("[data-tables]"), rest: part("[data-tables-rest]"), field: part("[data-search]") });
+    this.rest.addEventListener("click", async (event) => {
+      const link = event.target.closest("[data-tables-earlier]");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      const { length } = this.items;
+      await this.navigate({ url: link.href, history: "replace" });
+      this.items[length]?.querySelector("[data-tables-link]").focus({ preventScroll: true });
+    });
   }
 
-  function render(fresh) {
+  get items() { return [...this.list.children]; }
+  find(id) { return this.list.querySelector(`[data-tables-item="${CSS.escape(id)}"]`); }
+  interval() { return this.list.querySelector("[data-tables-running]") ? SOON : LATER; }
+
+  /** While a name is being written. */
+  get isHeld() { return Boolean(this.list.querySelector("input")); }
+
+  show({ html }) {
+    const fresh = parseHtml(html);
     const focused = document.activeElement.closest("[data-tables-item]")?.dataset.tablesItem;
-    reconcileChildren(list, [...fresh.querySelectorAll("[data-tables-item]")], ({ dataset }) => dataset.shown);
-    rest.replaceChildren(...fresh.querySelector("[data-tables-rest]").childNodes);
-    if (focused && document.activeElement === document.body) find(focused)?.querySelector("[data-tables-link]").focus({ preventScroll: true });
+    reconcileChildren(this.list, [...fresh.querySelectorAll("[data-tables-item]")], ({ dataset }) => dataset.shown);
+    this.rest.replaceChildren(...fresh.querySelector("[data-tables-rest]").childNodes);
+    if (focused && document.activeElement === document.body) this.find(focused)?.querySelector("[data-tables-link]").focus({ preventScroll: true });
   }
-
-  async function reload() {
-    try {
-      render(parseHtml((await fetchHtmlIfChanged(`${page.dataset.liveUrl}?${query()}`, {})).html));
-    } catch (error) {
-      showError(messageOf(error));
-    }
-    poller.later();
-  }
-
-  function search() {
-    if (state.search === field.value.trim()) return;
-    Object.assign(state, { search: field.value.trim(), limit: null });
-    follow();
-  }
-
-  function follow() {
-    const words = query().toString();
-    history.replaceState(null, "", words ? `?${words}` : location.pathname);
-    return reload();
-  }
-
-  const items = () => [...list.children];
-  const find = (id) => list.querySelector(`[data-tables-item="${CSS.escape(id)}"]`);
-
-  onTyped(field, TYPING, search);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    search();
-  });
-  rest.addEventListener("click", async (event) => {
-    const link = event.target.closest("[data-tables-earlier]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    const { length } = list.children;
-    state.limit = link.dataset.tablesEarlier;
-    await follow();
-    list.children[length]?.querySelector("[data-tables-link]").focus({ preventScroll: true });
-  });
-  return { items, find, reload };
 }
 
 // What can be done with a table of the list: renamed in place, put away, copied, downloaded, deleted with undo; by its menu and by key.
 
-/** list: see list.js. */
+/** list: a TableList. */
 export function bindTableActions(page, list) {
   const menu = page.querySelector("[data-tables-item-menu]");
   const { open } = makeMenu(menu);
@@ -137,9 +98,9 @@ export function bindTableActions(page, list) {
 
   /** The focus goes to the table that takes the place of one that leaves the list. */
   async function leave(item) {
-    const at = list.items().indexOf(item);
+    const at = list.items.indexOf(item);
     await list.reload();
-    const next = list.items()[at] ?? list.items().at(-1);
+    const next = list.items[at] ?? list.items.at(-1);
     (next?.querySelector("[data-tables-link]") ?? page.querySelector("[data-search]")).focus({ preventScroll: true });
   }
 
@@ -168,7 +129,7 @@ export function bindTableActions(page, list) {
     const link = event.target.closest("[data-tables-link]");
     if (!link || event.ctrlKey || event.metaKey || event.altKey) return;
     const item = link.closest("[data-tables-item]");
-    const next = MOVES.includes(event.key) && arrowTarget(list.items(), item, event.key);
+    const next = MOVES.includes(event.key) && arrowTarget(list.items, item, event.key);
     if (event.key in KEYS) run(KEYS[event.key], item);
     else if (next) next.querySelector("[data-tables-link]").focus();
     else return;

@@ -1,6 +1,5 @@
 // Two to four images side by side: zoomed together, changed one by one, kept or rejected.
 
-import { targetOf } from "../records/actions.js";
 import { apply, create, show } from "../core/dom.js";
 import { HttpError, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -155,7 +154,7 @@ class CompareDialog {
     const side = this.#sides[at];
     const { record } = side;
     side.attempt(name, async () => {
-      const running = this.#hooks.run(name, targetOf(record), { record });
+      const running = this.#hooks.run(name, { ids: [Number(record.dataset.recordId)] }, { record });
       if (name === "reject" && record.dataset.pick === name) this.#change(at, 1);
       this.#render();
       await running.catch((error) => {

@@ -4,8 +4,8 @@ import { create, parseHtml } from "../core/dom.js";
 import { attempt, fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { latest, onTyped } from "../core/timing.js";
-import { makeMenu } from "../table/menu.js";
-import { page, store } from "../table/open_table.js";
+import { makeMenu } from "../ui/item_menu.js";
+import { page, store } from "./open_table.js";
 
 const button = page.querySelector("[data-table-menu]");
 const label = _("搜索表格的名字");
