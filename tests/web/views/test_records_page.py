@@ -247,7 +247,9 @@ def test_hits_are_marked_and_other_fields_named(client: FlaskClient, db: databas
 
 
 @pytest.mark.parametrize("view", ["table", "grid"])
-def test_an_earlier_month_begins_with_its_name(client: FlaskClient, db: database.Connection, view: str) -> None:
+def test_an_earlier_month_begins_with_its_name(
+    client: FlaskClient, db: database.Connection, view: str
+) -> None:
     assert "record-month" not in page(client, f"?view={view}")
     db.execute("UPDATE generation_records SET created_at = '2024-03-05 04:00:00' WHERE id < 3")
     html = page(client, f"?view={view}")
