@@ -118,7 +118,8 @@ def stage_of(
     if left and run:
         reason = run.reason or message("已暂停，还有 {queued} 张没有开始", queued=f"{totals.queued:,}")
         mend = _MENDS.get(PauseCause(run.cause), _RESUME)
-        return Stage(name=StageName.PAUSED, sentence=reason, action=mend, beside=look)
+        beside = look if mend is _RESUME else (_RESUME, *look)
+        return Stage(name=StageName.PAUSED, sentence=reason, action=mend, beside=beside)
     if totals.held:
         return _trial(totals, run)
     if answer and answer.sentences:

@@ -105,7 +105,7 @@ def test_an_unknown_price_is_never_shown_as_free(page: Page, tmp_path: Path) -> 
         expect(batch.open_start()).to_contain_text("价格未设")
         page.keyboard.press("Escape")
         batch.start_batch()
-        batch.expect_figures("完成 1 / 2")
+        batch.expect_figures("1 张做好，1 张没有成功")
         batch.expect_figures("价格未设")
         batch.expect_status(2, "unknown")
         for part in ("[data-run]", "[data-footer]"):

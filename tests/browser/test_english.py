@@ -173,10 +173,10 @@ def test_a_paused_batch_says_why_in_english_with_its_buttons_in_one_line(
     english_page: Page, server: ServerProcess
 ) -> None:
     english_page.goto(f"{server.address}/batch?id={lamps(server)['id']}")
-    expect(english_page.locator("[data-run-reason]")).to_contain_text("Volcengine refuses this pair of keys")
+    expect(english_page.locator("[data-stage]")).to_contain_text("Volcengine refuses this pair of keys")
     expect(english_page.locator("[data-log-lines] li").first).to_be_attached()
     expect_english(english_page)
-    buttons = english_page.locator(".run-line .button:visible")
+    buttons = english_page.locator(".stage .button:visible")
     expect(buttons.filter(has_text="Resume")).to_be_visible()
     for width in (1024, 1440):
         resize(english_page, width)

@@ -90,9 +90,9 @@ def test_a_workbook_is_generated_by_keyboard(
     keys.press(batch.run_button("pause"))
     jimeng.latency = 0.1
     keys.press(batch.run_button("resume"))
-    batch.expect_figures("完成 7 / 8失败 1")
+    batch.expect_figures("7 张做好，1 张没有成功")
     results = page.locator("[data-run-results]")
-    keys.press(page.locator("[data-run] [data-run-more]"))
+    keys.press(page.locator("[data-command=more]"))
     while not results.evaluate("link => link === document.activeElement"):
         keys.type("ArrowDown")
     with page.expect_download() as download:

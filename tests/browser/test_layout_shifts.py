@@ -102,7 +102,7 @@ def test_a_batch_runs_without_layout_shift(
     batch.start_batch()
     expect(batch.run_button("pause")).to_be_visible()
     batch.page.evaluate("shifts.length = 0")  # the click itself replaces the toolbar by the header
-    batch.expect_figures("完成 3 / 4")
+    batch.expect_figures("3 张做好，1 张没有成功")
     batch.wait_for_image(1)
     assert layout_shifts(batch.page) == []
 

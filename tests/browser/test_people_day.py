@@ -112,7 +112,7 @@ def test_a_studio_of_four_orders_within_its_limits_and_its_statement_is_the_bill
     expect(owner.locator(".toast")).to_contain_text("已保存")
 
     run, table = order(one, office.address, "红茶杯,青禾", "绿茶杯,山海", "白茶壶,青禾")
-    expect(one.locator("[data-run-reason]")).to_have_text("请主人调高你的上限（¥0.50 用完了）")
+    expect(one.locator("[data-stage]")).to_have_text("请主人调高你的上限（¥0.50 用完了）")
     expect(one.get_by_role("button", name="继续", exact=True)).to_be_hidden()
     owner.reload()
     expect(owner.get_by_role("link", name="人员 1", exact=True)).to_be_visible()
@@ -133,8 +133,8 @@ def test_a_studio_of_four_orders_within_its_limits_and_its_statement_is_the_bill
     jimeng.latency = 0
     batch = BatchPage(owner, office.address)
     batch.open_table(other)
-    expect(owner.locator("[data-run-reason]")).to_contain_text("小吴 已停用；谁按「继续」，接着做的就算谁的")
-    batch.expect_figures("完成 2 / 4.*已花 ¥0.44")
+    expect(owner.locator("[data-stage]")).to_contain_text("小吴 已停用；谁按「继续」，接着做的就算谁的")
+    batch.expect_figures("已花 ¥0.44")
     assert (len(jimeng.submissions), jimeng.charges) == (4, 4)
     two.reload()
     log_in(two, "小吴 的密码 1234", "小吴")

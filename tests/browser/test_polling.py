@@ -16,7 +16,7 @@ def test_errors_of_the_page_and_of_the_connection_are_told_apart_until_they_are_
     jimeng.latency = 600.0
     batch_id = start(server, rows_of(*(f"第 {number} 款" for number in range(6))))
     priced.open_run(batch_id)
-    priced.expect_figures("剩 6")
+    priced.expect_figures("还有 6")
     page, message = priced.page, priced.page.locator("[data-run-offline]")
     page.route("**/pause", lambda route: route.abort())
     page.route("**/api/batches/*since=*", lambda route: route.abort())
@@ -31,7 +31,7 @@ def test_errors_of_the_page_and_of_the_connection_are_told_apart_until_they_are_
     expect(message).not_to_contain_text("连不上服务")
     page.evaluate(_MEND)
     expect(priced.run_button("resume")).to_be_visible()
-    priced.expect_figures("剩 6")
+    priced.expect_figures("已暂停")
     expect(message).to_be_hidden()
 
 

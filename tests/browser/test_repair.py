@@ -20,7 +20,7 @@ def run(server: ServerProcess, priced: BatchPage) -> BatchPage:
         for n in range(1, 8)
     ]
     priced.open_run(start_to_end(server, rows))
-    priced.expect_figures("完成 2 / 7失败 5")
+    priced.expect_figures("2 张做好，5 张没有成功")
     return priced
 
 
@@ -40,18 +40,18 @@ def test_refused_rows_are_mended_by_find_and_replace_and_nothing_else_is_bought(
     run: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     assert jimeng.charges == 2
-    run.page.locator("[data-figure=failed]").click()
+    run.run_button("failed").click()
     run.expect_rows(5)
     run.cell(1, "prompt").click()
     replace(run, "违禁", "青花")
     run.expect_status(1, "to_make")
-    expect(run.page.locator("[data-figure=failed]")).to_have_attribute("aria-pressed", "true")
+    expect(run.page.locator("[data-filter-text]")).to_contain_text("没有成功的")
     dialog = run.open_start()
     expect(dialog.locator("[data-kind=make]")).to_contain_text("要做的 4 行")
-    dialog.get_by_label("也再试一次").uncheck()  # the one with the other word
+    expect(dialog.get_by_label("也再试一次")).not_to_be_checked()  # the one with the other word
     expect(dialog.locator("[data-order-yes]")).to_have_text("生成 4 张 · ¥0.88")
     batch_id = run.submit(dialog)
-    run.expect_figures("完成 4 / 4")
+    run.expect_figures("6 张做好，1 张没有成功")
     prompts = [order.body["prompt"] for order in jimeng.submissions]
     assert sorted(prompts[2:]) == [f"高清，第 {n} 款，青花花纹" for n in REFUSED]
     assert jimeng.charges == 6
@@ -85,11 +85,11 @@ def test_a_run_that_stopped_by_itself_is_mended_and_continued(
     rule = {"refused": 2, "of": 20, "failed": 0.3, "last": 30}
     run = priced
     run.open_run(start(server, rows, stop_after=rule))
-    expect(run.page.locator("[data-run-reason]")).to_contain_text("2 张没有通过内容审核")
+    expect(run.page.locator("[data-stage]")).to_contain_text("2 张没有通过内容审核")
     run.resume()
-    run.expect_figures("完成 10 / 12失败 2")
+    run.expect_figures("10 张做好，2 张没有成功")
     run.cell(1, "prompt").click()
     replace(run, "违禁花纹", "青花")
     run.start_batch()
-    run.expect_figures("完成 2 / 2")
+    run.expect_figures("12 张都做好了")
     assert jimeng.charges == 12

@@ -80,8 +80,8 @@ def test_a_wrong_key_is_put_right_and_the_batch_continues(
     batch_id = studio.post("/api/batches", {"rows": [ROW], "model": "seedream"})["batch_id"]
     batch = BatchPage(page, studio.address)
     batch.open(f"?id={batch_id}")
-    expect(page.locator("[data-run-reason]")).to_contain_text("ARK_API_KEY")
-    page.locator("[data-run]").get_by_role("link", name="模型与密钥").click()
+    expect(page.locator("[data-stage]")).to_contain_text("ARK_API_KEY")
+    batch.run_button("change_key").click()
     page.wait_for_url("**/model")  # and for its script, without which the form is sent as it is
     card = page.get_by_role("region", name="Seedream")
     expect(card.locator(".chip.is-bad")).to_have_text("服务商拒绝")

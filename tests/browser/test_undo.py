@@ -132,7 +132,7 @@ def running(server: ServerProcess, priced: BatchPage, jimeng: FakeJimeng) -> Bat
     """A batch of eight images, two of which run without an end."""
     jimeng.latency = 600.0
     priced.open_run(start(server, rows_of(*(f"第 {number} 款" for number in range(8)))))
-    priced.expect_figures("剩 8")
+    priced.expect_figures("还有 8")
     wait_until(lambda: counts(server)["running"] == 2)
     return priced
 
@@ -149,7 +149,7 @@ def test_undo_continues_a_cancelled_run_and_restores_its_pause(
     running.open_run_menu().locator("[data-run-cancel]").click()
     expect(toast).to_contain_text("已取消还没开始的 6 张")
     toast.get_by_role("button", name="撤销").click()
-    running.expect_figures("剩 8")
+    running.expect_figures("还有 8")
     assert (counts(server)["queued"], counts(server)["cancelled"]) == (6, 0)
 
     running.pause()

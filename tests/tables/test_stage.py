@@ -74,9 +74,9 @@ WAITING = {"made": 8, "held": 428, "held_rows": 374, "held_price": SUM}
             "paused",
             "本月预算用完了",
             "调高预算",
-            ["看图"],
+            ["继续", "看图"],
         ),
-        ({"queued": 3}, paused(PauseCause.KEY, "密钥不对"), "paused", "密钥不对", "换密钥", []),
+        ({"queued": 3}, paused(PauseCause.KEY, "密钥不对"), "paused", "密钥不对", "换密钥", ["继续"]),
         (
             WAITING,
             {"run": run("sample", TRIED)},

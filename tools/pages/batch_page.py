@@ -232,8 +232,8 @@ class BatchPage:
         return self.submit(self.open_start())
 
     def run_button(self, name: str) -> Locator:
-        """The button of the run for pause, resume or release."""
-        return self.page.locator(f"[data-run] [data-run-{name}]")
+        """The button of the head for pause, resume, release, or the causes of failures."""
+        return self.page.locator(f"[data-command={name}]:visible, [data-run-{name}]:visible").first
 
     def pause(self) -> None:
         self.run_button("pause").click()
@@ -244,15 +244,10 @@ class BatchPage:
         expect(self.run_button("resume")).to_be_hidden()
 
     def open_run_menu(self) -> Locator:
-        """Open ⋯ of the run, or what the head has of it after its end -> the menu."""
-        expect(self.page.locator("[data-run-more]:not([hidden])")).to_have_count(1)
-        strip = self.page.locator("[data-run] [data-run-more]")
-        if strip.is_visible():
-            strip.click()
-        else:
-            self.click_command("more")
-            self.page.locator("[data-more-menu] [data-run-more]").click()
-        return self.page.locator("[data-run-menu]")
+        """Open ⋯ of the head, with what concerns the run -> the menu."""
+        expect(self.page.locator("[data-run-group]:not([hidden])")).to_have_count(1)
+        self.click_command("more")
+        return self.page.locator("[data-more-menu]")
 
     def open_log(self) -> Locator:
         """Show the log -> its lines."""
@@ -260,9 +255,9 @@ class BatchPage:
         return self.page.locator(".log-line:visible")
 
     def expect_figures(self, pattern: str) -> None:
-        """Expect these figures of the run; in the head when it has ended and nothing is to be said."""
-        figures = self.page.locator("[data-run-figures]:visible, [data-run-ended]:visible").first
-        expect(figures).to_have_text(re.compile(pattern), timeout=45_000)
+        """Expect this of where the table stands, and of the money of its run."""
+        words = self.page.locator(".stage-words")
+        expect(words).to_have_text(re.compile(pattern), timeout=45_000)
 
     def causes(self) -> Locator:
         """The causes of failures."""
@@ -270,7 +265,7 @@ class BatchPage:
 
     def open_causes(self) -> Locator:
         """Show the causes of failures -> them."""
-        self.page.locator("[data-run] [data-run-causes]").click()
+        self.page.locator("[data-run-causes]:visible, [data-command=failed]:visible").first.click()
         return self.causes()
 
     def expect_status(self, row: int, status: str) -> None:
@@ -292,8 +287,9 @@ class BatchPage:
         return file
 
     def expect_ended(self) -> None:
-        """Wait until the run has ended and needs nothing."""
-        expect(self.page.locator("[data-run-ended]")).not_to_be_empty(timeout=45_000)
+        """Wait until the run has ended."""
+        ended = re.compile("finished|cancelled")
+        expect(self.page.locator("[data-run]")).to_have_attribute("data-run-status", ended, timeout=45_000)
 
     def expect_title(self, pattern: str) -> None:
         expect(self.page).to_have_title(re.compile(pattern))

@@ -47,6 +47,7 @@ class State:
             step(page, scenarios)
 
 
+_NEXT = ":is([data-stage-action], [data-stage-foot])"  # on a phone it is in the foot
 _CHOSEN_OPTION = "[role=option][aria-selected=true]"
 _LARGE = wait_for("dialog[data-lightbox]")
 _RECORDS_READY = wait_for("[data-records-page][data-ready]")
@@ -60,9 +61,9 @@ _GOOD = (import_file("good.csv"), wait_for("[data-row='2']"))
 _MADE = (import_file("made.csv"), wait_for(".is-status[data-status=made]"))
 _OWN = (import_file("own.csv"), wait_for("[data-row='1'] [data-column=prompt].is-filled"))
 _PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu] [data-command=delete]"))
-_FAILED = (click("[data-figure=failed]"), wait_for("[data-filter]"))
+_FAILED = (click("[data-command=failed]"), wait_for("[data-filter]"))
 _PICKED = (select_records(2, 3), wait_for("[data-selection]"))
-_RUN_MENU = (click("[data-run] [data-run-more]"), wait_for("[data-run-menu]"))
+_RUN_MENU = (click("[data-command=more]"), wait_for("[data-run-group]"))
 _DELIVERY = (click("[data-command=deliver]"), wait_for("[data-delivery-make][aria-disabled=false]"))
 _RETOUCH = (click("[data-image-url]"), _LARGE, press_key("r"), wait_for("[data-retouch-order]"))
 _RECIPE = (click("[data-command=recipes]"), wait_for("[data-recipes-apply][aria-disabled=false]"))
@@ -213,18 +214,18 @@ STATES = (
     _batch("one more", *_MADE, *_ROW_MENU, click("[data-menu] > :first-child"), _dialog("order")),
     _batch("start with made rows", *_MADE, click("[data-command=start]"), wait_for(".start-option input")),
     _batch("running", wait_for("[data-row='1'] [data-status=running]"), query="?id={running}"),
-    _batch("ended", click("[data-run-causes]"), wait_for(".run-error.is-unknown"), query=_ENDED),
+    _batch("ended", click("[data-command=failed]"), wait_for(".run-error.is-unknown"), query=_ENDED),
     _batch("log", *_RUN_MENU, click("[data-strip-open=log]"), wait_for(".log-line"), query=_ENDED),
     _batch("another model", *_RUN_MENU, click("[data-run-model]"), _dialog("order"), query=_ENDED),
     _batch(
         "the rest",
-        click("[data-run-release]"),
+        click(_NEXT),
         click("[data-order-changes] > summary"),
         wait_for("[data-order-field]"),
         query="?id={sampled}",
     ),
     _batch("gallery", click("[data-picture]"), _LARGE, query=_ENDED),
-    _batch("paused", wait_for("[data-run-reason]"), query="?id={paused}"),
+    _batch("paused", wait_for("[data-stage-name=paused]"), query="?id={paused}"),
     _batch("failed rows", *_FAILED, query=_ENDED),
     _batch(
         "find and replace",
@@ -264,7 +265,7 @@ STATES = (
     ),
     _batch("products", wait_for("[data-sets]"), wait_for(".is-set-start"), **_TRIED),
     _batch("products to try", click("[data-command=start]"), wait_for(".trial"), **_PRODUCTS),
-    _batch("roles of the rest", click("[data-run-release]"), wait_for("[data-kind^=role]"), **_TRIED),
+    _batch("roles of the rest", click(_NEXT), wait_for("[data-kind^=role]"), **_TRIED),
     State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
     _batch("keys", *_KEYS),
     _pictures("by rows", query=_ENDED),

@@ -6,7 +6,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import BUILT_IN_NAMES, Batch, BatchStatus, Status
+from app.domain import BUILT_IN_NAMES
 from app.domain.tables import Table
 from app.web.batch_columns import batch_columns, batch_models
 from app.web.caching import with_content_etag
@@ -79,7 +79,6 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
         render_template(
             "pages/batch.html",
             table_id=table.id if table else "",
-            run=_shown_run(table) if table else None,
             table_name=table.name if table else "",
             table_model=table.model if table else chosen.spec.model_id,
             columns=columns,
@@ -92,17 +91,6 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
             has_history=database.had_several_people(connection()),
         )
     )
-
-
-def _shown_run(table: Table) -> Batch | None:
-    """The newest run of a table, unless it has ended and nothing of it failed."""
-    run_id = database.newest_run(connection(), table.id)
-    if run_id is None:
-        return None
-    batch = database.get_batch(connection(), run_id)
-    has_ended = batch.status in (BatchStatus.FINISHED, BatchStatus.CANCELLED)
-    has_failed = batch.counts[Status.FAILED] + batch.counts[Status.UNKNOWN] > 0
-    return None if has_ended and not has_failed else batch
 
 
 @bp.get("/batch/dialogs")

@@ -6,7 +6,7 @@ import { bindCommands, bindPicks, bindView } from "../table/head.js";
 import { reportOf } from "../table/import_reports.js";
 import { sendLeft } from "../table/left.js";
 import { model } from "../table/models.js";
-import { COLUMNS_KEY, WIDTHS_KEY, footer, head, loadGallery, loadTools, page, showEmpty, store, table, urls, withTools } from "../table/open_table.js";
+import { COLUMNS_KEY, WIDTHS_KEY, footer, head, loadGallery, loadTools, page, showEmpty, stage, store, table, urls, withTools } from "../table/open_table.js";
 import { attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadItem } from "../core/storage.js";
@@ -39,9 +39,11 @@ const commands = {
     table.editor.focusUnlessTouch();
   },
   report: async () => (await withTools(() => import("../table/table_import.js"))).toggleReport(),
-  "next-problem": () => goToNextProblem(table),
+  "next-problem"() {
+    openView("table");
+    goToNextProblem(table);
+  },
   "only-problems": async () => (await loadTools()).toggleFilter(_("有问题的"), (row) => Object.keys(table.validation.problemsOf(row)).length > 0),
-  "only-paid": async () => (await loadTools()).toggleFilter(_("付过，没有图的"), (row) => store.shownOf(row).state === "paid"),
   export: async (button) => (await import("../table/table_commands.js")).exportTable(button),
   columns: async (button) => (await withTools(() => import("../table/column_menu.js"))).openColumns(button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
   "bulk-edit": async () => (await withTools(() => import("../table/bulk_edit.js"))).openBulkEdit(document.querySelector('[data-dialog="bulk-edit"]'), table),
@@ -53,9 +55,24 @@ const commands = {
   copy: async () => (await import("../table/table_commands.js")).copyTable(),
   delete: async () => (await import("../table/table_commands.js")).deleteTable(),
   start: async () => (await loadTools()).order(null),
+  sample: async () => (await loadTools()).order(null, { isSample: true }),
+  release: ofRun("release"), pause: ofRun("pause"), resume: ofRun("resume"), edit: ofRun("edit"), failed: ofRun("showFailed"), raise_budget: ofRun("raiseBudget"),
+  change_key: () => location.assign(urls.keys),
+  look: () => openView("pictures"),
   "start-part": async () => (await loadTools()).order(footer.pickedRows()),
 };
 bindCommands(page, commands);
+
+/** Show the open table as "table" or "pictures". */
+function openView(name) {
+  page.querySelector(`[data-view-name="${name}"]`).click();
+}
+
+/** A command of the run, see table/run.js. */
+function ofRun(name) {
+  return async () => (await loadTools()).run[name]();
+}
+
 bindPicks(page, table);
 page.querySelector("[data-table-menu]")?.addEventListener("click", async () => (await import("../table/tables_menu.js")).openTableMenu());
 addEventListener("keydown", onFind);
@@ -71,7 +88,10 @@ bindEarlierPrompts(table.textarea, {
     table.textarea.dispatchEvent(new Event("input"));
   },
 });
-const view = bindView(page, async (isPictures) => (await loadGallery())[isPictures ? "show" : "hide"]());
+const view = bindView(page, async (isPictures) => {
+  stage.show();
+  (await loadGallery())[isPictures ? "show" : "hide"]();
+});
 receivePaste(table);
 
 if (loadItem(COLUMNS_KEY) || loadItem(WIDTHS_KEY)) loadTools();

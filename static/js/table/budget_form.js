@@ -7,29 +7,34 @@ import { _ } from "../core/i18n.js";
 
 const LABELS = { total: _("总预算改成 ¥"), month: _("本月预算改成 ¥"), batch: _("每批预算改成 ¥") };
 
-/** form: of the strip of a run. url: of the budgets; resume() resolves to whether the run goes on. Returns {show(batch)}. */
+/** url: of the budgets; resume() resolves to whether the run goes on. Returns {open(batch), follow(batch): close it where nothing is to be raised}. */
 export function makeBudgetForm(form, { url, resume }) {
   const input = form.querySelector("[data-budget-amount]");
   let batch = null;
-  let answered = ""; // the reason that the form answers
   let scope = "";
 
   function follow(current) {
     batch = current;
-    const { status, paused_cause: cause, paused_reason: reason, estimated_cost: cost } = batch;
-    form.hidden = !(status === "paused" && cause === "budget" && cost !== null); // without a price no budget helps
-    if (form.hidden) answered = "";
-    else if (reason !== answered) load();
+    if (batch.status !== "paused" || batch.paused_cause !== "budget") close();
+  }
+
+  function close() {
+    const hadFocus = form.contains(document.activeElement);
+    form.hidden = true;
+    if (hadFocus) document.querySelector('[data-command="more"]').focus();
+  }
+
+  function open(current) {
+    form.hidden = false;
+    follow(current);
+    input.focus();
+    return load();
   }
 
   // The budget that leaves the least, and what the rest of the run needs of it. Until that is known nothing is typed.
   function load() {
-    answered = batch.paused_reason;
     input.readOnly = true;
-    return attempt(async () => propose(await requestJson("GET", `${url}?batch_id=${encodeURIComponent(batch.id)}`)), (text) => {
-      answered = "";
-      showError(text);
-    });
+    return attempt(async () => propose(await requestJson("GET", `${url}?batch_id=${encodeURIComponent(batch.id)}`)), showError);
   }
 
   function propose({ budgets, spent }) {
@@ -50,7 +55,8 @@ export function makeBudgetForm(form, { url, resume }) {
     show(form, { "[data-budget-submit]": { disabled: true } });
     await attempt(async () => {
       await requestJson("PUT", url, { [scope]: readAmount(input.value) });
-      if (!await resume()) await load(); // another budget is reached too
+      if (await resume()) close();
+      else await load(); // another budget is reached too
     }, showError);
     show(form, { "[data-budget-submit]": { disabled: false } });
     return undefined;
@@ -62,5 +68,5 @@ export function makeBudgetForm(form, { url, resume }) {
     event.preventDefault();
     submit();
   });
-  return { show: follow };
+  return { open, follow };
 }

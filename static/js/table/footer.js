@@ -1,7 +1,7 @@
 // The foot: rows, pictures, cost, how many cells have problems, and what is wrong with the active cell.
 
 import { addUp, dueOf, pictureCount, shownNow } from "./costs.js";
-import { madePictures } from "./states.js";
+import { FAILED, madePictures } from "./states.js";
 import { create, show } from "../core/dom.js";
 import { _, formatSum } from "../core/i18n.js";
 import { soon } from "../core/timing.js";
@@ -16,7 +16,7 @@ export function makeFooter(footer, { table, model, store, onSum }) {
   let known = null;
   let picked = 0; // rows
 
-  const sumRows = (rows) => sumOf(rows, { model, validation, store: store() });
+  const sumRows = (rows, how) => sumOf(rows, { model, validation, store: store(), ...how });
   const sum = () => (known ??= sumRows(table.rows.all));
   const pickedRows = () => table.rows.all.filter((row) => selection.picked.has(row) && validation.isFilled(row));
 
@@ -26,7 +26,7 @@ export function makeFooter(footer, { table, model, store, onSum }) {
   }
 
   function render() {
-    const { rows, pictures, made, toMake, cost, problems, paid } = sum();
+    const { rows, pictures, made, toMake, cost, problems } = sum();
     const [left, chosen, { isFiltered }] = [budgetLeft(), pickedRows(), table.rows];
     const figures = [
       _("{n} 行", { n: rows }), _("{n} 张", { n: pictures }),
@@ -37,13 +37,12 @@ export function makeFooter(footer, { table, model, store, onSum }) {
     footer.querySelector("[data-footer-sum]").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, separator(index))));
     show(footer, {
       "[data-footer-sum]": { classes: { "is-over": left !== null && cost.price > left } },
+      '[data-command="start"]': { classes: { "is-idle": toMake === 0 } },
       "[data-footer-price]": cost.price > 0 ? ` · ${formatSum(cost)}` : "",
-      '[data-command="next-problem"]': { hidden: problems === 0, textContent: _("{bad} 处要改", { bad: problems }) },
-      '[data-command="only-problems"]': { hidden: problems === 0 && !isFiltered, ariaPressed: String(isFiltered) },
-      '[data-command="only-paid"]': { hidden: paid === 0, textContent: _("{n} 行付过，没有图", { n: paid }) },
+      '[data-command="only-problems"]': { hidden: problems === 0, ariaPressed: String(isFiltered) },
       '[data-command="start-part"]': {
         hidden: chosen.length === 0,
-        textContent: chosen.length > 0 ? _("做选中的 {n} 行 · {sum}", { n: chosen.length, sum: formatSum(sumRows(chosen).cost) }) : "",
+        textContent: chosen.length > 0 ? _("做选中的 {n} 行 · {sum}", { n: chosen.length, sum: formatSum(sumRows(chosen, { isAsked: true }).cost) }) : "",
       },
     });
     onSum(sum());
@@ -60,20 +59,19 @@ export function makeFooter(footer, { table, model, store, onSum }) {
 }
 
 /**
- * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells, paid: rows that lack what was charged}.
- * What is to be made is what planOrder() orders of them, whatever is marked in their cells.
+ * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells}.
+ * What is to be made is what planOrder() orders of them, whatever is marked in their cells: what failed only where these rows are asked for.
  */
-export function sumOf(rows, { model, validation, store }) {
-  const sum = { rows: 0, pictures: 0, made: 0, toMake: 0, problems: 0, paid: 0 };
+export function sumOf(rows, { model, validation, store, isAsked = false }) {
+  const sum = { rows: 0, pictures: 0, made: 0, toMake: 0, problems: 0 };
   const costs = [];
   for (const row of rows.filter(validation.isFilled)) {
     const shown = shownNow(row, { validation, model, store });
-    const [pictures, due] = [pictureCount(row, model), dueOf(shown)];
+    const [pictures, due] = [pictureCount(row, model), isAsked || !FAILED.includes(shown.state) ? dueOf(shown) : 0];
     sum.rows += 1;
     sum.pictures += pictures;
     sum.made += Math.min(madePictures(shown).length, pictures);
     sum.problems += Object.keys(validation.problemsOf(row)).length;
-    sum.paid += Number(shown.state === "paid");
     sum.toMake += due;
     if (due > 0) costs.push({ count: due, price: shown.price });
   }

@@ -19,6 +19,7 @@ import { lightbox } from "../viewer/lightbox.js";
 const SIZE = "gallery.size"; // of the pictures, px, in storage
 const IS_NARROW = matchMedia("(width < 720px)").matches;
 const [USUAL, USUAL_OF_SETS] = IS_NARROW ? [112, 112] : [132, 172];
+const LARGER = [372, 332, 292, 252, 212, 172]; // px; those of a trial are as large as fit
 const MOST_COMPARED = 4;
 const PICKS = { p: "keep", x: "reject" };
 const POINTED_MS = 120; // until a picture that the pointer rests on gets the focus
@@ -47,7 +48,7 @@ export class Gallery {
   #error = { key: "", text: "" };
 
   /**
-   * holder: of templates/batch/gallery.html. table: rows() -> {all, shown: those that the table shows}; shownOf(row), see store.js; hasSets(), whether products have several rows; modelOf(row), the
+   * holder: of templates/batch/gallery.html. table: rows() -> {all, shown: those that the table shows}; shownOf(row), see store.js; hasSets(), whether products have several rows; isTrial(), whether what was tried waits to be looked at; modelOf(row), the
    * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; deliver(records or null), that of 交付; change(row, text), other words; refresh(), which
    * asks the server now; urls: {details(id), record(id)}.
    */
@@ -152,7 +153,7 @@ export class Gallery {
     if (!this.#isShown) return;
     const { groups, rejected, counts } = this.#collect(this.#group);
     const hasSets = groups.some(({ set }) => set);
-    const size = this.#size ?? (hasSets ? USUAL_OF_SETS : USUAL);
+    const size = this.#size ?? (hasSets ? USUAL_OF_SETS : this.#table.isTrial() ? LARGER.find((each) => this.#grid.fits(groups, each)) ?? USUAL : USUAL);
     this.#holder.classList.toggle("has-sets", hasSets);
     this.#grid.arrange(groups, size, this.#current);
     if (!this.#shot) this.#current = this.#nearCurrent(groups);

@@ -38,13 +38,17 @@ export class GalleryGrid {
     return this.#list.querySelector(`[data-shot-key="${key}"] [data-shot]`);
   }
 
+  /** Whether these groups are in view at once with pictures of this size, px. */
+  fits(groups, size) {
+    return layOut(ratiosOf(groups), { width: this.#list.clientWidth, height: size, foot: this.#foot }).height <= this.#scroll.clientHeight;
+  }
+
   /** Arrange these groups, as tall as `size`. What is current, or the first in view, stays where it is. */
   arrange(groups, size, current) {
     const anchor = this.#anchor(current);
     Object.assign(this, { groups });
     this.#size = size;
-    const ratios = groups.map(({ shots }) => shots.map(({ ratio }) => ratio));
-    const width = this.#list.clientWidth;
+    const [ratios, width] = [ratiosOf(groups), this.#list.clientWidth];
     const starts = new Set(groups.flatMap(({ set }, index) => (set === groups[index - 1]?.set ? [] : [index])));
     const [beside, above] = width >= WIDE ? [SET_WIDTH, 0] : [0, SET_HEIGHT];
     const sets = groups.some(({ set }) => set) ? { starts, beside, above } : null;
@@ -138,4 +142,8 @@ export class GalleryGrid {
     const next = nearestOn(this.#lines[this.#lines.indexOf(line) + (key === "ArrowUp" ? -1 : 1)], line, { group, index: number - 1 });
     return next && this.groups[next.group].shots[next.index].key;
   }
+}
+
+function ratiosOf(groups) {
+  return groups.map(({ shots }) => shots.map(({ ratio }) => ratio));
 }

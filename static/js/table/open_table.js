@@ -10,6 +10,7 @@ import { model } from "./models.js";
 import { setOwnNames, trackColumns } from "./own_columns.js";
 import { bindRowActions } from "./row_actions.js";
 import { copyRow, makeRow } from "./row.js";
+import { makeStage } from "./stage.js";
 import { stateOf } from "./states.js";
 import { Store } from "./store.js";
 import { apply, jsonOf, show } from "../core/dom.js";
@@ -20,10 +21,10 @@ import { goToCell, makeGrid, markProblems } from "../grid/grid.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
 export const page = document.querySelector("[data-batch]");
-const { pageUrl, tablesUrl, batchesUrl, samplesUrl, importUrl, exportUrl, recordsUrl, recordsPageUrl, usageUrl, budgetsUrl, dialogsUrl } = page.dataset;
+const { pageUrl, tablesUrl, batchesUrl, samplesUrl, importUrl, exportUrl, recordsUrl, recordsPageUrl, usageUrl, keysUrl, budgetsUrl, dialogsUrl } = page.dataset;
 export const urls = {
   page: pageUrl, tables: tablesUrl, batches: batchesUrl, import: importUrl, export: exportUrl, samples: samplesUrl,
-  records: recordsUrl, recordsPage: recordsPageUrl, usage: usageUrl, budgets: budgetsUrl,
+  records: recordsUrl, recordsPage: recordsPageUrl, usage: usageUrl, keys: keysUrl, budgets: budgetsUrl,
   tablePage: (id) => `${pageUrl}?table=${encodeURIComponent(id)}`,
 };
 export const COLUMNS_KEY = "batch.columns"; // where the browser keeps which columns are shown
@@ -99,6 +100,7 @@ export const table = makeGrid(page.querySelector("[data-table]"), {
 table.rows.isFrozen = isViewer;
 export const footer = makeFooter(page.querySelector("[data-footer]"), { table, model, store: () => store, onSum: showReportOpener });
 export const head = makeHead(page);
+export const stage = makeStage(page, () => store.stage);
 export const store = new Store(table, {
   id: page.dataset.tableId,
   urls,
@@ -110,6 +112,7 @@ export const store = new Store(table, {
   onTable({ columns: names, ...state }) {
     setOwnNames(names);
     head.show(state);
+    stage.show();
     showEmpty();
   },
 });

@@ -46,15 +46,15 @@ export class OrderDialog {
   #part(hook) { return this.#dialog.querySelector(hook); }
   get #fields() { return [...this.#dialog.querySelectorAll("[data-order-field]")]; }
 
-  /** mode: see planOrder(); rows: of the table, null for all; batch: the run whose trial is over, for "release". */
-  open({ mode = "start", rows = null, batch = null } = {}) {
+  /** mode: see planOrder(); rows: of the table, null for all; batch: the run whose trial is over, for "release"; isSample: some rows first. */
+  open({ mode = "start", rows = null, batch = null, isSample = false } = {}) {
     if (document.querySelector("dialog[open]")) return;
     this.#page.table.editor.commit();
     this.#turn += 1;
     for (const field of this.#fields) field.value = "";
     show(this.#dialog, { "[data-order-changes]": { open: false }, "[data-order-size]": { value: String(SAMPLE) } });
     this.#state = {
-      mode, rows, batch, chosen: { paid: rows?.length === 1 }, changes: {}, isSample: false, size: SAMPLE, stops: true,
+      mode, rows, batch, chosen: { paid: rows?.length === 1, failed: rows !== null }, changes: {}, isSample, size: SAMPLE, stops: true,
       busy: "", isPosting: false, error: "", problems: [],
     };
     if (mode === "model") {

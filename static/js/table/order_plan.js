@@ -1,13 +1,12 @@
 // What an order of rows comes to, by what the server says of each of them: the lines of the order dialog. No page, no call.
 
 import { addUp, dueOf } from "./costs.js";
-import { madePictures } from "./states.js";
+import { FAILED, madePictures } from "./states.js";
 import { _, formatDuration, formatSum } from "../core/i18n.js";
 
 /** Kinds of rows: these are ordered unless they are left out, those only when it is asked for, the others never. */
 const ORDERED = ["make", "failed", "trashed"];
 const REPEATABLE = ["share", "made", "paid", "unknown"];
-const FAILED = ["failed", "refused"];
 const ROLE = "role:"; // before its name, a kind of what is released of a table with a recipe
 const WORDS = {
   make: (n) => _("要做的 {n} 行", { n }),

@@ -12,6 +12,7 @@ page.querySelector(".batch-main").append(holder);
 export const gallery = new Gallery(holder, {
   rows: () => table.rows,
   hasSets: () => Boolean(store.totals?.sets),
+  isTrial: () => store.stage?.name === "trial",
   shownOf: store.shownOf,
   refresh: store.refresh,
   modelOf: (row) => model.of(row).label,

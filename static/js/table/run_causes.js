@@ -8,35 +8,35 @@ const MAX_GROUPS = 8;
 const FAILED = ["failed", "unknown"];
 const MAX_INFO_LINES = 2000;
 
-/** The causes of rows [{row, pictures}], the most frequent first: [{text, isUnknown, rows, count: pictures}]; rare ones share the last. */
+/** The causes of rows [{row, pictures}], the most frequent first: [{text, isUnknown, rows, pictures}], of equal rows each picture once; rare ones share the last. */
 export function causesOf(rows) {
   const groups = new Map();
   for (const { row, pictures = [] } of rows) {
-    for (const { status, error, charged, earlier } of pictures) {
+    for (const { record_id: id, status, error, charged, earlier } of pictures) {
       if (!FAILED.includes(status) || earlier) continue;
       const isUnknown = status === "unknown";
       const reason = error || _("没有说明原因");
       const text = isUnknown ? _("结果未知，可能已计费") : charged ? _("已计费，{words}", { words: reason }) : reason;
-      if (!groups.has(text)) groups.set(text, { text, isUnknown, rows: new Set(), count: 0 });
+      if (!groups.has(text)) groups.set(text, { text, isUnknown, rows: new Set(), pictures: new Set() });
       const group = groups.get(text);
       group.rows.add(row);
-      group.count += 1;
+      group.pictures.add(id);
     }
   }
-  const ordered = [...groups.values()].sort((one, other) => other.count - one.count);
+  const ordered = [...groups.values()].sort((one, other) => other.pictures.size - one.pictures.size);
   const rare = ordered.filter(({ isUnknown }) => !isUnknown).slice(MAX_GROUPS - 1);
   if (rare.length < 2) return ordered;
-  const rest = { text: _("其他 {n} 种原因", { n: rare.length }), isUnknown: false, rows: new Set(rare.flatMap((one) => [...one.rows])), count: rare.reduce((sum, one) => sum + one.count, 0) };
+  const rest = { text: _("其他 {n} 种原因", { n: rare.length }), isUnknown: false, ...Object.fromEntries(["rows", "pictures"].map((of) => [of, new Set(rare.flatMap((one) => [...one[of]]))])) };
   return [...ordered.filter((one) => !rare.includes(one)), rest];
 }
 
-/** panel: of the strip. showRows(rows) and retry(rows) are called with those of a cause. Returns {show(causes)}. */
+/** panel: of the strip. showRows(rows) and retry(rows) are called with those of a cause. Returns {show(causes, how many pictures there are not)}. */
 export function makeRunCauses(panel, { showRows, retry }) {
   let shown = "";
 
-  const createItem = ({ text, isUnknown, rows, count }) => copyOf(panel.querySelector("[data-causes-item]"), {
+  const createItem = ({ text, isUnknown, rows, pictures }) => copyOf(panel.querySelector("[data-causes-item]"), {
     "": { classes: { "is-unknown": isUnknown } },
-    "[data-cause-count]": _("{n} 张", { n: count }),
+    "[data-cause-count]": _("{n} 张", { n: pictures.size }),
     "[data-cause-text]": { textContent: text, title: text },
     "[data-cause-resolve]": { hidden: !isUnknown },
     "[data-cause-rows]": { onclick: () => showRows([...rows]) },
@@ -44,11 +44,11 @@ export function makeRunCauses(panel, { showRows, retry }) {
   });
 
   return {
-    show(causes) {
-      const now = JSON.stringify(causes.map(({ text, count, rows }) => [text, count, rows.size]));
+    show(causes, missing) {
+      const now = JSON.stringify([missing, causes.map(({ text, pictures, rows }) => [text, pictures.size, rows.size])]);
       if (now === shown) return; // the focus stays in the list
       shown = now;
-      show(panel, { "[data-causes-title]": _("{n} 张没有成功", { n: causes.reduce((sum, { count }) => sum + count, 0) }) });
+      show(panel, { "[data-causes-title]": _("{n} 张没有成功", { n: missing }) });
       panel.querySelector("[data-causes-list]").replaceChildren(...causes.map(createItem));
     },
   };

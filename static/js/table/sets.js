@@ -2,14 +2,12 @@
 // role. Loaded once such a table is open.
 
 import { isOwnField, nameOfOwn, ownColumnsOf } from "./own_columns.js";
-import { page, store, table, urls } from "./open_table.js";
+import { page, store, table } from "./open_table.js";
 import { incompleteOf, releaseWords, releasedRoles, trialsOf } from "./set_plan.js";
 import { columns, filter } from "./tools.js";
 import { apply, copyOf, reconcileChildren, show } from "../core/dom.js";
-import { attempt, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
 import { update } from "../grid/cells.js";
-import { showError } from "../ui/toast.js";
 
 const [ROLE_COLUMNS, WORDS_COLUMN] = [/^(角色|变体)$/, /^原提示词$/]; // of RECIPE_COLUMNS of app/domain/recipes.py
 const LABELS = { 角色: _("角色"), 变体: _("变体"), 原提示词: _("原提示词") }; // the columns keep their names
@@ -22,7 +20,6 @@ const trialsIn = (plan) => trialsOf(plan.ordered, { shownOf: store.shownOf, rows
 showKeys();
 markProducts();
 countSets();
-lookAtMade();
 order.querySelector("[data-order-lines]").after(change);
 order.append(document.querySelector("[data-sets-toasts]"));
 change.querySelector("button").addEventListener("click", async () => { // over it, which then shows what is left
@@ -117,25 +114,6 @@ function countSets() {
   });
   table.rows.watchShown(update);
   update();
-}
-
-/** In the strip, while a run waits for somebody to look at its trial: the products that it made something of, as pictures. */
-function lookAtMade() {
-  const release = page.querySelector("[data-run-release]");
-  const button = document.querySelector("[data-look]");
-  const follow = () => apply(button, { hidden: release.hidden });
-  release.before(button);
-  new MutationObserver(follow).observe(release, { attributeFilter: ["hidden"] });
-  follow();
-  button.addEventListener("click", () => attempt(async () => {
-    const { ids } = await requestJson("GET", `${urls.records}/ids?${new URLSearchParams({ batch_id: store.runId })}`);
-    const ofRun = new Set(ids);
-    const isMade = ({ record_id: id, status }) => status !== "held" && ofRun.has(id);
-    const made = new Set(table.rows.all.map(store.shownOf).filter(({ product, pictures }) => product && pictures.some(isMade)).map(({ product }) => product));
-    filter.show(_("做好的产品"), (row) => made.has(store.shownOf(row).product));
-    page.querySelector('[data-view-name="pictures"]').click();
-    button.blur(); // so that keys are of the pictures
-  }, showError));
 }
 
 // In the order dialog.

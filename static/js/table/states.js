@@ -2,7 +2,7 @@
 
 import { _ } from "../core/i18n.js";
 
-const FAILED = ["failed", "refused"];
+export const FAILED = ["failed", "refused"];
 const TONES = { queued: "", running: "busy", failed: "bad", refused: "bad", unknown: "warn", paid: "warn", made: "good" };
 const ACTIONS = { to_make: _("生成"), trashed: _("生成"), failed: _("重试"), refused: _("重试"), paid: _("再做一张") };
 

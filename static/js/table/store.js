@@ -23,7 +23,7 @@ export class Store {
   #journal;
   #rows;
   #sending;
-  #state = { id: "", name: "", model: "", columns: [], workbook: null, version: 0, totals: null, runId: null, isLoaded: false };
+  #state = { id: "", name: "", model: "", columns: [], workbook: null, version: 0, totals: null, stage: null, runId: null, isLoaded: false };
   #listeners = [];
   #poller;
 
@@ -69,6 +69,7 @@ export class Store {
   get recipe() { return this.#state.recipe ?? null; }
   get version() { return this.#state.version; }
   get totals() { return this.#state.totals; }
+  get stage() { return this.#state.stage; } // see app/tables/stage.py; null until the table is made
   get runId() { return this.#state.runId; }
   get isLoaded() { return this.#state.isLoaded; }
 
@@ -199,8 +200,8 @@ export class Store {
     Object.assign(this.#state, table, totals && { totals }, run !== undefined && { runId: run });
   }
 
-  #take({ rows, removed = [], totals }) {
-    if (totals) this.#state.totals = totals;
+  #take({ rows, removed = [], totals, stage }) {
+    Object.assign(this.#state, totals && { totals }, stage && { stage });
     const changed = this.#rows.take(rows, removed);
     if (changed.size > 0) validateAgain(this.#grid, changed);
     this.#tell(changed);

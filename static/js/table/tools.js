@@ -4,11 +4,11 @@ import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { isPicture } from "./file_input.js";
 import { model } from "./models.js";
-import { COLUMNS_KEY, WIDTHS_KEY, footer, loadGallery, loadPartOf, page, store, table, urls, watchValidated } from "./open_table.js";
+import { COLUMNS_KEY, WIDTHS_KEY, footer, loadGallery, loadPartOf, page, stage, store, table, urls, watchValidated } from "./open_table.js";
 import { OrderDialog } from "./order_dialog.js";
 import { lookUpReferences } from "./references.js";
 import { makeRowFilter } from "./row_filter.js";
-import { RunStrip } from "./run_strip.js";
+import { Run } from "./run.js";
 import { makeSentWords } from "./sent_words.js";
 import { makeStrip } from "./strip.js";
 import { suggestVariables } from "./variables.js";
@@ -50,7 +50,11 @@ export const orders = new OrderDialog(document.querySelector('[data-dialog="orde
   goToProblem: (row, field = "prompt") => goToCell(table, row, field),
   onOrdered: (id) => run.follow(id),
 });
-const run = new RunStrip(page, { strip, store, table, model, filter, orders, urls, goToRow: (row) => goToCell(table, row, "status") });
+export const run = new Run(page, {
+  strip, store, stage, table, filter, orders, urls,
+  goToRow: (row, field) => goToCell(table, row, field),
+  openPictures: (isOpen) => part(`[data-view-name="${isOpen ? "pictures" : "table"}"]`).click(),
+});
 store.watch(({ rows }) => {
   words.update(rows);
   loadRecipe();
@@ -69,13 +73,13 @@ for (const [hook, load] of [["[data-references]", () => import("./picture_rows.j
   table.body.addEventListener("pointerover", ({ target }) => { if (target.closest(hook)) load().catch(() => null); }); // what fails is said by the press
 }
 
-/** Order rows, or null for all. Where nothing can be made as it stands, the first problem is shown. */
-export function order(rows) {
+/** Order rows, or null for all, at first a sample of them where asked. Where nothing can be made as it stands, the first problem is shown. */
+export function order(rows, { isSample = false } = {}) {
   table.editor.commit();
   const { rows: filled, toMake, problems } = footer.sum();
   if (filled === 0) return footer.showProblem(_("表格还是空的，先写一行提示词或导入 Excel"));
   if (!rows && toMake === 0 && problems > 0) return goToNextProblem(table);
-  return orders.open({ rows });
+  return orders.open({ rows, isSample });
 }
 
 /** Show only these rows, or all again. */

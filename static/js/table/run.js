@@ -1,10 +1,9 @@
-// The run of the open table: how far it is, what it waits for and the way on, its log and causes, the tab's title, a notification.
+// The newest run of the open table: its money and log, the causes of what failed in the table, what is done with it, a notification.
 
-import { makeMenu } from "../ui/item_menu.js";
-import { planOrder, restWords } from "./order_plan.js";
 import { causesOf, makeRunCauses, makeRunLog } from "./run_causes.js";
-import { endedWords, figuresOf, groupsOf, pausedWords, sharesOf } from "./run_figures.js";
-import { apply, create, show } from "../core/dom.js";
+import { figuresOf } from "./run_figures.js";
+import { missingOf } from "./stage.js";
+import { apply, show } from "../core/dom.js";
 import { attempt, fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
@@ -17,27 +16,29 @@ const AFTER_ERROR = 2000;
 const ENDED = 10_000;
 const HIDDEN = 15_000;
 const STALE = 5000; // ms without an answer until the figures are grey
+const FAILED = ["failed", "refused", "unknown", "paid"]; // states of rows
+const TRIED = _("试过的");
 
-export class RunStrip {
+export class Run {
   #root;
-  #page; // {strip, store, table, model, filter, orders, urls}
+  #page; // {strip, store, stage, table, filter, orders, urls, goToRow, openPictures}
   #section;
-  #menu;
   /** An error that isPassing goes with the next answer. */
   #state = { id: null, batch: null, version: 0, error: "", isPassing: false, isStale: false, isNotifying: false };
-  #ofRows = null; // {causes, rest}, until the rows change
+  #causesOfRows = null; // until the rows change
+  #stageName = "";
   #answered = 0; // when the last answer came
   #poller;
   #log;
   #causes;
   #budget;
 
-  /** root: the page; goToRow(row) shows a row of the table. */
+  /** root: the page; goToRow(row, field) shows a cell of the table, openPictures() 看图. */
   constructor(root, page) {
     const { strip, filter, orders, urls } = page;
     this.#root = root;
     this.#page = page;
-    [this.#section, this.#menu] = [root.querySelector("[data-run]"), root.querySelector("[data-run-menu]")];
+    this.#section = root.querySelector("[data-run]");
     this.#log = makeRunLog(strip.panel("log"), (id) => this.#goToRecord(id));
     this.#causes = makeRunCauses(strip.panel("causes"), {
       showRows: (rows) => filter.show(_("这个原因的"), (row) => rows.includes(row)),
@@ -45,7 +46,7 @@ export class RunStrip {
     });
     this.#budget = lazy(async () => {
       const { makeBudgetForm } = await import("./budget_form.js");
-      return makeBudgetForm(root.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.#command("resume", _("继续生成")) });
+      return makeBudgetForm(root.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.resume() });
     });
     this.#poller = poll((memory) => this.#load(memory), {
       interval: (hasFailed) => this.#interval(hasFailed),
@@ -56,37 +57,56 @@ export class RunStrip {
   }
 
   #bind() {
-    const { store, orders, strip, table } = this.#page;
-    const { open } = makeMenu(this.#menu);
+    const { store, orders, strip } = this.#page;
     const presses = {
-      "[data-run-more]": (button) => open(button),
       "[data-run-model]": () => orders.open({ mode: "model" }),
-      "[data-run-release]": () => orders.open({ mode: "release", batch: this.#state.batch }),
-      "[data-run-pause]": () => this.#command("pause", _("已暂停：正在生成的会做完，不再开始新的")),
-      "[data-run-resume]": () => this.#command("resume", _("继续生成")),
       "[data-run-cancel]": () => this.#cancel(),
       "[data-run-notify]": () => this.#askToNotify(),
-      "[data-figure]": (button) => this.#filter(button),
     };
-    this.#root.addEventListener("click", ({ target }) => {
-      const pressed = Object.keys(presses).find((selector) => target.closest(selector));
-      if (this.#menu.contains(target)) this.#menu.hidePopover();
-      if (pressed) presses[pressed](target.closest(pressed));
-    }, { capture: true }); // before the menu of the head closes over its button
+    for (const [part, run] of Object.entries(presses)) this.#root.querySelector(part).addEventListener("click", run);
     store.watch(() => {
-      this.#ofRows = null;
+      this.#causesOfRows = null;
       if (store.runId === this.#state.id) this.#show();
       else this.follow(store.runId);
+      this.#followStage();
     });
     strip.watch((name) => { if (name === "log") this.#log.scrollToEnd(); });
-    table.rows.watchShown(() => this.#show());
     for (const name of ["poll-now", "records-resolved", "records-restored"]) document.addEventListener(name, this.#poller.now);
-    document.addEventListener("status", () => this.#show()); // the title may have been written anew, a limit raised
+    document.addEventListener("status", () => this.#show()); // a limit may have been raised
     setInterval(() => {
       const isStale = this.#isActive && !document.hidden && performance.now() - this.#answered > STALE;
       if (isStale !== this.#state.isStale) this.#set({ isStale });
     }, 1000);
+    this.#stageName = store.stage?.name;
     this.follow(store.runId);
+  }
+
+  // What the head's buttons do.
+
+  pause = () => this.#command("pause", _("已暂停：正在生成的会做完，不再开始新的"));
+  resume = () => this.#command("resume", _("继续生成"));
+  release = async () => {
+    const batch = await this.#loaded();
+    if (batch) this.#page.orders.open({ mode: "release", batch });
+  };
+  raiseBudget = async () => {
+    const [batch, form] = await Promise.all([this.#loaded(), this.#budget()]);
+    if (batch) form.open(batch);
+  };
+
+  /** Show the rows that lack a picture, and why. */
+  showFailed() {
+    const { strip, filter, store, openPictures } = this.#page;
+    openPictures(false);
+    filter.show(_("没有成功的"), (row) => FAILED.includes(store.shownOf(row).state));
+    strip.show("causes");
+  }
+
+  /** Change the words of what was tried: the first row of it, and only these rows. */
+  async edit() {
+    const rows = await this.#showTried();
+    this.#page.openPictures(false);
+    this.#page.goToRow(rows[0], "prompt");
   }
 
   /** Show the run with this id, null for none. */
@@ -100,6 +120,12 @@ export class RunStrip {
   }
 
   get #url() { return `${this.#page.urls.batches}/${encodeURIComponent(this.#state.id)}`; }
+  /** The run, which the table may be there before; null when it cannot be had. */
+  async #loaded() {
+    if (!this.#state.batch) await this.#poller.now();
+    return this.#state.batch;
+  }
+
   get #isActive() { return ["queued", "running"].includes(this.#state.batch?.status); }
 
   async #load(memory) {
@@ -127,60 +153,25 @@ export class RunStrip {
   }
 
   #show() {
-    const { batch, id, isStale, isNotifying, error } = this.#state;
-    const [section, { causes, rest }] = [this.#section, this.#sumRows()];
-    const isPaused = batch?.status === "paused";
+    const { batch, isStale, isNotifying, error } = this.#state;
+    const { store, stage } = this.#page;
+    const causes = this.#causesOfRows ??= causesOf(this.#shown());
+    const missing = missingOf(store.stage?.counts);
     const { queued = 0, running = 0, held = 0 } = batch?.counts ?? {};
-    const left = queued + running;
-    const hasFocus = section.contains(document.activeElement);
-    const hasMore = batch && (left > 0 || held > 0 || isPaused || causes.length > 0 || isAhead(batch, this.#page.store));
-    if (batch || error || !id) section.hidden = !error && !hasMore;
-    const isOver = section.hidden; // what is left of it stands in the head
-    apply(section, { classes: { "is-stale": isStale } });
-    this.#causes.show(causes);
+    apply(this.#section, { classes: { "is-stale": isStale }, data: { runStatus: batch?.status ?? "" } });
+    this.#causes.show(causes, missing);
     show(this.#root, {
       "[data-run-offline]": { textContent: error, hidden: !error },
-      "[data-run-causes]": { hidden: causes.length === 0 },
-      "[data-run-ended]": batch && isOver ? endedWords(batch) : "",
-      "[data-run] [data-run-more]": { hidden: !batch || isOver },
-      "[data-more-menu] [data-run-more]": { hidden: !batch || !isOver },
-    });
-    if (!batch) return;
-    apply(section, { classes: { "has-cause": isPaused && batch.paused_reason && batch.paused_cause !== "sample" } });
-    const limit = batch.paused_cause === "limit" ? limitBelow(batch.estimated_cost / batch.total) : null;
-    show(this.#root, {
-      "[data-run-reason]": { textContent: isPaused ? pausedWords(batch, limit) : "", classes: { "is-plain": !batch.paused_reason } },
-      "[data-run-keys]": { hidden: !isPaused || !["key", "model"].includes(batch.paused_cause) },
-      "[data-run-release]": { hidden: !rest?.made, textContent: rest ? restWords(rest) : "" },
-      "[data-run-pause]": { hidden: left === 0 || isPaused },
-      "[data-run-resume]": { hidden: left === 0 || !isPaused || limit !== null },
+      "[data-run-causes]": { hidden: causes.length === 0 || store.stage?.action?.name === "failed", textContent: _("{n} 张没有成功", { n: missing }) },
+      "[data-run-figures]": batch ? figuresOf(batch).join(" · ") : "",
+      "[data-run-group]": { hidden: !batch },
       "[data-run-cancel]": { hidden: queued + held === 0 },
-      "[data-run-notify]": { hidden: left === 0 || isPaused || !("Notification" in window), ariaChecked: String(isNotifying) },
+      "[data-run-notify]": { hidden: !this.#isActive || queued + running === 0 || !("Notification" in window), ariaChecked: String(isNotifying) },
     });
-    this.#showProgress(batch);
+    stage.setLimit(batch?.paused_cause === "limit" ? limitBelow(batch.estimated_cost / batch.total) : null);
+    if (!batch) return;
     this.#showLinks(batch);
-    if (batch.paused_cause === "budget" || !this.#root.querySelector("[data-run-budget]").hidden) {
-      this.#budget().then((form) => { if (this.#state.batch) form.show(this.#state.batch); });
-    }
-    this.#showTitle();
-    if (hasFocus) this.#keepFocus();
-  }
-
-  /** The keyboard goes on from the button that takes the place of the one that is gone. */
-  #keepFocus() {
-    const isKept = document.activeElement.checkVisibility() && this.#section.contains(document.activeElement);
-    if (isKept || this.#menu.matches(":popover-open")) return;
-    const button = ["resume", "pause", "release", "more"].map((name) => this.#section.querySelector(`[data-run-${name}]`)).find((one) => !one.hidden);
-    button?.focus();
-  }
-
-  /** What the rows say of the run, which goes over all of them: once after each change. */
-  #sumRows() {
-    const { held = 0, queued, running } = this.#state.batch?.counts ?? {};
-    const isHeld = held > 0 && queued + running === 0; // the trial is over
-    this.#ofRows ??= { causes: causesOf(this.#shown()), rest: null };
-    if (isHeld) this.#ofRows.rest ??= planOrder(this.#page.orders.entriesOf({ mode: "release", batch: this.#state.batch }), { mode: "release" });
-    return { ...this.#ofRows, rest: isHeld ? this.#ofRows.rest : null };
+    if (this.#root.querySelector("[data-run-budget]:not([hidden])")) this.#budget().then((form) => form.follow(batch));
   }
 
   #shown() {
@@ -188,33 +179,12 @@ export class RunStrip {
     return table.rows.all.map((row) => ({ row, ...store.shownOf(row) }));
   }
 
-  // Figures of rows in one state are buttons that show only these rows; they stay the same elements, for the focus.
-  #showProgress(batch) {
-    const { counts, total } = batch;
-    const { widths, done } = sharesOf(counts, total);
-    const [bar, figures] = [this.#section.querySelector("[data-run-bar]"), this.#section.querySelector("[data-run-figures]")];
-    [...bar.children].forEach((element, index) => { element.style.width = `${widths[index]}%`; });
-    apply(bar, { ariaValueNow: String(done), ariaValueText: _("完成 {success}，失败 {failed}，结果未知 {unknown}，共 {total} 张", { ...counts, total }) });
-    if (figures.childElementCount === 0) figures.append(...[create("span"), ...groupsOf().map(createFigure), create("span")]);
-    const states = groupsOf(batch).map(({ text, which }) => ({ textContent: text, hidden: !text, ariaPressed: String(this.#page.filter.which === which) }));
-    const texts = [_("完成 {success} / {total}", { success: counts.success, total }), figuresOf(batch).join(" · ")].map((textContent) => ({ textContent }));
-    [texts[0], ...states, texts[1]].forEach((state, index) => apply(figures.children[index], state));
-  }
-
-  #filter(button) {
-    const { filter, store } = this.#page;
-    const { which, states } = groupsOf().find(({ name }) => name === button.dataset.figure);
-    if (filter.which === which) filter.clear();
-    else filter.show(which, (row) => states.includes(store.shownOf(row).state));
-    this.#show();
-  }
-
   /** What the imported workbook cannot carry of the results is said in the title of its link, and at a press. */
   #showLinks({ workbook }) {
     const { urls, store } = this.#page;
     const [table, notes] = [`${urls.tables}/${store.id}`, workbook?.notes ?? []];
     show(this.#root, {
-      "[data-run-results]": { href: `${table}/results.xlsx`, textContent: store.recipe ? _("结果表（一张图一行）") : _("结果表") },
+      "[data-run-results]": { hidden: false, href: `${table}/results.xlsx`, textContent: store.recipe ? _("结果表（一张图一行）") : _("结果表") },
       "[data-run-own-results]": {
         hidden: !workbook, href: `${table}/results.xlsx?form=own`, textContent: store.recipe ? _("下载我的表（一个角色一列）") : _("下载我的表（带结果）"),
         title: [_("下载「{filename}」，右边加上结果", { filename: workbook?.filename }), ...notes].join("\n"),
@@ -224,12 +194,31 @@ export class RunStrip {
     });
   }
 
-  #showTitle() {
-    if (!this.#state.batch) return;
-    const { counts, total } = this.#state.batch;
-    const left = counts.queued + counts.running;
-    const mark = left > 0 ? `(${total - left}/${total})` : counts.failed + counts.unknown > 0 ? "⚠" : "✓";
-    apply(document, { title: `${mark} ${document.title.replace(/^(\(\d+\/\d+\)|⚠|✓) /u, "")}` });
+  // The trial.
+
+  /** Once it is over the pictures open by themselves, unless somebody is at something else; once the rest is ordered all rows are shown. */
+  async #followStage() {
+    const { store, filter, table, openPictures } = this.#page;
+    const [before, now] = [this.#stageName, store.stage?.name];
+    this.#stageName = now;
+    if (before === "trial" && now !== "trial" && filter.which === TRIED) filter.clear();
+    if (before !== "running" || now !== "trial" || document.hidden || table.editor.editing || document.querySelector("dialog[open]")) return;
+    await attempt(() => this.#showTried(), () => null);
+    document.activeElement.blur(); // so that keys are of the pictures
+    openPictures(true);
+  }
+
+  /** Show only the rows, or products, that this run made something of; resolves to them. */
+  async #showTried() {
+    const { store, filter, table, urls } = this.#page;
+    const { ids } = await requestJson("GET", `${urls.records}/ids?${new URLSearchParams({ batch_id: store.runId })}`);
+    const ofRun = new Set(ids);
+    const isMade = ({ record_id: id, status }) => status !== "held" && ofRun.has(id);
+    const made = this.#shown().filter(({ pictures = [] }) => pictures.some(isMade));
+    const [rows, products] = [new Set(made.map(({ row }) => row)), new Set(made.map(({ product }) => product).filter(Boolean))];
+    const isTried = (row) => rows.has(row) || products.has(store.shownOf(row).product);
+    filter.show(TRIED, isTried);
+    return table.rows.all.filter(isTried);
   }
 
   #announce({ status, total, counts: { success, failed, unknown } }) {
@@ -282,15 +271,6 @@ export class RunStrip {
 
   #goToRecord(id) {
     const { row } = this.#shown().find(({ pictures = [] }) => pictures.some(({ record_id: one }) => one === id)) ?? {};
-    if (row) this.#page.goToRow(row);
+    if (row) this.#page.goToRow(row, "status");
   }
-}
-
-// Whether the run has failures that the rows have not told of yet: until then it keeps its line.
-function isAhead({ counts, version }, store) {
-  return counts.failed + counts.unknown > 0 && store.version < version;
-}
-
-function createFigure({ name }) {
-  return create("button", { type: "button", className: "run-figure", hidden: true, data: { figure: name } });
 }

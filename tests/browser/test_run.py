@@ -1,4 +1,4 @@
-"""A run of the open table: its progress, what it waits for and the way on, its causes and its log."""
+"""The open table: where it stands and the way on, its run, its causes and its log."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ def test_a_run_survives_pause_reload_and_resume_and_a_second_tab_shows_the_same(
     other = BatchPage(priced.page.context.new_page(), server.address)
     other.open_run(batch_id)
     other.pause()
-    reason = priced.page.locator("[data-run-reason]")
+    reason = priced.page.locator("[data-stage]")
     expect(reason).to_have_text("已暂停，还有 6 张没有开始")
     jimeng.latency = 0.1
     priced.wait_for_image(1)
@@ -40,10 +40,10 @@ def test_a_run_survives_pause_reload_and_resume_and_a_second_tab_shows_the_same(
     priced.resume()
     for tab in (priced, other):
         tab.expect_ended()
-        tab.expect_figures("完成 8 / 8 · 花了 ¥1.76")
+        tab.expect_figures("8 张都做好了，8 张没看.*花了 ¥1.76")
         tab.wait_for_image(8)
     priced.expect_title("^✓")
-    expect(priced.page.locator("[data-run]")).to_be_hidden()  # it has nothing to say
+    expect(priced.run_button("look")).to_be_visible()
     assert jimeng.charges == 8
 
 
@@ -53,7 +53,7 @@ def test_failures_are_grouped_by_cause_and_what_may_have_been_charged_is_left_ou
     batch = priced
     jimeng.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
     batch.open_run(start_to_end(server, numbered(4, bad=2)))
-    batch.expect_figures("完成 2 / 4失败 1结果未知 1花了 ¥0.44 · 另有 ¥0.22 待确认")
+    batch.expect_figures("2 张做好，2 张没有成功.*花了 ¥0.44 · 另有 ¥0.22 待确认")
     batch.expect_title("^⚠")
     causes = batch.open_causes()
     expect(causes).to_have_count(2)
@@ -62,8 +62,12 @@ def test_failures_are_grouped_by_cause_and_what_may_have_been_charged_is_left_ou
     expect(unknown.get_by_role("link", name="去「用量」处理")).to_be_visible()
 
     submitted = jimeng.count("submit")
-    batch.start_batch()  # the unknown one is left out
-    expect(batch.page.locator("[data-run-figures]")).to_contain_text("完成 0 / 1失败 1")
+    batch.page.locator("[data-filter-all]").click()
+    dialog = batch.open_start()  # the unknown one is left out
+    expect(dialog.locator("[data-order-yes]")).to_be_disabled()
+    dialog.get_by_label("也再试一次").check()
+    batch.submit(dialog)
+    batch.expect_ended()
     batch.expect_status(2, "refused")
     assert jimeng.count("submit") == submitted + 1
 
@@ -81,10 +85,10 @@ def test_a_wrong_key_pauses_the_run_with_one_sentence(
 ) -> None:
     jimeng.fail_next("key", times=4)
     priced.open_run(start(server, numbered(20)))
-    expect(priced.page.locator("[data-run-reason]")).to_contain_text(
-        "已自动暂停：火山引擎不接受这对密钥，请核对 Access Key ID 和 Secret Access Key"
+    expect(priced.page.locator("[data-stage]")).to_contain_text(
+        "火山引擎不接受这对密钥，请核对 Access Key ID 和 Secret Access Key"
     )
-    expect(priced.page.locator("[data-run-keys]")).to_be_visible()
+    expect(priced.run_button("change_key")).to_be_visible()
     expect(priced.run_button("causes")).to_be_hidden()
     expect(priced.cell(1, "status")).to_have_text("等待中")
     expect(priced.page.locator(".status")).to_have_text(re.compile(r"^\s*已暂停"))
@@ -110,7 +114,7 @@ def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
     counts = server.get("/api/batches")["batches"][0]["counts"]
     assert counts["success"] + counts["unknown"] == 8
     assert jimeng.charges <= 8
-    priced.expect_figures(f"^完成 {counts['success']} / 8")
+    priced.expect_figures(f"^{counts['success']} 张")
 
 
 def test_the_log_lists_each_image_and_can_be_limited_to_failures(
@@ -197,6 +201,48 @@ def test_why_a_download_is_refused_is_said_at_once(priced: BatchPage, server: Se
     expect(priced.page.locator(".toast")).to_have_text([re.compile(why["error"])])
 
 
+def test_each_stage_has_one_filled_button_and_leads_to_the_next(
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    page = priced.page
+    head, filled = page.locator("[data-run]"), page.locator(".is-primary:visible")
+
+    def expect_stage(name: str, sentence: str, button: str) -> None:
+        expect(head).to_have_attribute("data-stage-name", name)
+        expect(page.locator("[data-stage]")).to_have_text(sentence)
+        expect(filled).to_have_text([re.compile(button)] if button else [])
+        page.set_viewport_size({"width": 390, "height": 844})
+        expect(filled).to_have_text([re.compile(button)] if button else [])
+        page.set_viewport_size({"width": 1440, "height": 900})
+
+    rows = [*rows_of(*(f"第 {n} 只茶杯" for n in range(1, 11))), {"prompt": "茶壶", "aspect_ratio": "7:5"}]
+    priced.open_table(server.post("/api/tables", {"rows": rows})["table"]["id"])
+    expect_stage("to_make", "要做 10 张", "开始批量生成.*¥2.20")
+    priced.run_button("sample").click()
+    priced.submit(priced.order())
+    expect_stage("trial", "试了 8 行，等你看", "做其余的 2 行 · ¥0.44")
+    expect(page.locator("[data-gallery-row]")).to_have_count(8)  # the pictures open by themselves
+    jimeng.latency = 600
+    priced.run_button("release").click()
+    priced.submit(priced.order())
+    expect(head).to_have_attribute("data-stage-name", "running")
+    expect(filled).to_have_count(0)
+    expect(page.locator("[data-gallery-row]")).to_have_count(10)
+    priced.pause()
+    jimeng.latency = 0.1
+    expect(filled).to_have_text(["继续"])
+    priced.resume()
+    expect_stage("problems", "1 处要改", "改好这 1 处")
+    priced.run_button("next-problem").click()
+    priced.edit_cell(11, "aspect_ratio", "4:3")
+    priced.start_batch()
+    expect_stage("made", "11 张都做好了，11 张没看", "看图")
+    priced.run_button("look").click()
+    expect(page.locator("[data-gallery-row]")).to_have_count(11)
+    expect(filled).to_have_text(["交付…"])
+    assert jimeng.charges == 11
+
+
 def test_controls_in_view_while_a_run_is_under_way(
     priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
@@ -204,18 +250,3 @@ def test_controls_in_view_while_a_run_is_under_way(
     priced.open_run(start(server, numbered(30)))
     expect(priced.run_button("pause")).to_be_visible()
     assert controls_in_view(priced.page) <= 35
-
-
-def test_the_menu_of_an_ended_run_opens_where_it_was_asked_for(
-    priced: BatchPage, server: ServerProcess
-) -> None:
-    priced.open_run(start_to_end(server, numbered(1)))
-    priced.expect_ended()
-    priced.page.locator("[data-command=more]").click()
-    item = priced.page.locator("[data-more-menu] [data-run-more]")
-    asked = item.bounding_box()
-    item.click()
-    found = priced.page.locator("[data-run-menu]").bounding_box()
-    assert asked
-    assert found
-    assert found["y"] > asked["y"]
