@@ -14,8 +14,9 @@ export function makeBudgetForm(form, { url, resume }) {
   let scope = "";
 
   function follow(current) {
+    const isOver = isPausedByBudget(batch) && !isPausedByBudget(current); // as it was opened it may be older than what the head says
     batch = current;
-    if (batch.status !== "paused" || batch.paused_cause !== "budget") close();
+    if (isOver) close();
   }
 
   function close() {
@@ -26,7 +27,7 @@ export function makeBudgetForm(form, { url, resume }) {
 
   function open(current) {
     form.hidden = false;
-    follow(current);
+    batch = current;
     input.focus();
     return load();
   }
@@ -70,3 +71,5 @@ export function makeBudgetForm(form, { url, resume }) {
   });
   return { open, follow };
 }
+
+const isPausedByBudget = ({ status, paused_cause: cause }) => status === "paused" && cause === "budget";
